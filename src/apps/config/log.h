@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+namespace sheaf::config {
+
+// Key and value of one logged field: log_warn("no free RTP port", {{"call", uuid}, {"leg", leg}}).
+// Keys are words; never pass credentials, audio or digits.
+using LogFields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// One logfmt line on stderr. Any thread. `message` is a constant sentence without values in it (those are fields): the
+// same level and message is written at most once a second, the next line then says `repeated=N` for those left out.
+void log_info(std::string_view message, LogFields fields = {});
+void log_warn(std::string_view message, LogFields fields = {});
+void log_error(std::string_view message, LogFields fields = {});
+
+}  // namespace sheaf::config

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/config/node_settings.h"
+
+namespace sheaf::config {
+
+enum class ArchiveFormat { wav, flac };
+
+// [media]
+struct MediaSettings {
+    NodeSettings node;
+    std::vector<std::string> sip;      // "udp:127.0.0.1:5070"
+    std::string advertise;             // host or host:port in Via, Contact and SDP; empty: the listening one
+    std::string rtp_address;           // literal IPv4 or IPv6
+    std::uint16_t rtp_port_first = 0;  // even; RTP takes even ports, RTCP the next odd one
+    std::uint16_t rtp_port_last = 0;   // ≥ first + 1
+    ArchiveLink archive;
+    ArchiveFormat format = ArchiveFormat::wav;
+    std::string prompts;  // folder of the treatments' files; empty: silence is played
+};
+
+}  // namespace sheaf::config

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/config/node_settings.h"
+
+namespace sheaf::config {
+
+enum class RecordWhen { never, always, on_demand, percent };
+
+struct RecordRule {
+    RecordWhen when = RecordWhen::never;
+    int percent = 0;  // 0 to 100, when `when` is percent
+    friend bool operator==(const RecordRule&, const RecordRule&) = default;
+};
+
+// [[switch.trunk]]
+struct TrunkSettings {
+    std::string name;
+    std::vector<std::string> addresses;  // SIP URIs, sip:host[:port][;transport=tcp]; the first that answers
+    bool refer = true;                   // whether it may be asked to move a call (REFER)
+    RecordRule record;
+    std::string user;      // empty: no credentials
+    std::string password;  // the secret itself
+};
+
+// [[switch.site]]: another site, ours.
+struct SiteSettings {
+    std::string name;
+    std::string address;  // SIP URI
+    std::string http;     // http://host:port of its CTI address; empty: no readiness is exchanged
+    std::string secret;   // shared by the pair
+    std::string prefix;   // digits before one of its directory numbers; empty: none
+    bool return_transfers = false;
+    bool record_duplicate = false;
+};
+
+// [[switch.token]]: who may use the CTI API, for which devices.
+struct CtiTokenSettings {
+    std::string name;
+    std::string secret;
+    std::vector<std::string> devices;  // {"*"}: any
+};
+
+// [[switch.agent]]
+struct AgentSettings {
+    std::string dn;
+    std::string name;
+    std::string password;  // digest secret of the phone
+    RecordRule record;
+    bool auto_answer = false;
+};
+
+// Where a call may be sent: "agent:1001" here, "agent:2001@paris" there.
+struct TargetSettings {
+    std::string dn;
+    std::string site;  // empty: this one
+    friend bool operator==(const TargetSettings&, const TargetSettings&) = default;
+};
+
+// [[switch.routing_point]]
+struct RoutingPointSettings {
+    std::string dn;
+    std::vector<std::string> numbers;    // dialled numbers that lead here, besides the dn
+    std::vector<std::string> treatment;  // "say:NAME", "music:NAME", played in order, the last one for ever
+    std::vector<TargetSettings> targets;
+    RecordRule record;
+};
+
+// [[switch.route]]: the first whose expression matches the dialled number.
+struct RouteSettings {
+    std::string match;   // ECMAScript regular expression, already found valid
+    std::string trunk;   // to="trunk:NAME": one of `trunks`; exactly one of trunk, site and dn is set
+    std::string site;    // to="site:NAME": one of `sites`
+    std::string dn;      // to="agent:DN" or "routing_point:DN": an agent or routing point here
+    std::string number;  // $0 to $9 are the match and its groups; empty: as dialled
+};
+
+// [switch]. All names and dns are unique, all references resolve.
+struct SwitchSettings {
+    NodeSettings node;
+    std::vector<std::string> listen;  // "udp:127.0.0.1:5060", "tcp:[::1]:5060"
+    std::string advertise;            // host or host:port in Via and Contact; empty: the listening one
+    std::vector<std::string> media;   // SIP URIs of media servers
+    ArchiveLink archive;
+    HostPort cti;                    // address empty: no CTI
+    bool cti_without_token = false;  // cti_auth="none"
+    bool record_consult = false;
+    bool record_hold = false;
+    bool leave_conference = false;
+    bool ready_on_register = true;
+    int wrap_up_ms = 0;  // 0 to 3,600,000
+    std::vector<TrunkSettings> trunks;
+    std::vector<SiteSettings> sites;
+    std::vector<CtiTokenSettings> tokens;
+    std::vector<AgentSettings> agents;
+    std::vector<RoutingPointSettings> routing_points;
+    std::vector<RouteSettings> routes;
+};
+
+}  // namespace sheaf::config
