@@ -1,0 +1,12 @@
+# The house's own rules, as tests.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME layers COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/check_layers.py ${CMAKE_SOURCE_DIR})
+set(pure_libraries)
+foreach(room base sip rtp call exchange media archive b2bua mediactl link)
+  get_target_property(kind sheaf_${room} TYPE)
+  if(kind STREQUAL "STATIC_LIBRARY")
+    list(APPEND pure_libraries $<TARGET_FILE:sheaf_${room}>)
+  endif()
+endforeach()
+add_test(NAME purity COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/check_pure.py ${pure_libraries})
+add_test(NAME documents COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/check_documents.py ${CMAKE_SOURCE_DIR})

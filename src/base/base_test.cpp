@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/entropy.h"
+#include "base/fact.h"
+#include "base/json.h"
+#include "base/time.h"
+
+namespace sheaf {
+namespace {
+
+Fact sample() {
+    Fact fact{.id = {},
+              .tenant = "default",
+              .site = "london",
+              .node = "london-1",
+              .seq = 7,
+              .at = WallTime{std::chrono::milliseconds{1'700'000'000'123}},
+              .mono = 42,
+              .type = "call.started",
+              .data = {{"calluuid", "u1"}, {"ani", nullptr}}};
+    fact.id = fact_id(fact).value();
+    return fact;
+}
+
+TEST_CASE("a time survives the way to text and back") {
+    const WallTime t{std::chrono::milliseconds{1'700'000'000'123}};
+    CHECK(to_rfc3339(t) == "2023-11-14T22:13:20.123Z");
+    CHECK(wall_from_rfc3339(to_rfc3339(t)).value() == t);
+    CHECK(wall_from_rfc3339("2023-11-15T00:13:20.123456+02:00").value() == t);
+    CHECK_FALSE(wall_from_rfc3339("2023-02-30T00:00:00Z"));
+    CHECK_FALSE(wall_from_rfc3339("yesterday"));
+    CHECK_FALSE(wall_from_rfc3339("2023-11-14T22:13:20.123"));
+}
+
+TEST_CASE("hashes and checksums give the published values") {
+    CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(md5_hex("") == "d41d8cd98f00b204e9800998ecf8427e");
+    CHECK(crc32c(as_bytes("123456789")) == 0xE3069283U);
+    CHECK(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))) == 0xE3069283U);
+    CHECK(to_base64(as_bytes("ab")) == "YWI=");
+    CHECK(hmac_sha256_hex("key", "The quick brown fox jumps over the lazy dog") ==
+          "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
+    Sha256Stream stream;
+    stream.add(as_bytes("a"));
+    stream.add(as_bytes("bc"));
+    CHECK(stream.finish() == sha256(as_bytes("abc")));
+}
+
+TEST_CASE("canonical JSON orders names, escapes little and refuses fractions") {
+    CHECK(canonical_json(json_from_text(R"({"b":[1,true,null],"a":"\u20ac\u000f\n/"})").value()).value() ==
+          "{\"a\":\"\xE2\x82\xAC\\u000f\\n/\",\"b\":[1,true,null]}");
+    CHECK_FALSE(canonical_json(json_from_text("[1.5]").value()));
+    CHECK_FALSE(canonical_json(json_from_text("[9007199254740993]").value()));
+    // RFC 8785 §3.2.3: an astral name comes before U+FB33.
+    CHECK(canonical_json(json_from_text("{\"\xEF\xAC\xB3\":1,\"\xF0\x9F\x98\x80\":2}").value()).value() ==
+          "{\"\xF0\x9F\x98\x80\":2,\"\xEF\xAC\xB3\":1}");
+}
+
+TEST_CASE("a fact whose content was touched is refused") {
+    const Fact fact = sample();
+    CHECK(fact_from_json(to_json(fact)).value() == fact);
+    boost::json::object touched = to_json(fact);
+    touched["site"] = "paris";
+    CHECK(fact_from_json(touched).error().what == "id is not the hash of the other fields");
+    boost::json::object extended = to_json(fact);
+    extended["extra"] = 1;
+    CHECK_FALSE(fact_from_json(extended));
+}
+
+TEST_CASE("the same seed mints the same identifiers") {
+    Entropy::Seed seed{};
+    seed[3] = 9;
+    Entropy a(seed);
+    Entropy b(seed);
+    const std::string first = a.uuid();
+    CHECK(first == b.uuid());
+    CHECK(first != a.uuid());
+    CHECK(first.size() == 36);
+    CHECK(first[14] == '4');
+    CHECK(a.token(8).size() == 16);
+}
+
+TEST_CASE("JSON deeper than the limit is refused") {
+    std::string deep(kJsonDepthMax + 1, '[');
+    deep.append(kJsonDepthMax + 1, ']');
+    CHECK_FALSE(json_from_text(deep));
+}
+
+}  // namespace
+}  // namespace sheaf

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/digest.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "base/assert.h"
+
+namespace sheaf {
+
+struct Sha256Stream::Context {
+    EVP_MD_CTX* md = EVP_MD_CTX_new();
+    Context() = default;
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+    ~Context() { EVP_MD_CTX_free(md); }
+};
+
+Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
+    ASSERT(EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) == 1);
+}
+Sha256Stream::~Sha256Stream() = default;
+Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
+Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
+
+void Sha256Stream::add(Bytes bytes) {
+    ASSERT(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1);
+}
+
+Sha256 Sha256Stream::finish() {
+    Sha256 out{};
+    unsigned size = 0;
+    ASSERT(EVP_DigestFinal_ex(context_->md, out.data(), &size) == 1 && size == out.size());
+    return out;
+}
+
+Sha256 sha256(Bytes bytes) {
+    Sha256 out{};
+    unsigned size = 0;
+    ASSERT(EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) == 1);
+    return out;
+}
+
+std::string sha256_hex(std::string_view text) {
+    return to_hex(sha256(as_bytes(text)));
+}
+
+std::string md5_hex(std::string_view text) {
+    std::array<std::uint8_t, 16> out{};
+    unsigned size = 0;
+    ASSERT(EVP_Digest(text.data(), text.size(), out.data(), &size, EVP_md5(), nullptr) == 1);
+    return to_hex(out);
+}
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
+    Sha256 out{};
+    unsigned size = 0;
+    const Bytes bytes = as_bytes(text);
+    ASSERT(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes.data(), bytes.size(), out.data(),
+                &size) != nullptr);
+    return to_hex(out);
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace sheaf

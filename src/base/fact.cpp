@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/fact.h"
+
+#include "base/digest.h"
+#include "base/json.h"
+
+namespace sheaf {
+namespace {
+
+namespace json = boost::json;
+
+json::object without_id(const Fact& fact) {
+    return {{"tenant", fact.tenant}, {"site", fact.site}, {"node", fact.node}, {"seq", fact.seq},
+            {"at", to_rfc3339(fact.at)}, {"mono", fact.mono}, {"type", fact.type}, {"data", fact.data}};
+}
+
+}  // namespace
+
+Result<std::string> fact_id(const Fact& fact) {
+    TRY(const std::string text, canonical_json(without_id(fact)));
+    return sha256_hex(text);
+}
+
+json::object to_json(const Fact& fact) {
+    json::object object = without_id(fact);
+    object["id"] = fact.id;
+    return object;
+}
+
+Result<std::string> string_field(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr) return fail(Errc::malformed, std::string(name) + " is missing");
+    if (!value->is_string()) return fail(Errc::malformed, std::string(name) + " is not a string");
+    return std::string(value->get_string());
+}
+
+Result<std::string> optional_string_field(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) return std::string();
+    return string_field(object, name);
+}
+
+Result<std::int64_t> integer_field(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr) return fail(Errc::malformed, std::string(name) + " is missing");
+    json::error_code error;
+    const auto number = value->is_double() ? 0 : value->to_number<std::int64_t>(error);
+    if (value->is_double() || error) return fail(Errc::malformed, std::string(name) + " is not a whole number");
+    return number;
+}
+
+Result<Fact> fact_from_json(const json::value& value) {
+    if (!value.is_object()) return fail(Errc::malformed, "a fact is a JSON object");
+    const json::object& object = value.get_object();
+    Fact fact;
+    TRY(fact.id, string_field(object, "id"));
+    TRY(fact.tenant, string_field(object, "tenant"));
+    TRY(fact.site, string_field(object, "site"));
+    TRY(fact.node, string_field(object, "node"));
+    TRY(const std::int64_t seq, integer_field(object, "seq"));
+    if (seq < 1) return fail(Errc::malformed, "seq starts at 1");
+    fact.seq = static_cast<std::uint64_t>(seq);
+    TRY(const std::string at, string_field(object, "at"));
+    TRY(fact.at, wall_from_rfc3339(at));
+    TRY(fact.mono, integer_field(object, "mono"));
+    TRY(fact.type, string_field(object, "type"));
+    const json::value* data = object.if_contains("data");
+    if (data == nullptr || !data->is_object()) return fail(Errc::malformed, "data is not an object");
+    fact.data = data->get_object();
+    if (object.size() != 9) return fail(Errc::malformed, "a fact has nine fields, no more");
+    if (to_rfc3339(fact.at) != at) return fail(Errc::malformed, "at is not UTC with three decimals");
+    TRY(const std::string id, fact_id(fact));
+    if (id != fact.id) return fail(Errc::malformed, "id is not the hash of the other fields");
+    return fact;
+}
+
+}  // namespace sheaf

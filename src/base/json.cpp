@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <vector>
+
+namespace sheaf {
+namespace {
+
+namespace json = boost::json;
+
+// RFC 8785 §3.2.3 sorts member names by UTF-16 code units. For well-formed UTF-8 this differs from byte order only
+// between U+E000..U+FFFF (three bytes, EE or EF first) and the astral planes (four bytes, F0 and up), whose UTF-16 form
+// starts with a surrogate (D800..DFFF).
+bool less_in_utf16(std::string_view a, std::string_view b) {
+    const auto [i, j] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    if (i == a.end() || j == b.end()) return a.size() < b.size();
+    const auto x = static_cast<unsigned char>(*i);
+    const auto y = static_cast<unsigned char>(*j);
+    const bool x_astral = x >= 0xF0;
+    const bool y_astral = y >= 0xF0;
+    if (x_astral != y_astral && std::min(x, y) >= 0xEE) return x_astral;
+    return x < y;
+}
+
+void append_string(std::string& out, std::string_view text) {
+    out.push_back('"');
+    for (char c : text) {
+        switch (c) {
+            case '"': out += "\\\""; break;
+            case '\\': out += "\\\\"; break;
+            case '\b': out += "\\b"; break;
+            case '\f': out += "\\f"; break;
+            case '\n': out += "\\n"; break;
+            case '\r': out += "\\r"; break;
+            case '\t': out += "\\t"; break;
+            default:
+                if (static_cast<unsigned char>(c) < 0x20) {
+                    out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+                } else {
+                    out.push_back(c);
+                }
+        }
+    }
+    out.push_back('"');
+}
+
+Result<void> append(std::string& out, const json::value& value);
+
+Result<void> append_object(std::string& out, const json::object& object) {
+    std::vector<const json::key_value_pair*> members;
+    for (const auto& member : object) members.push_back(&member);
+    std::sort(members.begin(), members.end(),
+              [](const auto* a, const auto* b) { return less_in_utf16(a->key(), b->key()); });
+    out.push_back('{');
+    for (const auto* member : members) {
+        if (out.back() != '{') out.push_back(',');
+        append_string(out, member->key());
+        out.push_back(':');
+        TRY_VOID(append(out, member->value()));
+    }
+    out.push_back('}');
+    return {};
+}
+
+Result<void> append_integer(std::string& out, const json::value& value) {
+    constexpr std::int64_t limit = std::int64_t{1} << 53;
+    if (value.is_int64() && value.get_int64() >= -limit && value.get_int64() <= limit) {
+        out += std::to_string(value.get_int64());
+        return {};
+    }
+    if (value.is_uint64() && value.get_uint64() <= static_cast<std::uint64_t>(limit)) {
+        out += std::to_string(value.get_uint64());
+        return {};
+    }
+    return fail(Errc::malformed, "a number in a fact must be an integer within 2^53");
+}
+
+Result<void> append(std::string& out, const json::value& value) {
+    switch (value.kind()) {
+        case json::kind::null: out += "null"; return {};
+        case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return {};
+        case json::kind::string: append_string(out, value.get_string()); return {};
+        case json::kind::object: return append_object(out, value.get_object());
+        case json::kind::array: {
+            out.push_back('[');
+            bool first = true;
+            for (const auto& item : value.get_array()) {
+                if (!first) out.push_back(',');
+                first = false;
+                TRY_VOID(append(out, item));
+            }
+            out.push_back(']');
+            return {};
+        }
+        case json::kind::int64:
+        case json::kind::uint64:
+        case json::kind::double_: return append_integer(out, value);
+    }
+    return fail(Errc::malformed, "unknown JSON kind");
+}
+
+}  // namespace
+
+Result<json::value> json_from_text(std::string_view text) {
+    json::parse_options options;
+    options.max_depth = kJsonDepthMax;
+    json::error_code error;
+    json::value value = json::parse(json::string_view(text.data(), text.size()), error, {}, options);
+    if (error) return fail(Errc::malformed, "not JSON: " + error.message());
+    return value;
+}
+
+Result<std::string> canonical_json(const json::value& value) {
+    std::string out;
+    TRY_VOID(append(out, value));
+    return out;
+}
+
+}  // namespace sheaf

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sheaf {
+
+inline constexpr std::size_t kJsonDepthMax = 32;
+
+// Parses one JSON text, at most kJsonDepthMax deep. The caller has bounded its size.
+[[nodiscard]] Result<boost::json::value> json_from_text(std::string_view text);
+// RFC 8785 (JCS) for what facts hold: objects, arrays, strings, booleans, null, integers within ±2^53. Another number
+// is an error: facts carry whole milliseconds, so that no two languages disagree about a digit.
+[[nodiscard]] Result<std::string> canonical_json(const boost::json::value& value);
+
+}  // namespace sheaf

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/json.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/entropy.h"
+#include "base/fact.h"
+#include "base/id.h"
+#include "base/time.h"
+
+// One site: registrar, agents, routing points, queues, calls. A pure state machine: an Input in, Effects out, in order.
+// Whoever drives it carries out the effects one after the other before the next input. The same settings and the same
+// inputs give the same effects, so a journal of inputs replays a site.
+namespace sheaf::exchange {
+
+// ---- Settings (plain values; made from the configuration by apps/switch, journalled as the first record) -------
+enum class RecordPolicy { never, always, on_demand, percentage };
+struct Record {
+    RecordPolicy policy = RecordPolicy::never;
+    int percent = 0;
+};
+struct AgentSettings {
+    std::string dn, name;
+    Record record;
+    bool auto_answer = false;
+};
+struct TrunkSettings {
+    std::string name;
+    bool refer = true;
+    Record record;
+};
+struct PeerSettings {  // [[switch.site]]
+    std::string name;
+    std::string prefix;  // numbers that begin with it live there
+    bool return_transfers = false;
+    bool record_duplicate = false;
+};
+struct RoutingPointSettings {
+    std::string dn;
+    std::vector<std::string> numbers;
+    std::vector<std::string> treatment;
+    std::vector<std::string> targets;  // "agent:DN", "agent:DN@SITE"
+    Record record;
+};
+struct RouteSettings {  // match: ECMAScript regular expression over the dialled number; number: with $1…
+    std::string match, to, number;
+};
+struct SiteSettings {
+    std::string site, node;
+    bool record_consult = false, record_hold = false, leave_conference = false, ready_on_register = true;
+    std::int64_t wrap_up_ms = 0;
+    std::int64_t ring_timeout_ms = 20'000;
+    std::vector<AgentSettings> agents;
+    std::vector<TrunkSettings> trunks;
+    std::vector<PeerSettings> peers;
+    std::vector<RoutingPointSettings> routing_points;
+    std::vector<RouteSettings> routes;
+    std::size_t calls_max = 10'000;
+    std::size_t queue_max = 1'000;  // waiting calls a routing point
+};
+
+// ---- Who is at the other end of a leg ---------------------------------------------------------------------------
+enum class DeviceKind { agent, trunk, site, media, stranger };
+struct Device {
+    DeviceKind kind = DeviceKind::stranger;
+    std::string name;  // dn, trunk name, site name; empty for a stranger
+    friend bool operator==(const Device&, const Device&) = default;
+};
+
+// What a believed X-Sheaf-Link header said (its mac, age and nonce have been checked).
+struct LinkHeader {
+    LinkId link;
+    CallUuid call;  // the sender's
+    CallUuid root;
+    std::string kind;
+    bool sender_records = false;  // rec=
+    friend bool operator==(const LinkHeader&, const LinkHeader&) = default;
+};
+
+enum class Cause { normal, transferred, busy, no_answer, rejected, cancelled, failed, timed_out, lost_control, shutdown };
+[[nodiscard]] std::string_view name_of(Cause cause);  // the facts' words
+
+// ---- Inputs -----------------------------------------------------------------------------------------------------
+struct AgentRegistered {  // authenticated
+    std::string dn;
+    std::string contact;   // URI text to send requests to
+    std::string next_hop;  // endpoint text of the flow it came by
+    std::int64_t expires_ms = 0;
+};
+struct AgentUnregistered {
+    std::string dn;
+};
+struct LegOffered {  // an INVITE has come; nothing but 100 has been sent
+    LegId leg;
+    Device from;
+    std::string called;   // user part of the Request-URI
+    std::string calling;  // user part of From (or P-Asserted-Identity from trunks and sites)
+    std::string calling_name;
+    std::optional<LinkHeader> link;  // from a peer site
+    std::string session_id;          // RFC 7989, the peer's half, or empty
+    std::string message;             // message id for evidence
+};
+struct LegConnected {  // our 200 to an offered leg has gone out and its media stands
+    LegId leg;
+    std::string message;
+};
+struct LegPlaced {  // the INVITE of a leg we asked for has gone out to the peer
+    LegId leg;
+    std::string message;
+};
+struct LegAlerting {
+    LegId leg;
+};
+struct LegAnswered {  // 200 to a leg we placed; its media stands
+    LegId leg;
+    CallUuid peer_call;  // X-Sheaf-Call of a peer site, or empty
+    std::string session_id;
+    std::string message;
+};
+struct LegFailed {  // a leg we placed was refused, or timed out, or its media could not be had (503)
+    LegId leg;
+    int status = 0;
+    CallUuid peer_call;
+    std::string message;
+};
+struct LegEnded {  // BYE, CANCEL, no ACK, time-out; the leg is gone
+    LegId leg;
+    Cause cause = Cause::normal;
+    std::string message;
+};
+struct LegHeld {  // the peer's re-INVITE put us on hold (sendonly, inactive, 0.0.0.0)
+    LegId leg;
+};
+struct LegRetrieved {
+    LegId leg;
+};
+struct TransferAsked {  // REFER in the leg's dialog; answered by AcceptTransfer or RefuseTransfer
+    LegId leg;
+    std::string to;  // user part of Refer-To
+    std::string message;
+};
+struct PlayEnded {  // a treatment came to its end by itself
+    LegId leg;
+    std::string play;
+};
+struct RecordingOpened {
+    LegId leg;
+    SegmentId segment;
+};
+struct RecordingFailed {  // the media server could not record, or is gone
+    LegId leg;
+    SegmentId segment;
+    std::string why;
+};
+struct RemoteAgents {  // a peer site's full readiness; `for_ms` is how long each has been in its state
+    struct Agent {
+        std::string dn;
+        std::string state;
+        std::int64_t for_ms = 0;
+        friend bool operator==(const Agent&, const Agent&) = default;
+    };
+    std::string site;
+    std::string boot;
+    std::uint64_t seq = 0;
+    std::vector<Agent> agents;
+};
+struct CtiRequest {  // a checked and parsed request of the CTI API
+    std::uint64_t request = 0;          // to answer
+    std::string token;                  // name, for evidence
+    std::vector<std::string> devices;   // the token's; {"*"}: any
+    std::string service;                // "agent-state", "make-call", "answer", "clear", "single-step-transfer", …, "calls", "agents"
+    std::string calluuid;               // from the path, or empty
+    std::string device;
+    std::string to;
+    std::string state;
+};
+struct SettingsChanged {
+    SiteSettings settings;
+};
+struct Shutdown {};  // ends every call, cause shutdown
+struct Tick {};
+using Event = std::variant<AgentRegistered, AgentUnregistered, LegOffered, LegConnected, LegPlaced, LegAlerting,
+                           LegAnswered, LegFailed, LegEnded, LegHeld, LegRetrieved, TransferAsked, PlayEnded,
+                           RecordingOpened, RecordingFailed, RemoteAgents, CtiRequest, SettingsChanged, Shutdown, Tick>;
+
+struct Input {
+    Stamp now;
+    Entropy::Seed seed{};  // for the ids this step mints
+    Event event;
+};
+
+// ---- Effects ----------------------------------------------------------------------------------------------------
+// To the switch's translator (room b2bua). Every leg of a call stands in a room at the media server named by the effect.
+struct RingLeg {  // 180 to an offered leg; its media may be prepared now so that an answer is immediate
+    LegId leg;
+    RoomId room;
+    CallUuid calluuid;  // goes out as X-Sheaf-Call to a peer site
+};
+struct AnswerLeg {  // 200 to an offered leg, media into the room; LegConnected or LegEnded follows
+    LegId leg;
+    RoomId room;
+    CallUuid calluuid;
+};
+struct RejectLeg {
+    LegId leg;
+    int status = 0;
+    std::string reason;  // words for the caller; empty: the code's own
+};
+struct PlaceLeg {  // LegPlaced, LegAlerting, LegAnswered or LegFailed follow
+    LegId leg;
+    RoomId room;
+    Device to;
+    std::string number;    // user part to call: dn, or the number for a trunk
+    std::string contact;   // agents: registered contact URI; else empty
+    std::string next_hop;  // agents: endpoint text
+    std::string calling, calling_name;
+    std::optional<LinkHeader> link;  // to peer sites: to be signed
+    std::string session_id;
+    bool auto_answer = false;
+};
+struct EndLeg {  // CANCEL, BYE or a refusal, as its state demands; nothing follows
+    LegId leg;
+    int status = 0;  // for a leg not answered yet
+    Cause cause = Cause::normal;
+};
+struct MoveLeg {  // to another room
+    LegId leg;
+    RoomId room;
+};
+struct StartPlay {
+    LegId leg;
+    std::string play;                // id of this treatment on this leg
+    std::vector<std::string> items;  // "say:welcome", "music:default"
+    bool forever = false;            // the last item again and again
+};
+struct StopPlay {
+    LegId leg;
+    std::string play;
+};
+struct StartRecording {
+    LegId leg;
+    SegmentId segment;
+    CallUuid calluuid;
+    ConnectionId connection;
+};
+struct StopRecording {
+    LegId leg;
+    SegmentId segment;
+    Cause cause = Cause::normal;
+};
+struct AcceptTransfer {  // 202 and NOTIFY 100; then, when known, TransferResult
+    LegId leg;
+};
+struct RefuseTransfer {
+    LegId leg;
+    int status = 0;
+    std::string reason;
+};
+struct TransferResult {  // the final NOTIFY's sipfrag
+    LegId leg;
+    int status = 0;
+};
+// To the site's own edges.
+struct SayFact {
+    std::string type;
+    boost::json::object data;
+};
+struct CtiReply {
+    std::uint64_t request = 0;
+    int status = 200;
+    boost::json::value body;  // of a 2xx; else {"title","detail"}
+};
+struct CtiEvent {
+    boost::json::object event;  // contract: {"type","at","calluuid","device","parties","cause"}
+};
+struct TellReadiness {};  // own agents changed: send `Exchange::readiness` to the peers
+struct Log {              // one line for the operator
+    bool warning = false;
+    std::string text;
+    std::vector<std::pair<std::string, std::string>> fields;
+};
+using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, MoveLeg, StartPlay, StopPlay,
+                            StartRecording, StopRecording, AcceptTransfer, RefuseTransfer, TransferResult, SayFact,
+                            CtiReply, CtiEvent, TellReadiness, Log>;
+
+struct State;
+
+// The site as a value holder. One owner, one thread; nothing is read but the inputs.
+class Exchange {
+public:
+    explicit Exchange(SiteSettings settings);
+    ~Exchange();
+    Exchange(Exchange&&) noexcept;
+    Exchange& operator=(Exchange&&) noexcept;
+
+    [[nodiscard]] std::vector<Effect> step(const Input& input);
+    [[nodiscard]] std::optional<Instant> next_deadline() const;  // when a Tick is due
+
+    [[nodiscard]] RemoteAgents readiness(Instant now) const;  // of our own agents, seq not filled in
+    [[nodiscard]] boost::json::array calls() const;           // GET /v1/calls
+    [[nodiscard]] boost::json::array agents() const;          // GET /v1/agents
+    struct Counts {
+        std::size_t calls = 0;
+        std::size_t legs = 0;
+        std::size_t queued = 0;
+        std::size_t recordings = 0;
+    };
+    [[nodiscard]] Counts counts() const;  // all zero when every call is over: nothing leaks
+
+private:
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace sheaf::exchange

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/fact.h"
+
+namespace sheaf::link {
+
+// A file on its way to the archive.
+struct OutboxFile {
+    std::string segment;     // segment id
+    std::string path;        // absolute
+    std::string sha256;      // hex, of the file's bytes
+    std::uint64_t bytes = 0;
+    std::string media_type;  // audio/wav, audio/flac
+};
+
+// The port of a node's durable outbox (implemented over SQLite in edge/store). What `add` has returned survives kill -9
+// and power loss. One thread.
+class Outbox {
+public:
+    virtual ~Outbox() = default;
+    // Stamps the drafts with this node's next seqs and ids and stores them, in one transaction.
+    [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
+    [[nodiscard]] virtual Result<void> add_file(const OutboxFile& file) = 0;  // again with the same segment: no change
+
+    // The oldest facts not yet delivered, at most `count` and about `bytes` of JSON.
+    [[nodiscard]] virtual Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) = 0;
+    [[nodiscard]] virtual Result<std::vector<OutboxFile>> pending_files(std::size_t count) = 0;
+    [[nodiscard]] virtual Result<void> delivered(const std::vector<std::string>& fact_ids) = 0;
+    // Refused for good: kept apart with the reason, never sent again.
+    [[nodiscard]] virtual Result<void> refused(const std::string& fact_id, const std::string& reason) = 0;
+    [[nodiscard]] virtual Result<void> file_delivered(const std::string& segment) = 0;
+    [[nodiscard]] virtual Result<void> file_refused(const std::string& segment, const std::string& reason) = 0;
+    struct Counts {
+        std::uint64_t facts_pending = 0;
+        std::uint64_t facts_refused = 0;
+        std::uint64_t files_pending = 0;
+        std::uint64_t files_refused = 0;
+    };
+    [[nodiscard]] virtual Result<Counts> counts() = 0;
+};
+
+}  // namespace sheaf::link

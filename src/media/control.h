@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+#include "media/capture.h"
+
+// What the control thread (SIP, MSML) asks of a media worker, and what the worker tells it: plain values that cross
+// threads in bounded queues, in order.
+namespace sheaf::media {
+
+enum class CodecKind : std::uint8_t { pcmu, pcma };
+
+struct ReceiveFormat {
+    std::uint8_t payload_type;
+    CodecKind codec;
+};
+
+// One leg's media as negotiated.
+struct LegMedia {
+    std::string remote_address;  // literal
+    std::uint16_t remote_port = 0;
+    std::uint16_t remote_rtcp_port = 0;
+    std::vector<ReceiveFormat> receive;
+    std::uint8_t send_payload_type = 0;
+    CodecKind send_codec = CodecKind::pcmu;
+    std::uint8_t dtmf_payload_type = 0xFF;  // 0xFF: none
+    bool we_send = false;                   // direction, from our side
+    bool we_receive = false;
+    std::uint32_t ptime_ms = 20;
+};
+
+// Prompt audio: 8 kHz mono linear samples. Shared by every leg that plays it, read-only, kept by the prompt cache.
+struct Prompt {
+    std::string name;
+    std::vector<std::int16_t> samples;
+};
+
+// ---- Commands ---------------------------------------------------------------------------------------------------
+struct AddLeg {  // the sockets are bound already; the worker owns them from here on and closes them
+    LegId leg;
+    int rtp_socket = -1;
+    int rtcp_socket = -1;
+};
+struct ConfigureLeg {
+    LegId leg;
+    LegMedia media;
+};
+struct RemoveLeg {  // ends its treatments and recordings (cause)
+    LegId leg;
+    std::string cause;
+};
+struct JoinRoom {
+    LegId leg;
+    RoomId room;
+};
+struct LeaveRoom {
+    LegId leg;
+};
+struct Play {
+    LegId leg;
+    std::string name;
+    std::vector<std::shared_ptr<const Prompt>> prompts;  // in order
+    bool forever = false;                                // the list again and again
+};
+struct StopPlay {
+    LegId leg;
+    std::string name;
+};
+struct StartRecording {
+    LegId leg;
+    SegmentId segment;
+    CallUuid calluuid;
+    ConnectionId connection;
+};
+struct StopRecording {
+    SegmentId segment;
+    std::string cause;
+};
+using Command = std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording,
+                             StopRecording>;
+
+// ---- Notices ----------------------------------------------------------------------------------------------------
+struct PlayEnded {
+    LegId leg;
+    std::string name;
+    bool completed;  // false: stopped
+};
+struct RecordingOpened {
+    LegId leg;
+    SegmentHead head;
+};
+struct RecordingSealed {
+    LegId leg;
+    SegmentHead head;
+    SegmentTail tail;
+};
+struct RecordingFailed {
+    LegId leg;
+    SegmentId segment;
+    std::string why;
+};
+using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed>;
+
+inline constexpr std::size_t kLegsInRoomMax = 64;
+inline constexpr std::size_t kRecordingsOfLegMax = 8;
+inline constexpr std::size_t kPromptsOfPlayMax = 8;
+
+}  // namespace sheaf::media

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sip/grammar.h"
+
+#include <algorithm>
+
+#include "sip/endpoint.h"
+
+namespace sheaf::sip {
+namespace {
+
+constexpr std::string_view kTokenMarks = "-.!%*_+`'~";
+constexpr std::string_view kBlank = " \t";
+
+bool is_token_char(char c) { return is_alphanumeric(c) || kTokenMarks.find(c) != std::string_view::npos; }
+
+char lower_char(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// What real peers put into an unquoted parameter value: a token, a host, an IPv6 address with or without brackets,
+// base64. Only what would change the structure is refused.
+bool is_value_char(char c) { return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos; }
+
+}  // namespace
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_alphanumeric(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_char); }
+
+bool is_control(char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\t') || u == 0x7f;
+}
+
+std::string_view trimmed(std::string_view text) {
+    const auto from = text.find_first_not_of(kBlank);
+    if (from == std::string_view::npos) return {};
+    return text.substr(from, text.find_last_not_of(kBlank) - from + 1);
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), lower_char);
+    return out;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+    return a.size() == b.size() &&
+           std::ranges::equal(a, b, [](char x, char y) { return lower_char(x) == lower_char(y); });
+}
+
+std::optional<std::uint64_t> number_from_text(std::string_view text, std::uint64_t max) {
+    if (text.empty()) return std::nullopt;
+    std::uint64_t n = 0;
+    for (const char c : text) {
+        if (!is_digit(c)) return std::nullopt;
+        const auto digit = static_cast<std::uint64_t>(c - '0');
+        if (digit > max || n > (max - digit) / 10) return std::nullopt;
+        n = n * 10 + digit;
+    }
+    return n;
+}
+
+Result<std::string> take_quoted(std::string_view& rest) {
+    std::string out;
+    for (std::size_t i = 1; i < rest.size(); ++i) {
+        if (rest[i] == '"') {
+            rest.remove_prefix(i + 1);
+            return out;
+        }
+        if (rest[i] == '\\' && ++i == rest.size()) break;
+        out += rest[i];
+    }
+    return fail(Errc::malformed, "Quoted string has no end");
+}
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '\r' || c == '\n') {
+            out += ' ';
+            continue;
+        }
+        if (c == '"' || c == '\\' || is_control(c)) out += '\\';
+        out += c;
+    }
+    return out += '"';
+}
+
+Result<Params> header_params_from_text(std::string_view text) {
+    Params params;
+    for (auto rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
+        if (rest.front() != ';') return fail(Errc::malformed, "Text after header value");
+        rest = trimmed(rest.substr(1));
+        const auto end = std::min(rest.find_first_of(" \t;="), rest.size());
+        std::string name(rest.substr(0, end));
+        if (!is_token(name)) return fail(Errc::malformed, "Header parameter without a name");
+        rest = trimmed(rest.substr(end));
+        std::optional<std::string> value;
+        if (!rest.empty() && rest.front() == '=') {
+            rest = trimmed(rest.substr(1));
+            if (!rest.empty() && rest.front() == '"') {
+                TRY(value, take_quoted(rest));
+            } else {
+                const auto stop = std::ranges::find_if_not(rest, is_value_char);
+                value.emplace(rest.begin(), stop);
+                if (value->empty()) return fail(Errc::malformed, "Header parameter without a value");
+                rest.remove_prefix(value->size());
+            }
+        }
+        params.items.emplace_back(std::move(name), std::move(value));
+    }
+    return params;
+}
+
+std::string header_params_to_text(const Params& params) {
+    std::string out;
+    for (const auto& [name, value] : params.items) {
+        out += ';';
+        out += name;
+        if (!value) continue;
+        out += '=';
+        const bool plain = !value->empty() && std::ranges::all_of(*value, is_value_char);
+        out += plain ? *value : quoted(*value);
+    }
+    return out;
+}
+
+std::vector<std::string_view> list_items(std::string_view text) {
+    std::vector<std::string_view> items;
+    const auto add = [&](std::string_view item) {
+        if (item = trimmed(item); !item.empty()) items.push_back(item);
+    };
+    std::size_t from = 0;
+    bool in_quotes = false;
+    bool in_angles = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_quotes) {
+            if (c == '\\') ++i;
+            if (c == '"') in_quotes = false;
+        } else if (in_angles) {
+            if (c == '>') in_angles = false;
+        } else if (c == '"') {
+            in_quotes = true;
+        } else if (c == '<') {
+            in_angles = true;
+        } else if (c == ',') {
+            add(text.substr(from, i - from));
+            from = i + 1;
+        }
+    }
+    add(text.substr(from));
+    return items;
+}
+
+Result<std::string> host_from_text(std::string_view text) {
+    if (text.starts_with('[')) {
+        if (!text.ends_with(']')) return fail(Errc::malformed, "IPv6 reference has no end");
+        const auto address = text.substr(1, text.size() - 2);
+        if (address.find(':') == std::string_view::npos || !is_ip_literal(address)) {
+            return fail(Errc::malformed, "Invalid IPv6 reference");
+        }
+        return lower(address);
+    }
+    // Names with an underscore are outside the grammar but common.
+    const auto good = [](char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; };
+    if (text.empty() || !std::ranges::all_of(text, good)) return fail(Errc::malformed, "Invalid host");
+    return lower(text);
+}
+
+std::string host_to_text(std::string_view host) {
+    if (host.find(':') == std::string_view::npos) return std::string(host);
+    std::string out = "[";
+    out += host;
+    return out += ']';
+}
+
+Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {
+    HostPort out;
+    const auto bracket = text.rfind(']');
+    const auto colon = text.find(':', bracket == std::string_view::npos ? 0 : bracket);
+    auto host = text.substr(0, colon);
+    if (colon != std::string_view::npos) {
+        auto digits = text.substr(colon + 1);
+        if (spaced) {
+            host = trimmed(host);
+            digits = trimmed(digits);
+        }
+        const auto port = number_from_text(digits, 65'535);
+        if (!port || *port == 0) return fail(Errc::malformed, "Invalid port");
+        out.port = static_cast<std::uint16_t>(*port);
+    }
+    TRY(out.host, host_from_text(host));
+    return out;
+}
+
+}  // namespace sheaf::sip

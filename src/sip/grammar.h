@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "sip/uri.h"
+
+// The basic rules of RFC 3261 §25.1 that several parsers of this room share. Folds are already joined: white space is
+// SP and HTAB.
+namespace sheaf::sip {
+
+[[nodiscard]] bool is_digit(char c);
+[[nodiscard]] bool is_alphanumeric(char c);
+[[nodiscard]] bool is_token(std::string_view text);  // one character or more
+[[nodiscard]] bool is_control(char c);               // below 0x20 but HTAB, and DEL
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+[[nodiscard]] std::string lower(std::string_view text);  // ASCII only
+[[nodiscard]] bool same_name(std::string_view a, std::string_view b);
+
+// 1*DIGIT up to `max`, leading zeros allowed; nullopt for anything else.
+[[nodiscard]] std::optional<std::uint64_t> number_from_text(std::string_view text, std::uint64_t max);
+
+// Takes a quoted-string off the front of `rest` (which starts with its quote) and undoes the escapes.
+[[nodiscard]] Result<std::string> take_quoted(std::string_view& rest);
+// As a quoted-string; line ends become spaces, other control characters are escaped.
+[[nodiscard]] std::string quoted(std::string_view text);
+
+// *(SEMI generic-param) up to the end of the text. Values lose their quotes.
+[[nodiscard]] Result<Params> header_params_from_text(std::string_view text);
+[[nodiscard]] std::string header_params_to_text(const Params& params);  // with the leading semicolons
+
+// The items of a comma-separated list; commas in quotes and in <> do not part. Empty items are left out.
+[[nodiscard]] std::vector<std::string_view> list_items(std::string_view text);
+
+// hostname, IPv4address, or IPv6reference with its brackets; the result is lower case and without them.
+[[nodiscard]] Result<std::string> host_from_text(std::string_view text);
+[[nodiscard]] std::string host_to_text(std::string_view host);
+// host [":" port], with white space around the colon if `spaced` (Via). Port 0: not given.
+struct HostPort {
+    std::string host;
+    std::uint16_t port = 0;
+};
+[[nodiscard]] Result<HostPort> host_port_from_text(std::string_view text, bool spaced);
+
+}  // namespace sheaf::sip

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sip/uri.h"
+
+#include <algorithm>
+
+#include "sip/grammar.h"
+
+namespace sheaf::sip {
+namespace {
+
+// RFC 3261 §25.1: what stands unescaped in each part, besides letters and digits.
+constexpr std::string_view kUserMarks = "-_.!~*'()&=+$,;?/";
+constexpr std::string_view kPasswordMarks = "-_.!~*'()&=+$,";
+constexpr std::string_view kParamMarks = "-_.!~*'()[]/:&+$";
+
+int hex_digit(char c) {
+    if (is_digit(c)) return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+// Undoes %HEXHEX. Besides `marks` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
+Result<std::string> unescape(std::string_view text, std::string_view marks) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '%') {
+            if (text.size() - i < 3) return fail(Errc::malformed, "Invalid escape in URI");
+            const int high = hex_digit(text[i + 1]);
+            const int low = hex_digit(text[i + 2]);
+            if (high < 0 || low < 0) return fail(Errc::malformed, "Invalid escape in URI");
+            out += static_cast<char>(high * 16 + low);
+            i += 2;
+        } else if (is_alphanumeric(c) || marks.find(c) != std::string_view::npos || c == '#' ||
+                   static_cast<unsigned char>(c) >= 0x80) {
+            out += c;
+        } else {
+            return fail(Errc::malformed, "Invalid character in URI");
+        }
+    }
+    return out;
+}
+
+std::string escape(std::string_view text, std::string_view marks) {
+    static constexpr std::string_view kHex = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        if (is_alphanumeric(c) || marks.find(c) != std::string_view::npos) {
+            out += c;
+        } else {
+            const auto u = static_cast<unsigned char>(c);
+            out += '%';
+            out += kHex[u >> 4];
+            out += kHex[u & 15];
+        }
+    }
+    return out;
+}
+
+bool is_visible(std::string_view text) {
+    return std::ranges::none_of(
+        text, [](char c) { return is_control(c) || c == ' ' || c == '\t' || c == '<' || c == '>' || c == '"'; });
+}
+
+bool is_scheme(std::string_view text) {
+    const auto good = [](char c) { return is_alphanumeric(c) || c == '+' || c == '-' || c == '.'; };
+    return !text.empty() && is_alphanumeric(text.front()) && !is_digit(text.front()) && std::ranges::all_of(text, good);
+}
+
+// `text` starts with a semicolon.
+Result<Params> uri_params(std::string_view text) {
+    Params params;
+    while (!text.empty()) {
+        text.remove_prefix(1);
+        const auto item = text.substr(0, text.find(';'));
+        text.remove_prefix(item.size());
+        const auto equals = item.find('=');
+        TRY(auto name, unescape(item.substr(0, equals), kParamMarks));
+        if (name.empty()) return fail(Errc::malformed, "URI parameter without a name");
+        std::optional<std::string> value;
+        if (equals != std::string_view::npos) {
+            TRY(value, unescape(item.substr(equals + 1), kParamMarks));
+        }
+        params.items.emplace_back(std::move(name), std::move(value));
+    }
+    return params;
+}
+
+Result<void> read_user(Uri& uri, std::string_view text) {
+    const auto colon = text.find(':');
+    TRY(uri.user, unescape(text.substr(0, colon), kUserMarks));
+    if (uri.user.empty()) return fail(Errc::malformed, "URI without a user before @");
+    if (colon != std::string_view::npos) {
+        TRY(uri.password, unescape(text.substr(colon + 1), kPasswordMarks));
+    }
+    return {};
+}
+
+// Header parameters of a URI as comparable pairs (§19.1.4: in any order, all must be there).
+std::vector<std::pair<std::string, std::string>> uri_headers(const Uri& uri) {
+    std::vector<std::pair<std::string, std::string>> out;
+    std::string_view rest = uri.headers;
+    while (!rest.empty()) {
+        const auto item = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+        const auto equals = std::min(item.find('='), item.size());
+        const auto value = item.substr(std::min(equals + 1, item.size()));
+        auto plain = unescape(value, "-_.!~*'()[]/?:+$,;@=<>\"");
+        out.emplace_back(lower(item.substr(0, equals)), plain ? *std::move(plain) : std::string(value));
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
+bool params_equivalent(const Params& a, const Params& b) {
+    static constexpr std::string_view kNeverDefault[] = {"user", "ttl", "method", "maddr", "transport"};
+    for (const auto& [name, value] : a.items) {
+        const bool both = b.has(name);
+        if (!both) {
+            if (std::ranges::any_of(kNeverDefault, [&](auto known) { return same_name(known, name); })) return false;
+            continue;
+        }
+        const auto other = b.value(name);
+        if (value.has_value() != other.has_value()) return false;
+        if (value && !same_name(*value, *other)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool Params::has(std::string_view name) const {
+    return std::ranges::any_of(items, [&](const auto& item) { return same_name(item.first, name); });
+}
+
+std::optional<std::string> Params::value(std::string_view name) const {
+    for (const auto& [key, value] : items) {
+        if (same_name(key, name)) return value;
+    }
+    return std::nullopt;
+}
+
+void Params::set(std::string name, std::optional<std::string> value) {
+    for (auto& item : items) {
+        if (same_name(item.first, name)) {
+            item.second = std::move(value);
+            return;
+        }
+    }
+    items.emplace_back(std::move(name), std::move(value));
+}
+
+Result<Uri> uri_from_text(std::string_view text) {
+    Uri uri;
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
+        return fail(Errc::malformed, "URI without a scheme");
+    }
+    uri.scheme = lower(text.substr(0, colon));
+    auto rest = text.substr(colon + 1);
+    if (uri.scheme != "sip" && uri.scheme != "sips") {
+        if (rest.empty() || !is_visible(rest)) return fail(Errc::malformed, "Invalid character in URI");
+        uri.opaque = rest;
+        return uri;
+    }
+    if (const auto at = rest.find('@'); at != std::string_view::npos) {
+        TRY_VOID(read_user(uri, rest.substr(0, at)));
+        rest.remove_prefix(at + 1);
+    }
+    if (const auto question = rest.find('?'); question != std::string_view::npos) {
+        uri.headers = rest.substr(question + 1);
+        if (uri.headers.empty() || !is_visible(uri.headers)) return fail(Errc::malformed, "Invalid headers in URI");
+        rest = rest.substr(0, question);
+    }
+    const auto semicolon = std::min(rest.find(';'), rest.size());
+    TRY(auto where, host_port_from_text(rest.substr(0, semicolon), false));
+    uri.host = std::move(where.host);
+    uri.port = where.port;
+    TRY(uri.params, uri_params(rest.substr(semicolon)));
+    return uri;
+}
+
+std::string to_text(const Uri& uri) {
+    std::string out = uri.scheme + ":";
+    if (uri.scheme != "sip" && uri.scheme != "sips") return out += uri.opaque;
+    if (!uri.user.empty()) {
+        out += escape(uri.user, kUserMarks);
+        if (!uri.password.empty()) out += ":" + escape(uri.password, kPasswordMarks);
+        out += '@';
+    }
+    out += host_to_text(uri.host);
+    if (uri.port != 0) out += ":" + std::to_string(uri.port);
+    for (const auto& [name, value] : uri.params.items) {
+        out += ";" + escape(name, kParamMarks);
+        if (value) out += "=" + escape(*value, kParamMarks);
+    }
+    if (!uri.headers.empty()) out += "?" + uri.headers;
+    return out;
+}
+
+bool equivalent(const Uri& a, const Uri& b) {
+    return a.scheme == b.scheme && a.user == b.user && a.password == b.password && same_name(a.host, b.host) &&
+           a.port == b.port && a.opaque == b.opaque && params_equivalent(a.params, b.params) &&
+           params_equivalent(b.params, a.params) && uri_headers(a) == uri_headers(b);
+}
+
+Result<NameAddr> name_addr_from_text(std::string_view text) {
+    NameAddr out;
+    auto rest = trimmed(text);
+    if (rest.starts_with('"')) {
+        TRY(out.display, take_quoted(rest));
+        rest = trimmed(rest);
+        if (!rest.starts_with('<')) return fail(Errc::malformed, "Display name without <URI>");
+    }
+    const auto open = rest.find('<');
+    // A '<' further on may belong to a quoted parameter of the bare form, which has no space or quote before it.
+    if (open != std::string_view::npos && rest.substr(0, open).find_first_of(";\"") == std::string_view::npos) {
+        // Phones send display names that are not tokens ("Bell, Alexander"); only the structure matters here.
+        if (open > 0) out.display = trimmed(rest.substr(0, open));
+        const auto close = rest.find('>', open);
+        if (close == std::string_view::npos) return fail(Errc::malformed, "<URI> has no end");
+        TRY(out.uri, uri_from_text(trimmed(rest.substr(open + 1, close - open - 1))));
+        TRY(out.params, header_params_from_text(rest.substr(close + 1)));
+        return out;
+    }
+    // Without <>, a semicolon starts a header parameter, and the URI has no comma or question mark (§20.10).
+    const auto end = std::min(rest.find(';'), rest.size());
+    const auto address = trimmed(rest.substr(0, end));
+    if (address.find_first_of("?,") != std::string_view::npos) {
+        return fail(Errc::malformed, "URI with ? or comma must stand in <>");
+    }
+    TRY(out.uri, uri_from_text(address));
+    TRY(out.params, header_params_from_text(rest.substr(end)));
+    return out;
+}
+
+std::string to_text(const NameAddr& value) {
+    std::string out;
+    if (!value.display.empty()) out = quoted(value.display) + " ";
+    return out + "<" + to_text(value.uri) + ">" + header_params_to_text(value.params);
+}
+
+}  // namespace sheaf::sip
