@@ -11,21 +11,33 @@ namespace {
 constexpr std::string_view kTokenMarks = "-.!%*_+`'~";
 constexpr std::string_view kBlank = " \t";
 
-bool is_token_char(char c) { return is_alphanumeric(c) || kTokenMarks.find(c) != std::string_view::npos; }
+bool is_token_char(char c) {
+    return is_alphanumeric(c) || kTokenMarks.find(c) != std::string_view::npos;
+}
 
-char lower_char(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower_char(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // What real peers put into an unquoted parameter value: a token, a host, an IPv6 address with or without brackets,
 // base64. Only what would change the structure is refused.
-bool is_value_char(char c) { return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos; }
+bool is_value_char(char c) {
+    return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos;
+}
 
 }  // namespace
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
-bool is_alphanumeric(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_alphanumeric(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
-bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_char); }
+bool is_token(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, is_token_char);
+}
 
 bool is_control(char c) {
     const auto u = static_cast<unsigned char>(c);

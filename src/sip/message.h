@@ -53,14 +53,16 @@ struct Message {
     [[nodiscard]] std::vector<std::string> all(std::string_view name) const;
     [[nodiscard]] std::vector<std::string> list(std::string_view name) const;  // every item of every such header
     [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;  // Supported, Require, Allow
-    void add(std::string name, std::string value);       // at the end
-    void add_first(std::string name, std::string value); // at the top (Via, Record-Route)
-    void set(std::string name, std::string value);       // replaces all of that name
+    void add(std::string name, std::string value);                                      // at the end
+    void add_first(std::string name, std::string value);  // at the top (Via, Record-Route)
+    void set(std::string name, std::string value);        // replaces all of that name
     void remove(std::string_view name);
-    void remove_first_item(std::string_view name);       // takes the topmost item off a list header (Via, Route)
-    friend bool operator==(const Message&, const Message&) = default;
+    void remove_first_item(std::string_view name);  // takes the topmost item off a list header (Via, Route)
+    friend bool operator==(const Message& a, const Message& b) {
+        return a.start == b.start && a.headers == b.headers && a.body == b.body;
+    }
 
-    mutable std::string cseq_method_;  // cache of method() for responses
+    mutable std::string cseq_method_;  // what method() returns for a response
 };
 
 // What every well-formed message has, parsed once (RFC 3261 §8.1.1).
@@ -82,8 +84,10 @@ struct CSeq {
 [[nodiscard]] Result<CSeq> cseq_from_text(std::string_view text);
 
 // One datagram: the whole message; bytes past Content-Length are cut off, a body shorter than it is malformed (§18.3).
-// Checks grammar, limits, and that Via, From, To, Call-ID and CSeq (and Max-Forwards if there) are present, single where
-// they must be, and parse. A request that breaks a rule comes back as Errc::malformed with words fit for a 400's reason.
+// Content-Length stays among the headers as received; `body` is what counts.
+// Checks grammar, limits, and that Via, From, To, Call-ID and CSeq (and Max-Forwards if there) are present, single
+// where they must be, and parse. A request that breaks a rule comes back as Errc::malformed with words fit for a 400's
+// reason; another SIP version than 2.0 as Errc::unsupported, for a 505.
 [[nodiscard]] Result<Message> message_from_datagram(std::string_view bytes);
 // As much of a broken request as an answer needs: Via, From, To, Call-ID, CSeq as found. Errc::not_found when there is
 // not enough to answer (§8.2.6).
@@ -92,19 +96,31 @@ struct CSeq {
 // Cuts a TCP stream into messages by Content-Length (§18.3). One a connection; one owner.
 class StreamParser {
 public:
-    // Feeds bytes; complete messages are taken with `next` until it returns nullopt. An error means the stream cannot be
-    // followed any more and must be closed. A double CRLF keep-alive (RFC 5626 §3.5.1) is skipped and counted in `pings`.
+    // Feeds bytes; complete messages are taken with `next` until it returns nullopt. An error means the stream cannot
+    // be followed any more and must be closed. A double CRLF keep-alive (RFC 5626 §3.5.1) is skipped and counted in
+    // `pings`.
     void feed(std::string_view bytes);
     [[nodiscard]] std::optional<Result<Message>> next();
     [[nodiscard]] std::size_t buffered() const { return buffer_.size(); }
     [[nodiscard]] std::size_t take_pings();  // double CRLFs seen since asked last; each is owed one CRLF
+    // After an error: the bytes it was about, for salvage_request and a last 400 before closing.
+    [[nodiscard]] const std::string& broken() const { return broken_; }
 
 private:
+    void skip_line_ends();
+    Result<void> measure();  // sets need_ once the header section is complete
+    Error give_up(Error error);
+
     std::string buffer_;
+    std::size_t need_ = 0;      // bytes of the message under way; 0: its header section is not complete yet
+    std::size_t searched_ = 0;  // bytes known not to hold the end of the header section
+    bool failed_ = false;
+    std::string broken_;
     std::size_t pings_ = 0;
 };
 
-// Content-Length is written from the body, whatever the headers say.
+// Content-Length is written from the body, whatever the headers say: where one stands, or at the end. Line ends within
+// a value become spaces, so that no value can smuggle in a header.
 [[nodiscard]] std::string to_bytes(const Message& message);
 
 [[nodiscard]] std::string_view reason_for(int status);  // RFC 3261 §21 and the RFCs that add codes; "" unknown

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sip/message.h"
+
+#include <algorithm>
+
+#include "sip/grammar.h"
+
+namespace sheaf::sip {
+
+const std::string& Message::method() const {
+    if (const auto* request = std::get_if<RequestLine>(&start)) return request->method;
+    const auto* value = first("CSeq");
+    auto cseq = value != nullptr ? cseq_from_text(*value) : fail(Errc::not_found, "CSeq");
+    cseq_method_ = cseq ? std::move(cseq->method) : std::string();
+    return cseq_method_;
+}
+
+const std::string* Message::first(std::string_view name) const {
+    const auto it = std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+    return it == headers.end() ? nullptr : &it->value;
+}
+
+std::vector<std::string> Message::all(std::string_view name) const {
+    std::vector<std::string> out;
+    for (const auto& header : headers) {
+        if (same_name(header.name, name)) out.push_back(header.value);
+    }
+    return out;
+}
+
+std::vector<std::string> Message::list(std::string_view name) const {
+    std::vector<std::string> out;
+    for (const auto& header : headers) {
+        if (!same_name(header.name, name)) continue;
+        for (const auto item : list_items(header.value)) out.emplace_back(item);
+    }
+    return out;
+}
+
+bool Message::has_token(std::string_view name, std::string_view token) const {
+    // Methods are case-sensitive, option tags are not (RFC 3261 §7.1, §7.3.1).
+    const bool exact = same_name(name, "Allow");
+    return std::ranges::any_of(list(name),
+                               [&](const std::string& item) { return exact ? item == token : same_name(item, token); });
+}
+
+void Message::add(std::string name, std::string value) {
+    headers.push_back({std::move(name), std::move(value)});
+}
+
+void Message::add_first(std::string name, std::string value) {
+    headers.insert(headers.begin(), Header{std::move(name), std::move(value)});
+}
+
+void Message::set(std::string name, std::string value) {
+    const auto it = std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+    if (it == headers.end()) return add(std::move(name), std::move(value));
+    const auto rest = std::remove_if(it + 1, headers.end(), [&](const Header& h) { return same_name(h.name, name); });
+    headers.erase(rest, headers.end());
+    *it = {std::move(name), std::move(value)};
+}
+
+void Message::remove(std::string_view name) {
+    std::erase_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+}
+
+void Message::remove_first_item(std::string_view name) {
+    const auto it = std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+    if (it == headers.end()) return;
+    const auto items = list_items(it->value);
+    if (items.size() < 2) {
+        headers.erase(it);
+        return;
+    }
+    it->value.erase(0, static_cast<std::size_t>(items[1].data() - it->value.data()));
+}
+
+Result<Via> via_from_text(std::string_view text) {
+    Via via;
+    auto rest = trimmed(text);
+    const auto part = [&rest](bool last) -> std::string_view {
+        const auto end = std::min(rest.find_first_of(last ? " \t" : " \t/"), rest.size());
+        const auto word = rest.substr(0, end);
+        rest = trimmed(rest.substr(end));
+        if (last) return word;
+        if (!rest.starts_with('/')) return {};
+        rest = trimmed(rest.substr(1));
+        return word;
+    };
+    // sent-protocol: name and version may be any token; who answers goes by the start line's version.
+    const auto name = part(false);
+    const auto version = part(false);
+    const auto transport = part(true);
+    if (!is_token(name) || !is_token(version) || !is_token(transport)) {
+        return fail(Errc::malformed, "Invalid protocol in Via");
+    }
+    via.transport = transport;
+    std::ranges::transform(via.transport, via.transport.begin(),
+                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    const auto end = std::min(rest.find(';'), rest.size());
+    TRY(auto where, host_port_from_text(trimmed(rest.substr(0, end)), true));
+    via.host = std::move(where.host);
+    via.port = where.port;
+    TRY(via.params, header_params_from_text(rest.substr(end)));
+    return via;
+}
+
+std::string to_text(const Via& via) {
+    std::string out = "SIP/2.0/" + via.transport + " " + host_to_text(via.host);
+    if (via.port != 0) out += ":" + std::to_string(via.port);
+    return out + header_params_to_text(via.params);
+}
+
+Result<CSeq> cseq_from_text(std::string_view text) {
+    text = trimmed(text);
+    const auto end = std::min(text.find_first_of(" \t"), text.size());
+    const auto number = number_from_text(text.substr(0, end), 0x7fff'ffff);  // below 2^31 (§8.1.1.5)
+    const auto method = trimmed(text.substr(end));
+    if (!number) return fail(Errc::malformed, "Invalid CSeq number");
+    if (!is_token(method)) return fail(Errc::malformed, "Invalid CSeq method");
+    return CSeq{static_cast<std::uint32_t>(*number), std::string(method)};
+}
+
+namespace {
+
+void append_line(std::string& out, std::string_view text) {
+    const auto at = out.size();
+    out += text;
+    std::replace_if(
+        out.begin() + static_cast<std::ptrdiff_t>(at), out.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
+}
+
+// True when the To has a tag; one too broken to parse is searched for the word.
+bool has_tag(std::string_view value) {
+    if (const auto parsed = name_addr_from_text(value)) return parsed->params.has("tag");
+    return lower(value).find(";tag=") != std::string::npos;
+}
+
+}  // namespace
+
+std::string to_bytes(const Message& message) {
+    std::string out;
+    out.reserve(1024 + message.body.size());
+    if (const auto* request = std::get_if<RequestLine>(&message.start)) {
+        append_line(out, request->method + " " + to_text(request->uri));
+        out += " SIP/2.0\r\n";
+    } else {
+        const auto& status = std::get<StatusLine>(message.start);
+        out += "SIP/2.0 " + std::to_string(status.code) + " ";
+        append_line(out, status.reason);
+        out += "\r\n";
+    }
+    bool length_written = false;
+    for (const auto& header : message.headers) {
+        const bool is_length = same_name(header.name, "Content-Length");
+        if (is_length && length_written) continue;
+        append_line(out, header.name);
+        out += ": ";
+        if (is_length) {
+            out += std::to_string(message.body.size());
+            length_written = true;
+        } else {
+            append_line(out, header.value);
+        }
+        out += "\r\n";
+    }
+    if (!length_written) out += "Content-Length: " + std::to_string(message.body.size()) + "\r\n";
+    out += "\r\n";
+    return out += message.body;
+}
+
+Message response_to(const Message& request, int status, std::string_view to_tag, std::string_view reason) {
+    Message out;
+    out.start = StatusLine{status, std::string(reason.empty() ? reason_for(status) : reason)};
+    const auto copy = [&](std::string_view name) {
+        for (const auto& header : request.headers) {
+            if (same_name(header.name, name)) out.headers.push_back(header);
+        }
+    };
+    copy("Via");
+    // §12.1.1: what may set up a dialog carries the route back.
+    if (status > 100 && status < 300) copy("Record-Route");
+    copy("From");
+    copy("To");
+    copy("Call-ID");
+    copy("CSeq");
+    copy("Timestamp");
+    if (status > 100 && !to_tag.empty()) {
+        if (const auto* to = out.first("To"); to != nullptr && !has_tag(*to)) {
+            auto value = *to + ";tag=";
+            out.set("To", value += to_tag);
+        }
+    }
+    return out;
+}
+
+}  // namespace sheaf::sip
