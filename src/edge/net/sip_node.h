@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "sip/user_agent.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace sheaf::net {
+
+// A sip::UserAgent with sockets and a clock: the switch, the media server and the lab's phones stand on it. Everything
+// runs on the io_context's thread. After an application has given the user agent commands outside an event handler it
+// calls `pump`; within the handler that is done for it.
+class SipNode {
+public:
+    using OnEvent = std::function<void(Instant now, const sip::Event&)>;
+    // Binds every endpoint of options.listen (port 0: any; UDP and TCP of one address with port 0 get the same port
+    // where possible) and replaces options.listen by what was bound.
+    [[nodiscard]] static Result<std::unique_ptr<SipNode>> start(boost::asio::io_context& io,
+                                                               sip::UserAgentOptions options, OnEvent on_event);
+    virtual ~SipNode() = default;
+
+    [[nodiscard]] virtual sip::UserAgent& agent() = 0;
+    [[nodiscard]] virtual const std::vector<sip::Endpoint>& bound() const = 0;
+    // Sends what is waiting, hands out events, arms the timer.
+    virtual void pump() = 0;
+    // Closes sockets; no handler runs afterwards.
+    virtual void close() = 0;
+};
+
+}  // namespace sheaf::net
