@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/journal_format.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "media/segment_format.h"
+
+namespace sheaf::media {
+namespace {
+
+constexpr std::string_view kMagic = "SHEAFJNL";
+constexpr std::uint16_t kVersion = 1;
+constexpr std::size_t kBufferBytes = 256 * 1024;
+
+void pack_counts(Packer& p, const ChannelCounts& c) {
+    p.u64(c.received);
+    p.u64(c.stored);
+    p.u64(c.duplicate);
+    p.u64(c.excluded);
+    p.u64(c.overflow);
+}
+
+ChannelCounts unpack_counts(Unpacker& u) {
+    ChannelCounts c;
+    c.received = u.u64();
+    c.stored = u.u64();
+    c.duplicate = u.u64();
+    c.excluded = u.u64();
+    c.overflow = u.u64();
+    return c;
+}
+
+}  // namespace
+
+JournalHeaderBytes to_bytes(const JournalHeader& h) {
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    p.bytes(as_bytes(kMagic));
+    p.u16(kVersion);
+    p.u16(0);
+    p.u32(h.worker);
+    p.u64(h.number);
+    p.u64(h.file_bytes);
+    p.i64(to_unix_ms(h.made.wall));
+    p.i64(h.made.mono.time_since_epoch().count());
+    p.text(h.tenant.text(), kIdTextMax);
+    p.text(h.site.text(), kIdTextMax);
+    p.text(h.node.text(), kIdTextMax);
+    JournalHeaderBytes made;
+    std::ranges::copy(out, made.bytes.begin());
+    made.seed = crc32c(Bytes(made.bytes).first(kJournalHeaderBytes - 4));
+    write_u32le(&made.bytes[kJournalHeaderBytes - 4], made.seed);
+    return made;
+}
+
+void write_record_header(std::uint8_t* out, const JournalRecord& record) {
+    write_u32le(out, 0);
+    write_u32le(out + 4, static_cast<std::uint32_t>(record.payload.size()));
+    out[8] = static_cast<std::uint8_t>(record.type);
+    out[9] = static_cast<std::uint8_t>(record.channel);
+    write_u16le(out + 10, 0);
+    write_u32le(out + 12, record.slot);
+    write_u64le(out + 16, static_cast<std::uint64_t>(record.when.time_since_epoch().count()));
+}
+
+void seal_record(std::span<std::uint8_t> record, std::uint32_t seed) {
+    const std::size_t payload = read_u32le(&record[4]);
+    write_u32le(record.data(), crc32c(Bytes(record).subspan(4, kRecordHeaderBytes - 4 + payload), seed));
+}
+
+JournalRecord peek_record(Bytes record) {
+    const std::size_t payload = read_u32le(&record[4]);
+    return {.type = static_cast<RecordType>(record[8]),
+            .channel = static_cast<Channel>(record[9]),
+            .slot = read_u32le(&record[12]),
+            .when = Instant(Duration(static_cast<std::int64_t>(read_u64le(&record[16])))),
+            .payload = record.subspan(kRecordHeaderBytes, payload)};
+}
+
+std::vector<std::uint8_t> open_payload(const SegmentHead& head) {
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    p.i64(to_unix_ms(head.opened.wall));
+    p.text(head.segment.text(), kIdTextMax);
+    p.text(head.calluuid.text(), kIdTextMax);
+    p.text(head.connection.text(), kIdTextMax);
+    return out;
+}
+
+std::vector<std::uint8_t> close_payload(const SegmentTail& tail) {
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    p.i64(to_unix_ms(tail.sealed.wall));
+    pack_counts(p, tail.said);
+    pack_counts(p, tail.heard);
+    p.text(tail.cause, kCauseTextMax);
+    return out;
+}
+
+std::vector<std::uint8_t> lost_payload(const LostRecord& lost) {
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    p.i64(lost.from.time_since_epoch().count());
+    p.i64(lost.to.time_since_epoch().count());
+    p.u64(lost.packets);
+    p.u8(static_cast<std::uint8_t>(lost.reason));
+    return out;
+}
+
+Result<SegmentHead> head_from(const JournalRecord& open) {
+    Unpacker u(open.payload);
+    SegmentHead head;
+    head.opened = {open.when, WallTime(std::chrono::milliseconds(u.i64()))};
+    head.segment = SegmentId(u.text(kIdTextMax));
+    head.calluuid = CallUuid(u.text(kIdTextMax));
+    head.connection = ConnectionId(u.text(kIdTextMax));
+    if (!u.ok() || head.segment.empty()) return fail(Errc::malformed, "an opening record that names no segment");
+    return head;
+}
+
+Result<SegmentTail> tail_from(const JournalRecord& close) {
+    Unpacker u(close.payload);
+    SegmentTail tail;
+    tail.sealed = {close.when, WallTime(std::chrono::milliseconds(u.i64()))};
+    tail.said = unpack_counts(u);
+    tail.heard = unpack_counts(u);
+    tail.cause = u.text(kCauseTextMax);
+    if (!u.ok()) return fail(Errc::malformed, "a closing record that is too short");
+    return tail;
+}
+
+Result<LostRecord> lost_from(const JournalRecord& lost) {
+    Unpacker u(lost.payload);
+    LostRecord out;
+    out.from = Instant(Duration(u.i64()));
+    out.to = Instant(Duration(u.i64()));
+    out.packets = u.u64();
+    out.reason = u.u8() == 2 ? LostReason::disk : LostReason::buffer;
+    if (!u.ok()) return fail(Errc::malformed, "a lost record that is too short");
+    return out;
+}
+
+Result<JournalReader> JournalReader::open(ByteSource& source) {
+    JournalReader reader(source);
+    std::array<std::uint8_t, kJournalHeaderBytes> bytes{};
+    TRY(const std::size_t got, source.read(0, bytes));
+    if (got < bytes.size() || as_text(Bytes(bytes).first(8)) != kMagic) return fail(Errc::malformed, "not a journal");
+    if (read_u16le(&bytes[8]) != kVersion) return fail(Errc::unsupported, "journal of another version");
+    reader.seed_ = crc32c(Bytes(bytes).first(kJournalHeaderBytes - 4));
+    if (reader.seed_ != read_u32le(&bytes[kJournalHeaderBytes - 4])) {
+        return fail(Errc::malformed, "the journal's header is damaged");
+    }
+    Unpacker u(Bytes(bytes).subspan(12));
+    JournalHeader& h = reader.header_;
+    h.worker = u.u32();
+    h.number = u.u64();
+    h.file_bytes = u.u64();
+    h.made.wall = WallTime(std::chrono::milliseconds(u.i64()));
+    h.made.mono = Instant(Duration(u.i64()));
+    h.tenant = TenantId(u.text(kIdTextMax));
+    h.site = SiteId(u.text(kIdTextMax));
+    h.node = NodeId(u.text(kIdTextMax));
+    if (!u.ok()) return fail(Errc::malformed, "the journal's header has an impossible field");
+    reader.buffer_.resize(kBufferBytes);
+    return reader;
+}
+
+void JournalReader::seek(std::uint64_t offset) {
+    at_ = std::max<std::uint64_t>(offset, kJournalHeaderBytes);
+    suspect_ = suspect_from_ = 0;
+}
+
+// Makes `bytes` bytes from at_ on available in the buffer; false when the file ends before.
+Result<bool> JournalReader::have(std::size_t bytes) {
+    ASSERT(bytes <= buffer_.size());
+    if (at_ >= base_ && at_ + bytes <= base_ + filled_) return true;
+    TRY(filled_, source_->read(at_, buffer_));
+    base_ = at_;
+    return bytes <= filled_;
+}
+
+// Whether a record that passes its checksum stands at at_, and how many bytes it takes.
+Result<bool> JournalReader::whole_record(std::size_t& length) {
+    const std::uint8_t* p = here();
+    const std::size_t payload = read_u32le(p + 4);
+    const bool plausible = payload <= kRecordPayloadMax && p[8] >= 1 && p[8] <= 5 && p[9] <= 1 && p[10] == 0 &&
+                           p[11] == 0 && read_u32le(p + 12) < kSegmentsRunningMax;
+    if (!plausible) return false;
+    const std::size_t summed = kRecordHeaderBytes + payload;
+    TRY(const bool there, have(summed));
+    if (!there) return false;
+    p = here();
+    if (read_u32le(p) != crc32c({p + 4, summed - 4}, seed_)) return false;
+    length = record_bytes(payload);
+    return true;
+}
+
+// Leaps over space not yet written. The last 8 bytes of a blank block may begin a record whose checksum is zero.
+void JournalReader::skip_blank() {
+    constexpr std::size_t kBlock = 4'096;
+    static constexpr std::array<std::uint8_t, kBlock> kZeros{};
+    while (at_ + kBlock <= base_ + filled_ && std::memcmp(here(), kZeros.data(), kBlock) == 0) at_ += kBlock - 8;
+}
+
+Result<std::optional<JournalReader::At>> JournalReader::next() {
+    while (true) {
+        TRY(const bool there, have(kRecordHeaderBytes));
+        if (!there) break;
+        std::size_t length = 0;
+        TRY(const bool whole, whole_record(length));
+        if (whole) {
+            // What lay between two records is damage, were it zeros: a writer leaves no holes.
+            if (suspect_from_ != 0) damaged_ += at_ - suspect_from_;
+            suspect_ = suspect_from_ = 0;
+            const At found{at_, peek_record({here(), kRecordHeaderBytes + read_u32le(here() + 4)})};
+            at_ += length;
+            return std::optional<At>(found);
+        }
+        if (suspect_from_ == 0) suspect_from_ = at_;
+        const std::uint64_t before = at_;
+        skip_blank();
+        if (at_ != before) continue;
+        const std::uint8_t* p = here();
+        if (std::any_of(p, p + 8, [](std::uint8_t b) { return b != 0; })) suspect_ = at_ + 8 - suspect_from_;
+        at_ += 8;
+    }
+    // What is left is shorter than a record's head: a torn piece of one counts, blank space does not.
+    if (suspect_from_ == 0) suspect_from_ = at_;
+    for (std::uint64_t i = at_; i < base_ + filled_; ++i) {
+        if (buffer_[i - base_] != 0) suspect_ = i - suspect_from_ + 1;
+    }
+    damaged_ += suspect_;
+    suspect_ = suspect_from_ = 0;
+    at_ = std::max(at_, base_ + filled_);
+    return std::optional<At>{};
+}
+
+}  // namespace sheaf::media
