@@ -39,9 +39,9 @@ struct Request {
 
 struct Response {
     int status = 200;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::string body;
-    std::string file;  // instead of body: a file to send; Range (RFC 9110 §14) and HEAD are handled by the server
+    std::vector<std::pair<std::string, std::string>> headers = {};
+    std::string body = {};
+    std::string file = {};  // instead of body: a file to send; Range (RFC 9110 §14) and HEAD are handled by the server
 };
 
 [[nodiscard]] Response json_response(int status, std::string body);
