@@ -20,7 +20,9 @@ ClientTransaction::ClientTransaction(bool is_invite, bool is_reliable, const Tra
     end_at_ = now + times_.whole();
 }
 
-std::optional<Instant> ClientTransaction::deadline() const { return earliest(repeat_at_, end_at_); }
+std::optional<Instant> ClientTransaction::deadline() const {
+    return earliest(repeat_at_, end_at_);
+}
 
 void ClientTransaction::finish(Phase phase, Instant now, Duration linger) {
     repeat_at_.reset();
@@ -80,7 +82,9 @@ TransactionStep ClientTransaction::on_timer(Instant now) {
     return {.repeat = true};
 }
 
-void ClientTransaction::on_transport_error() { finish(Phase::terminated, {}, Duration::zero()); }
+void ClientTransaction::on_transport_error() {
+    finish(Phase::terminated, {}, Duration::zero());
+}
 
 void ClientTransaction::give_up_after(Instant now) {
     if (!is_pending()) return;
@@ -93,7 +97,9 @@ ServerTransaction::ServerTransaction(bool is_invite, bool is_reliable, const Tra
     if (!is_invite_) end_at_ = now + times_.whole();
 }
 
-std::optional<Instant> ServerTransaction::deadline() const { return earliest(repeat_at_, end_at_); }
+std::optional<Instant> ServerTransaction::deadline() const {
+    return earliest(repeat_at_, end_at_);
+}
 
 TransactionStep ServerTransaction::on_request_again(Instant /*now*/) {
     // Accepted absorbs it: the 2xx is repeated by the dialog, end to end (RFC 6026 §7.1).

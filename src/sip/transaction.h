@@ -64,7 +64,13 @@ private:
 // 64*T1 is dropped: its client has given up (RFC 4320 §4.2).
 class ServerTransaction {
 public:
-    enum class Phase { proceeding, completed, confirmed, accepted, terminated };  // proceeding is also figure 8's Trying
+    enum class Phase {
+        proceeding,
+        completed,
+        confirmed,
+        accepted,
+        terminated
+    };  // proceeding is also figure 8's Trying
 
     // The request has just come.
     ServerTransaction(bool is_invite, bool is_reliable, const TransactionTimes& times, Instant now);

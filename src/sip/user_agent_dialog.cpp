@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "base/assert.h"
+#include "sip/user_agent_state.h"
+
+// Confirmed dialogs: requests within them both ways, and their end.
+namespace sheaf::sip {
+
+// May send an INVITE: none is under way in either direction (§14.1).
+bool UserAgent::State::is_idle(const Call& call) const {
+    return call.confirmed && !call.closing && call.client_invite == 0 && call.server_invite == 0 &&
+           call.unacked.empty() && !call.awaited_ack;
+}
+
+std::optional<Endpoint> UserAgent::State::hop_of(const Dialog& dialog, const Endpoint& peer) const {
+    if (auto to = endpoint_of(first_hop(dialog)); to && listening(*to, {}) != nullptr) return to;
+    // A name where an address should be: the peer is where it last spoke from.
+    if (!peer.address.empty()) return peer;
+    return std::nullopt;
+}
+
+Outgoing UserAgent::State::way_to(const Call& call) const {
+    Outgoing out;
+    out.to = hop_of(call.dialog, call.peer.remote).value_or(call.peer.remote);
+    if (out.to.transport == Transport::tcp && call.peer.remote.transport == Transport::tcp) out.flow = call.peer.flow;
+    out.local = call.peer.local;
+    out.account = call.account;
+    out.dialog = call.id;
+    return out;
+}
+
+TransactionId UserAgent::State::send_within(Instant now, Call& call, Purpose purpose, Message request,
+                                            ClientRequest id) {
+    Outgoing out = way_to(call);
+    out.request = std::move(request);
+    out.purpose = purpose;
+    out.id = id;
+    return start_client(now, std::move(out));
+}
+
+void UserAgent::State::on_in_dialog(Instant now, Call& call, TransactionId id) {
+    ServerRecord* record = server(id);
+    const std::string method = record->request.method();
+    record->local_tag = call.dialog.local_tag;
+    if (!accept_cseq(call.dialog, record->request)) return reply(now, id, 500);
+    call.peer = record->source;
+    if (method == "BYE") return on_bye(now, call, id);
+    if (call.closing) return reply(now, id, 481);
+    if (!passes_inspection(now, id)) return;
+    if (method == "INVITE") return on_reinvite(now, call, id);
+    if (is_target_refresh(method)) refresh_target(call.dialog, record->request);
+    record->dialog = call.id;
+    events.emplace_back(Requested{id, call.id, record->request, record->source});
+}
+
+void UserAgent::State::on_bye(Instant now, Call& call, TransactionId id) {
+    const Message request = server(id)->request;
+    reply(now, id, 200);
+    if (!call.closing) events.emplace_back(Ended{call.id, EndCause::bye, request});
+    end_call(now, call.id);
+}
+
+// BYE, now or once our 2xx has been ACKed: a callee may not send it before (§15).
+void UserAgent::State::hang_up(Instant now, Call& call, const std::vector<Header>& headers) {
+    if (!call.unacked.empty()) {
+        call.closing = true;
+        call.bye_headers = headers;
+        call.glare_at.reset();
+        call.glare_when_idle = false;
+        if (const TransactionId id = std::exchange(call.server_invite, 0); id != 0) reply(now, id, 487);
+        return;
+    }
+    if (call.awaited_ack) acknowledge(call, {}, {});
+    Message request = dialog_request(call.dialog, "BYE");
+    for (const Header& header : headers) request.add(header.name, header.value);
+    send_within(now, call, Purpose::bye, std::move(request));
+    end_call(now, call.id);
+}
+
+void UserAgent::State::on_dialog_lost(Instant now, Call& call, int status) {
+    const DialogId dialog = call.id;
+    events.emplace_back(Ended{dialog, status == 481 ? EndCause::gone : EndCause::timed_out, std::nullopt});
+    if (status == 481) return end_call(now, dialog);
+    call.unacked.clear();
+    hang_up(now, call, {});
+}
+
+void UserAgent::bye(Instant now, DialogId dialog, const std::vector<Header>& headers) {
+    release(now, dialog, 480, headers);
+}
+
+void UserAgent::release(Instant now, DialogId dialog, int status, const std::vector<Header>& headers) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    if (call->confirmed) {
+        state_->hang_up(now, *call, headers);
+    } else if (call->we_called) {
+        state_->cancel(now, *call);
+    } else {
+        state_->reject(now, *call, status < 300 || status > 699 ? 480 : status, headers, {});
+    }
+    state_->settle_call(dialog);
+}
+
+ClientRequest UserAgent::request(Instant now, DialogId dialog, const std::string& method,
+                                 const std::vector<Header>& headers, const std::string& content_type,
+                                 const std::string& body) {
+    const ClientRequest id = ++state_->last_id;
+    Call* call = state_->live_call(dialog);
+    TransactionId started = 0;
+    if (call != nullptr && !call->dialog.remote_tag.empty()) {
+        Message request = dialog_request(call->dialog, method);
+        for (const Header& header : headers) request.add(header.name, header.value);
+        if (!content_type.empty()) request.add("Content-Type", content_type);
+        request.body = body;
+        started = state_->send_within(now, *call, Purpose::in_dialog, std::move(request), id);
+    }
+    if (started == 0) {
+        state_->events.emplace_back(Responded{id, dialog, call == nullptr ? 481 : 503, std::nullopt});
+    }
+    return id;
+}
+
+}  // namespace sheaf::sip

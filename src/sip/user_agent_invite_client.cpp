@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "sip/grammar.h"
+#include "sip/user_agent_state.h"
+
+// Our INVITEs and re-INVITEs: provisional answers, forks, ACK, CANCEL, glare.
+namespace sheaf::sip {
+namespace {
+
+// The ACK and CANCEL of a request keep its place: same target, route, From, Call-ID and CSeq number (§9.1, §17.1.1.3).
+Message companion(const Message& invite, const std::string& method, const std::string& to) {
+    Message request;
+    request.start = RequestLine{method, invite.uri()};
+    request.add("Via", invite.list("Via").front());
+    for (const std::string& route : invite.all("Route")) request.add("Route", route);
+    request.add("Max-Forwards", "70");
+    request.add("From", *invite.first("From"));
+    request.add("To", to);
+    request.add("Call-ID", *invite.first("Call-ID"));
+    request.add("CSeq", std::to_string(cseq_of(invite).number) + ' ' + method);
+    return request;
+}
+
+void copy_credentials(const Message& invite, Message& ack) {  // §22.3
+    for (const char* name : {"Authorization", "Proxy-Authorization"}) {
+        for (const std::string& value : invite.all(name)) ack.add(name, value);
+    }
+}
+
+void put_body(Message& request, const std::string& content_type, const std::string& body) {
+    if (body.empty()) return;
+    request.add("Content-Type", content_type.empty() ? "application/sdp" : content_type);
+    request.body = body;
+}
+
+// Counts of requests sent while the dialog was early go on.
+void replace_dialog(Dialog& dialog, Dialog by) {
+    by.local_cseq = std::max(by.local_cseq, dialog.local_cseq);
+    if (by.remote_tag == dialog.remote_tag) by.remote_cseq = dialog.remote_cseq;
+    dialog = std::move(by);
+}
+
+}  // namespace
+
+void UserAgent::State::on_invite_response(Instant now, TransactionId id, const Source& source,
+                                          const Message& response) {
+    ClientRecord* record = client(id);
+    const int status = response.status();
+    if (status >= 300) return on_final(now, id, status, &response);
+    if (status >= 200) return on_invite_success(now, id, source, response);
+    if (record->cancelled && !record->cancel_sent) send_cancel(now, id);  // it had to wait for this (§9.1)
+    Call* of = live_call(record->out.dialog);
+    if (of == nullptr) return;
+    of->peer = source;
+    if (status == 100 || record->out.purpose == Purpose::reinvite || record->cancelled) return;
+    Dialog early = dialog_of_response(record->out.request, response);
+    if (!early.remote_tag.empty()) replace_dialog(of->dialog, std::move(early));
+    events.emplace_back(Progressed{of->id, response});
+}
+
+void UserAgent::State::on_invite_success(Instant now, TransactionId id, const Source& source, const Message& response) {
+    ClientRecord* record = client(id);
+    const std::string tag = tag_of(response, "To");
+    if (const auto known = record->acks.find(tag); known != record->acks.end()) {
+        if (!known->second.bytes.empty()) sends.push_back(known->second);
+        return;
+    }
+    Call* of = live_call(record->out.dialog);
+    const bool is_ours = of != nullptr && of->client_invite == id && !record->cancelled;
+    if (!is_ours) return on_stray_success(now, id, source, response);
+    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
+    if (is_reinvite) {
+        refresh_target(of->dialog, response);
+    } else {
+        replace_dialog(of->dialog, dialog_of_response(record->out.request, response));
+        of->confirmed = true;
+    }
+    of->client_invite = 0;
+    of->peer = source;
+    of->awaited_ack = AwaitedAck{id, cseq_of(record->out.request).number};
+    record->acks[tag] = {};
+    const DialogId dialog = of->id;
+    if (!record->out.request.body.empty()) acknowledge(*of, {}, {});
+    events.emplace_back(Answered{dialog, response, is_reinvite});
+    settle_call(dialog);
+}
+
+// A 2xx nobody wants: of another fork (§13.2.2.4), after CANCEL (§9.1) or after the end. It is ACKed, and BYEd unless
+// that has been done.
+void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Source& source, const Message& response) {
+    ClientRecord* record = client(id);
+    if (record->acks.size() >= kForksMax) return;
+    Dialog dialog = dialog_of_response(record->out.request, response);
+    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
+    if (is_reinvite) {
+        dialog.routes = name_addrs(record->out.request, "Route").value_or(std::vector<NameAddr>{});
+    }
+    Outgoing way;
+    way.to = hop_of(dialog, source.remote).value_or(source.remote);
+    way.flow = source.flow;
+    way.local = source.local;
+    way.account = record->out.account;
+    Message ack = dialog_ack(dialog, cseq_of(record->out.request).number);
+    copy_credentials(record->out.request, ack);
+    record->acks[dialog.remote_tag] = send_ack(std::move(ack), way);
+    if (is_reinvite) return;
+    const DialogId wanted = record->out.dialog;
+    way.request = dialog_request(dialog, "BYE");
+    way.purpose = Purpose::bye;
+    const bool was_cancelled = record->cancelled;
+    start_client(now, std::move(way));
+    Call* of = live_call(wanted);
+    if (of == nullptr || of->client_invite != id || !was_cancelled) return;
+    of->client_invite = 0;
+    events.emplace_back(Failed{wanted, 487, std::nullopt, false});
+    end_call(now, wanted);
+}
+
+void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int status, const Message* response) {
+    const ClientRecord* record = client(id);
+    const DialogId dialog = record->out.dialog;
+    Call* of = call(dialog);
+    if (of == nullptr || of->client_invite != id) return;
+    of->client_invite = 0;
+    if (of->closing) return;
+    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
+    const auto message = response == nullptr ? std::nullopt : std::optional{*response};
+    events.emplace_back(Failed{dialog, status, message, is_reinvite});
+    if (!is_reinvite) return end_call(now, dialog);
+    if (status == 481 || status == 408) return on_dialog_lost(now, *of, status);
+    if (status == 491) {
+        // §14.1: who made the Call-ID waits longer, in steps of 10 ms.
+        const std::uint32_t steps = of->we_called ? 210 + entropy.number() % 191 : entropy.number() % 201;
+        of->glare_at = now + std::chrono::milliseconds{10 * steps};
+    }
+    settle_call(dialog);
+}
+
+void UserAgent::State::acknowledge_failure(TransactionId id, const Message& response) {
+    ClientRecord* record = client(id);
+    Send& kept = record->acks["\n"];  // no tag has that name
+    if (kept.bytes.empty()) {
+        const std::string* to = response.first("To");
+        const Message ack = companion(record->out.request, "ACK", to == nullptr ? std::string{} : *to);
+        kept = {.to = record->send.to, .flow = record->send.flow, .bytes = to_bytes(ack), .branch = {}};
+    }
+    sends.push_back(kept);
+}
+
+void UserAgent::State::acknowledge(Call& call, const std::string& content_type, const std::string& body) {
+    if (!call.awaited_ack) return;
+    const AwaitedAck awaited = *call.awaited_ack;
+    call.awaited_ack.reset();
+    Message ack = dialog_ack(call.dialog, awaited.cseq);
+    ClientRecord* record = client(awaited.transaction);
+    if (record != nullptr) copy_credentials(record->out.request, ack);
+    put_body(ack, content_type, body);
+    Send sent = send_ack(std::move(ack), way_to(call));
+    if (record != nullptr) record->acks[call.dialog.remote_tag] = std::move(sent);
+}
+
+void UserAgent::State::cancel(Instant now, Call& call) {
+    ClientRecord* record = client(call.client_invite);
+    if (record == nullptr || record->cancelled) return;
+    record->cancelled = true;
+    if (record->machine.phase() == ClientTransaction::Phase::proceeding) send_cancel(now, call.client_invite);
+}
+
+void UserAgent::State::send_cancel(Instant now, TransactionId id) {
+    ClientRecord* record = client(id);
+    record->cancel_sent = true;
+    record->machine.give_up_after(now);
+    const Message request = companion(record->out.request, "CANCEL", *record->out.request.first("To"));
+    const Via via = top_via(record->out.request).value_or(Via{});
+    ClientRecord cancelling{.machine = {false, record->send.to.transport == Transport::tcp, times, now},
+                            .out = {},
+                            .send = record->send,
+                            .key = client_key(via.params.value("branch").value_or(""), "CANCEL"),
+                            .acks = {}};
+    cancelling.out.request = request;
+    cancelling.out.purpose = Purpose::cancel;
+    cancelling.send.bytes = to_bytes(request);
+    cancelling.send.branch.clear();
+    sends.push_back(cancelling.send);
+    const TransactionId cancel_id = ++last_id;
+    clients_by_key[cancelling.key] = cancel_id;
+    clients.emplace(cancel_id, std::move(cancelling));
+    settle_client(cancel_id);
+    settle_client(id);
+}
+
+void UserAgent::State::reinvite(Instant now, Call& call, const std::string& sdp, const std::vector<Header>& headers) {
+    if (!is_idle(call)) {
+        // §14.1: not while another INVITE is under way; said as if the peer had said it.
+        call.glare_when_idle = true;
+        events.emplace_back(Failed{call.id, 491, std::nullopt, true});
+        return;
+    }
+    Message request = dialog_request(call.dialog, "INVITE");
+    for (const Header& header : headers) request.add(header.name, header.value);
+    put_body(request, "application/sdp", sdp);
+    const TransactionId started = send_within(now, call, Purpose::reinvite, std::move(request));
+    call.client_invite = started;
+    if (started == 0) events.emplace_back(Failed{call.id, 503, std::nullopt, true});
+}
+
+DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
+    Message request;
+    request.start = RequestLine{"INVITE", wanted.target};
+    request.add("Max-Forwards", "70");
+    NameAddr from = wanted.from;
+    from.params.set("tag", wanted.from_tag.empty() ? state_->entropy.token(8) : wanted.from_tag);
+    NameAddr to = wanted.to;
+    std::erase_if(to.params.items, [](const auto& item) { return same_name(item.first, "tag"); });
+    request.add("From", to_text(from));
+    request.add("To", to_text(to));
+    request.add("Call-ID", wanted.call_id.empty() ? state_->entropy.uuid() : wanted.call_id);
+    request.add("CSeq", "1 INVITE");
+    if (std::ranges::any_of(wanted.headers, [](const Header& h) { return same_name(h.name, "Max-Forwards"); })) {
+        request.remove("Max-Forwards");
+    }
+    for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    put_body(request, wanted.content_type, wanted.body);
+    const auto routes = name_addrs(request, "Route");
+    if (routes) set_route(request, wanted.target, *routes);
+    Call& call = state_->open_call(dialog_of_request(request), true);
+    const DialogId id = call.id;
+    call.account = wanted.account;
+    const auto hop = wanted.next_hop
+                         ? wanted.next_hop
+                         : state_->endpoint_of(routes && !routes->empty() ? routes->front().uri : wanted.target);
+    if (hop && state_->calls.size() <= state_->options.dialogs_max) {
+        call.peer.remote = *hop;
+        Outgoing out;
+        out.request = std::move(request);
+        out.to = *hop;
+        out.purpose = Purpose::invite;
+        out.dialog = id;
+        out.account = wanted.account;
+        call.client_invite = state_->start_client(now, std::move(out));
+    }
+    if (call.client_invite == 0) {
+        state_->events.emplace_back(Failed{id, 503, std::nullopt, false});
+        state_->end_call(now, id);
+    }
+    return id;
+}
+
+void UserAgent::cancel(Instant now, DialogId dialog) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    if (call->confirmed) return state_->hang_up(now, *call, {});  // the 2xx was faster
+    if (call->we_called) state_->cancel(now, *call);
+}
+
+void UserAgent::ack(Instant /*now*/, DialogId dialog, const std::string& content_type, const std::string& body) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    state_->acknowledge(*call, content_type, body);
+    state_->settle_call(dialog);
+}
+
+void UserAgent::reinvite(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    state_->reinvite(now, *call, sdp, headers);
+    state_->settle_call(dialog);
+}
+
+}  // namespace sheaf::sip

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "sip/user_agent_state.h"
+
+// Their INVITEs and re-INVITEs: our answers, the 2xx's repeats until ACK, CANCEL.
+namespace sheaf::sip {
+
+void UserAgent::State::on_invite(Instant now, TransactionId id) {
+    ServerRecord* record = server(id);
+    if (calls.size() >= options.dialogs_max) {
+        return reply(now, id, 503, {{"Retry-After", std::to_string(kRetryAfterSeconds)}});
+    }
+    auto dialog = dialog_of_invite(record->request, record->local_tag);
+    if (!dialog) return reply(now, id, 400);
+    Call& call = open_call(std::move(*dialog), false);
+    call.server_invite = id;
+    call.peer = record->source;
+    record->dialog = call.id;
+    reply(now, id, 100);
+    events.emplace_back(Invited{call.id, record->request, record->source});
+}
+
+void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
+    ServerRecord* record = server(id);
+    if (call.server_invite != 0 || call.unacked.size() >= kUnackedMax) {
+        return reply(now, id, 500, {{"Retry-After", std::to_string(entropy.number() % 10)}});  // §14.2
+    }
+    // Glare (§14.2), or an offer while the answer to ours is still due in an ACK (RFC 5407 §3.1.5).
+    const bool is_offering = std::ranges::any_of(call.unacked, [](const Unacked& sent) { return sent.held_offer; });
+    if (call.client_invite != 0 || call.awaited_ack || is_offering) return reply(now, id, 491);
+    refresh_target(call.dialog, record->request);
+    record->local_tag = call.dialog.local_tag;
+    record->dialog = call.id;
+    call.server_invite = id;
+    reply(now, id, 100);
+    events.emplace_back(Reinvited{call.id, record->request});
+}
+
+void UserAgent::State::on_cancel(Instant now, TransactionId id) {
+    ServerRecord* cancelling = server(id);
+    const auto via = top_via(cancelling->request);
+    ASSERT(via.has_value());
+    const auto found = servers_by_key.find(server_key(cancelling->request, *via, "INVITE"));
+    if (found == servers_by_key.end()) return reply(now, id, 481);
+    const TransactionId invite = found->second;
+    const ServerRecord* record = server(invite);
+    cancelling->local_tag = record->local_tag;
+    const Message request = cancelling->request;
+    reply(now, id, 200);
+    // A re-INVITE is about to be answered by the application anyway, which has moved its media already: it goes on.
+    Call* of = live_call(record->dialog);
+    if (of == nullptr || of->confirmed || of->server_invite != invite) return;
+    events.emplace_back(Ended{of->id, EndCause::cancelled, request});
+    end_call(now, of->id);  // 487
+}
+
+// The ACK of our 2xx, or of nothing we know.
+void UserAgent::State::on_ack(Instant now, const Source& source, const Message& request) {
+    const std::string* call_id = request.first("Call-ID");
+    Call* of = call_id == nullptr ? nullptr : call_named(*call_id, tag_of(request, "To"), tag_of(request, "From"));
+    if (of == nullptr) return;
+    const std::uint32_t cseq = cseq_of(request).number;
+    const auto waiting = std::ranges::find(of->unacked, cseq, &Unacked::cseq);
+    if (waiting == of->unacked.end()) return;
+    of->unacked.erase(waiting);
+    of->peer = source;
+    const DialogId dialog = of->id;
+    if (!of->closing) {
+        events.emplace_back(Acknowledged{dialog, request});
+    } else if (of->unacked.empty()) {
+        const std::vector<Header> headers = std::move(of->bye_headers);
+        hang_up(now, *of, headers);
+    }
+    settle_call(dialog);
+}
+
+void UserAgent::State::on_call_timer(Instant now, Call& call) {
+    const bool is_given_up =
+        std::ranges::any_of(call.unacked, [now](const Unacked& sent) { return sent.end_at <= now; });
+    if (is_given_up) {  // §13.3.1.4
+        call.unacked.clear();
+        if (!call.closing) events.emplace_back(Ended{call.id, EndCause::no_ack, std::nullopt});
+        const std::vector<Header> headers = std::move(call.bye_headers);
+        return hang_up(now, call, headers);
+    }
+    for (Unacked& sent : call.unacked) {
+        if (sent.repeat_at > now) continue;
+        sends.push_back(sent.send);
+        sent.interval = std::min(sent.interval * 2, times.t2);
+        sent.repeat_at = now + sent.interval;
+    }
+    if (call.provisional_at && *call.provisional_at <= now) {
+        call.provisional_at.reset();
+        if (const ServerRecord* record = server(call.server_invite)) {
+            sends.push_back(record->last);
+            call.provisional_at = now + kProvisionalRepeat;
+        }
+    }
+    if (call.glare_at && *call.glare_at <= now) {
+        call.glare_at.reset();
+        call.glare_when_idle = true;
+    }
+}
+
+void UserAgent::State::reject(Instant now, Call& call, int status, const std::vector<Header>& headers,
+                              std::string_view reason) {
+    const TransactionId id = std::exchange(call.server_invite, 0);
+    const ServerRecord* record = server(id);
+    const DialogId dialog = call.id;
+    call.provisional_at.reset();
+    if (record != nullptr) {
+        Message response = response_to(record->request, status, call.dialog.local_tag, reason);
+        for (const Header& header : headers) response.add(header.name, header.value);
+        reply(now, id, std::move(response));
+    }
+    if (!call.confirmed) return end_call(now, dialog);
+    settle_call(dialog);
+}
+
+void UserAgent::provisional(Instant now, DialogId dialog, int status, const std::vector<Header>& headers,
+                            const std::string& sdp) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    const ServerRecord* record = state_->server(call->server_invite);
+    if (record == nullptr) return;
+    ASSERT(status > 100 && status < 200);
+    Message response = response_to(record->request, status, call->dialog.local_tag);
+    const Endpoint* local = state_->listening(record->source.remote, record->source.local);
+    if (local != nullptr) response.add("Contact", state_->contact(*local));
+    for (const Header& header : headers) response.add(header.name, header.value);
+    if (!sdp.empty()) {
+        response.add("Content-Type", "application/sdp");
+        response.body = sdp;
+    }
+    state_->reply(now, call->server_invite, std::move(response));
+    if (!call->confirmed) call->provisional_at = now + kProvisionalRepeat;
+    state_->settle_call(dialog);
+}
+
+void UserAgent::answer(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers) {
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr) return;
+    const TransactionId id = std::exchange(call->server_invite, 0);
+    const ServerRecord* record = state_->server(id);
+    if (record == nullptr) return;
+    Message response = response_to(record->request, 200, call->dialog.local_tag);
+    const bool has_contact = std::ranges::any_of(headers, [](const Header& h) { return h.name == "Contact"; });
+    const Endpoint* local = state_->listening(record->source.remote, record->source.local);
+    if (local != nullptr && !has_contact) response.add("Contact", state_->contact(*local));
+    for (const Header& header : headers) response.add(header.name, header.value);
+    state_->add_identity(response, "INVITE");
+    if (!sdp.empty()) {
+        response.add("Content-Type", "application/sdp");
+        response.body = sdp;
+    }
+    const std::uint32_t cseq = cseq_of(record->request).number;
+    const bool held_offer = record->request.body.empty();
+    state_->reply(now, id, std::move(response));
+    record = state_->server(id);
+    ASSERT(record != nullptr);  // Accepted until timer L
+    const TransactionTimes& times = state_->times;
+    call->confirmed = true;
+    call->provisional_at.reset();
+    call->unacked.push_back({.cseq = cseq,
+                             .send = record->last,
+                             .interval = times.t1,
+                             .repeat_at = now + times.t1,
+                             .end_at = now + times.whole(),
+                             .held_offer = held_offer});
+    state_->settle_call(dialog);
+}
+
+void UserAgent::reject(Instant now, DialogId dialog, int status, const std::vector<Header>& headers,
+                       std::string_view reason) {
+    ASSERT(status >= 300 && status < 700);
+    Call* call = state_->live_call(dialog);
+    if (call == nullptr || call->server_invite == 0) return;
+    state_->reject(now, *call, status, headers, reason);
+}
+
+}  // namespace sheaf::sip

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "sip/grammar.h"
+#include "sip/user_agent_state.h"
+
+// Which transaction and dialog a message belongs to, and requests outside of dialogs.
+namespace sheaf::sip {
+namespace {
+
+bool is_known_scheme(std::string_view scheme) {
+    return scheme == "sip" || scheme == "sips" || scheme == "tel";
+}
+
+void put_party(Message& message, const std::string& header, NameAddr party, const std::string& tag) {
+    if (tag.empty()) {
+        std::erase_if(party.params.items, [](const auto& item) { return same_name(item.first, "tag"); });
+    } else {
+        party.params.set("tag", tag);
+    }
+    message.add(header, to_text(party));
+}
+
+}  // namespace
+
+void UserAgent::State::on_known_request(Instant now, TransactionId id, const Source& source, const Message& request) {
+    ServerRecord* record = server(id);
+    ASSERT(record != nullptr);
+    if (request.method() == "ACK") {
+        const TransactionStep step = record->machine.on_ack(now);
+        settle_server(id);
+        if (step.deliver) on_ack(now, source, request);
+        return;
+    }
+    if (record->machine.on_request_again(now).repeat) sends.push_back(record->last);
+}
+
+void UserAgent::State::on_new_request(Instant now, TransactionId id) {
+    const ServerRecord* record = server(id);
+    ASSERT(record != nullptr);
+    const Message& request = record->request;
+    if (request.method() == "CANCEL") return on_cancel(now, id);
+    if (!is_known_scheme(request.uri().scheme)) return reply(now, id, 416);
+    const std::string to_tag = tag_of(request, "To");
+    if (to_tag.empty()) return on_outside_request(now, id);
+    const std::string* call_id = request.first("Call-ID");
+    ASSERT(call_id != nullptr);
+    Call* named = call_named(*call_id, to_tag, tag_of(request, "From"));
+    if (named == nullptr) return reply(now, id, 481);
+    const DialogId dialog = named->id;
+    on_in_dialog(now, *named, id);
+    settle_call(dialog);
+}
+
+// §8.2.1 to §8.2.2.3, after what only requests outside of dialogs are asked.
+bool UserAgent::State::passes_inspection(Instant now, TransactionId id) {
+    const Message& request = server(id)->request;
+    const std::string method = request.method();
+    if (method != "BYE" && std::ranges::find(options.allow, method) == options.allow.end()) {
+        reply(now, id, 405);
+        return false;
+    }
+    std::string unsupported;
+    for (const std::string& tag : request.list("Require")) {
+        const bool is_supported =
+            std::ranges::any_of(options.supported, [&](const std::string& known) { return same_name(known, tag); });
+        if (!is_supported) unsupported += (unsupported.empty() ? "" : ", ") + tag;
+    }
+    if (unsupported.empty()) return true;
+    reply(now, id, 420, {{"Unsupported", unsupported}});
+    return false;
+}
+
+void UserAgent::State::on_outside_request(Instant now, TransactionId id) {
+    ServerRecord* record = server(id);
+    const std::string method = record->request.method();
+    const std::string merge = merge_key(record->request);
+    if (servers_by_merge_key.contains(merge)) return reply(now, id, 482);
+    servers_by_merge_key[merge] = id;
+    record->merge_key = merge;
+    // Only a request that would go on elsewhere has to stop here; OPTIONS asks who stands at this hop (§11).
+    const std::string* forwards = record->request.first("Max-Forwards");
+    if (forwards != nullptr && method != "OPTIONS" && number_from_text(*forwards, 255) == 0U) {
+        return reply(now, id, 483);
+    }
+    if (!passes_inspection(now, id)) return;
+    if (method == "BYE") return reply(now, id, 481);
+    if (method == "INVITE") return on_invite(now, id);
+    events.emplace_back(Requested{id, 0, record->request, record->source});
+}
+
+void UserAgent::State::on_response(Instant now, const Source& source, const Message& response) {
+    const auto vias = response.list("Via");
+    if (vias.size() != 1) return;  // §8.1.3.3: not ours
+    const auto via = via_from_text(vias.front());
+    if (!via) return;
+    const std::string key = client_key(via->params.value("branch").value_or(""), response.method());
+    const auto found = clients_by_key.find(key);
+    if (found == clients_by_key.end()) return;
+    const TransactionId id = found->second;
+    ClientRecord* record = client(id);
+    ASSERT(record != nullptr);
+    const TransactionStep step = record->machine.on_response(now, response.status());
+    if (step.acknowledge) acknowledge_failure(id, response);
+    if (step.deliver) {
+        const Purpose purpose = record->out.purpose;
+        if (purpose == Purpose::invite || purpose == Purpose::reinvite) {
+            on_invite_response(now, id, source, response);
+        } else if (response.status() >= 200) {
+            on_final(now, id, response.status(), &response);
+        }
+    }
+    settle_client(id);
+}
+
+void UserAgent::State::on_final(Instant now, TransactionId id, int status, const Message* response) {
+    ClientRecord* record = client(id);
+    ASSERT(record != nullptr);
+    if (response != nullptr && (status == 401 || status == 407) && try_again(now, id, *response)) return;
+    const auto message = response == nullptr ? std::nullopt : std::optional{*response};
+    const Outgoing& out = record->out;
+    switch (out.purpose) {
+        case Purpose::invite:
+        case Purpose::reinvite: return on_invite_failed(now, id, status, response);
+        case Purpose::cancel:
+        case Purpose::bye: return;
+        case Purpose::outside: events.emplace_back(Responded{out.id, 0, status, message}); return;
+        case Purpose::in_dialog: break;
+    }
+    const std::string method = out.request.method();
+    const DialogId dialog = out.dialog;
+    events.emplace_back(Responded{out.id, dialog, status, message});
+    Call* of = live_call(dialog);
+    if (of == nullptr) return;
+    if (response != nullptr && status < 300 && is_target_refresh(method)) refresh_target(of->dialog, *response);
+    // RFC 5057 §5.1: a notification's failure ends its subscription only.
+    if (method == "NOTIFY" || method == "SUBSCRIBE") return;
+    if (of->confirmed && (status == 481 || status == 408)) on_dialog_lost(now, *of, status);
+}
+
+void UserAgent::transport_failed(Instant now, const std::string& branch) {
+    if (branch.empty()) return;
+    const auto found = state_->clients_by_key.lower_bound(client_key(branch, {}));
+    if (found == state_->clients_by_key.end() || !found->first.starts_with(client_key(branch, {}))) return;
+    const TransactionId id = found->second;
+    ClientRecord* record = state_->client(id);
+    // Once the peer has answered something it is there; its final response may come on a connection of its own.
+    if (record->machine.phase() != ClientTransaction::Phase::calling) return;
+    record->machine.on_transport_error();
+    if (record->by_tcp_for_size) {
+        Outgoing out = record->out;
+        out.udp_only = true;
+        out.request.remove_first_item("Via");
+        const bool is_invite = out.purpose == Purpose::invite || out.purpose == Purpose::reinvite;
+        const DialogId dialog = out.dialog;
+        const bool was_cancelled = record->cancelled;
+        if (const TransactionId again = state_->start_client(now, std::move(out)); again != 0) {
+            state_->client(again)->cancelled = was_cancelled;
+            Call* of = state_->call(dialog);
+            if (is_invite && of != nullptr) of->client_invite = again;
+            return state_->settle_client(id);
+        }
+    }
+    state_->on_final(now, id, 503, nullptr);
+    state_->settle_client(id);
+}
+
+ClientRequest UserAgent::request_outside(Instant now, const OutsideRequest& wanted) {
+    const ClientRequest id = ++state_->last_id;
+    Message request;
+    request.start = RequestLine{wanted.method, wanted.target};
+    request.add("Max-Forwards", "70");
+    const std::string tag = wanted.from.params.value("tag").value_or("");
+    put_party(request, "From", wanted.from, tag.empty() ? state_->entropy.token(8) : tag);
+    put_party(request, "To", wanted.to, wanted.to.params.value("tag").value_or(""));
+    request.add("Call-ID", wanted.call_id.empty() ? state_->entropy.uuid() : wanted.call_id);
+    request.add("CSeq", std::to_string(wanted.cseq) + ' ' + wanted.method);
+    if (std::ranges::any_of(wanted.headers, [](const Header& h) { return same_name(h.name, "Max-Forwards"); })) {
+        request.remove("Max-Forwards");
+    }
+    for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    if (!wanted.content_type.empty()) request.add("Content-Type", wanted.content_type);
+    request.body = wanted.body;
+    const auto routes = name_addrs(request, "Route");
+    if (routes) set_route(request, wanted.target, *routes);
+    const auto to = wanted.next_hop
+                        ? wanted.next_hop
+                        : state_->endpoint_of(routes && !routes->empty() ? routes->front().uri : wanted.target);
+    TransactionId started = 0;
+    if (to) {
+        Outgoing out;
+        out.request = std::move(request);
+        out.to = *to;
+        out.purpose = Purpose::outside;
+        out.id = id;
+        out.account = wanted.account;
+        started = state_->start_client(now, std::move(out));
+    }
+    if (started == 0) state_->events.emplace_back(Responded{id, 0, 503, std::nullopt});
+    return id;
+}
+
+void UserAgent::respond(Instant now, ServerRequest request, int status, const std::vector<Header>& headers,
+                        const std::string& content_type, const std::string& body, std::string_view reason) {
+    const ServerRecord* record = state_->server(request);
+    if (record == nullptr || record->machine.is_answered()) return;
+    const std::string method = record->request.method();
+    if (method == "INVITE") return;  // answered by dialog
+    Message response = response_to(record->request, status, record->local_tag, reason);
+    for (const Header& header : headers) response.add(header.name, header.value);
+    const bool is_success = status >= 200 && status < 300;
+    if (is_success && is_target_refresh(method) && response.first("Contact") == nullptr) {
+        const Endpoint* local = state_->listening(record->source.remote, record->source.local);
+        if (local != nullptr) response.add("Contact", state_->contact(*local));
+    }
+    if (!content_type.empty()) response.add("Content-Type", content_type);
+    response.body = body;
+    if (is_success) state_->add_identity(response, method);
+    state_->reply(now, request, std::move(response));
+}
+
+}  // namespace sheaf::sip

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sip/dialog.h"
+#include "sip/timer_queue.h"
+#include "sip/transaction.h"
+#include "sip/user_agent.h"
+
+// What a UserAgent keeps. Only user_agent*.cpp may include this.
+//
+//   clients  a request of ours each, and what its outcome means      servers  a request of theirs each
+//   calls    an INVITE dialog each, from its first INVITE            timers   one deadline for each of the three
+namespace sheaf::sip {
+
+inline constexpr std::size_t kForksMax = 16;   // 2xx from different phones to one INVITE that we ACK and BYE
+inline constexpr std::size_t kUnackedMax = 4;  // 2xx of ours in one dialog that wait for their ACK
+inline constexpr int kAttemptsMax = 6;         // of one request, each with other credentials
+inline constexpr int kRetryAfterSeconds = 5;   // told with 503
+inline constexpr std::chrono::seconds kProvisionalRepeat{60};  // §13.3.1.1: keeps proxies from giving up
+
+using TransactionId = std::uint64_t;
+
+struct TimerKey {
+    enum class Kind { client, server, call };
+    Kind kind;
+    std::uint64_t id;
+    friend auto operator<=>(const TimerKey&, const TimerKey&) = default;
+};
+
+enum class Purpose { invite, reinvite, cancel, bye, in_dialog, outside };
+
+// A request about to be sent.
+struct Outgoing {
+    Message request;  // without Via
+    Endpoint to;
+    std::uint64_t flow = 0;
+    Endpoint local;  // preferred, when it fits
+    Purpose purpose = Purpose::outside;
+    DialogId dialog = 0;
+    ClientRequest id = 0;
+    std::optional<Account> account;
+    // What former attempts of the same request have used up.
+    std::vector<std::string> answered;  // challenges, by header and realm
+    bool stale_answered = false;
+    int attempts = 0;
+    bool udp_only = false;  // TCP was tried for its size
+};
+
+struct ClientRecord {
+    ClientTransaction machine;
+    Outgoing out;
+    Send send;
+    std::string key;
+    bool by_tcp_for_size = false;
+    bool cancelled = false;  // the application wants no answer any more
+    bool cancel_sent = false;
+    std::map<std::string, Send> acks;  // by To tag of the final response; no bytes: the application has yet to ACK
+};
+
+struct ServerRecord {
+    ServerTransaction machine;
+    Message request;
+    Source source;
+    std::string local_tag;
+    Send last;  // response
+    std::string key;
+    std::string merge_key;
+    DialogId dialog = 0;
+};
+
+struct Unacked {
+    std::uint32_t cseq;
+    Send send;
+    Duration interval;
+    Instant repeat_at;
+    Instant end_at;
+    bool held_offer;  // the ACK brings the answer
+};
+
+struct AwaitedAck {  // the 2xx to our offerless INVITE
+    TransactionId transaction;
+    std::uint32_t cseq;
+};
+
+struct Call {
+    DialogId id = 0;
+    Dialog dialog;
+    bool we_called = false;
+    bool confirmed = false;
+    bool closing = false;             // over for the application; BYE waits for the ACK of our 2xx (§15)
+    std::vector<Header> bye_headers;  // of that BYE
+    TransactionId client_invite = 0;  // ours, without final response
+    TransactionId server_invite = 0;  // theirs, without our final response
+    std::optional<AwaitedAck> awaited_ack;
+    std::vector<Unacked> unacked;
+    std::optional<Instant> glare_at;
+    bool glare_when_idle = false;
+    std::optional<Instant> provisional_at;
+    std::optional<Account> account;
+    Source peer;
+};
+
+struct UserAgent::State {
+    State(UserAgentOptions options, const Entropy::Seed& seed);
+
+    UserAgentOptions options;
+    TransactionTimes times;
+    Entropy entropy;
+    std::vector<Send> sends;
+    std::vector<Event> events;
+    std::uint64_t last_id = 0;
+    std::unordered_map<TransactionId, ClientRecord> clients;
+    std::map<std::string, TransactionId> clients_by_key;
+    std::unordered_map<TransactionId, ServerRecord> servers;
+    std::unordered_map<std::string, TransactionId> servers_by_key;
+    std::unordered_map<std::string, TransactionId> servers_by_merge_key;
+    std::unordered_map<DialogId, Call> calls;
+    std::unordered_map<std::string, DialogId> calls_by_name;
+    TimerQueue<TimerKey> timers;
+
+    // user_agent.cpp: records and their timers.
+    Call& open_call(Dialog dialog, bool we_called);
+    Call* call(DialogId id);       // closing ones too
+    Call* live_call(DialogId id);  // what commands may touch
+    Call* call_named(const std::string& call_id, const std::string& local_tag, const std::string& remote_tag);
+    ClientRecord* client(TransactionId id);
+    ServerRecord* server(TransactionId id);
+    void settle_client(TransactionId id);
+    void settle_server(TransactionId id);
+    void settle_call(DialogId id);            // also says GlareOver when due
+    void end_call(Instant now, DialogId id);  // answers what is pending, forgets it
+    void on_timer(Instant now, const TimerKey& key);
+
+    // user_agent_transport.cpp: addresses, sending, receiving.
+    [[nodiscard]] const Endpoint* listening(const Endpoint& to, const Endpoint& preferred) const;
+    [[nodiscard]] std::optional<Endpoint> endpoint_of(const Uri& uri) const;
+    [[nodiscard]] Via via_of(const Endpoint& local, const std::string& branch) const;
+    [[nodiscard]] std::string contact(const Endpoint& local) const;
+    void add_identity(Message& message, std::string_view method) const;
+    TransactionId start_client(Instant now, Outgoing out);  // 0: no way there, or a limit; nothing was sent
+    // An ACK: what Via and Send it needs; no transaction. Empty bytes: no way there.
+    Send send_ack(Message request, const Outgoing& way);
+    bool try_again(Instant now, TransactionId id, const Message& response);
+    void reply(Instant now, TransactionId id, Message response);
+    void reply(Instant now, TransactionId id, int status, const std::vector<Header>& headers = {});
+    void refuse(const Message& request, const Source& source, int status, std::string_view reason = {});
+    void on_bytes_refused(const Source& source, std::string_view bytes, const Error& error);
+
+    // user_agent_outside.cpp: which request or response this is.
+    void on_request(Instant now, const Source& source, Message request);
+    void on_known_request(Instant now, TransactionId id, const Source& source, const Message& request);
+    void on_new_request(Instant now, TransactionId id);
+    void on_outside_request(Instant now, TransactionId id);
+    void on_response(Instant now, const Source& source, const Message& response);
+    void on_final(Instant now, TransactionId id, int status, const Message* response);  // null: our own 408 or 503
+    [[nodiscard]] bool passes_inspection(Instant now, TransactionId id);
+
+    // user_agent_invite_client.cpp
+    void on_invite_response(Instant now, TransactionId id, const Source& source, const Message& response);
+    void on_invite_success(Instant now, TransactionId id, const Source& source, const Message& response);
+    void on_invite_failed(Instant now, TransactionId id, int status, const Message* response);
+    void on_stray_success(Instant now, TransactionId id, const Source& source, const Message& response);
+    void acknowledge_failure(TransactionId id, const Message& response);
+    void acknowledge(Call& call, const std::string& content_type, const std::string& body);
+    void cancel(Instant now, Call& call);
+    void send_cancel(Instant now, TransactionId id);
+    void reinvite(Instant now, Call& call, const std::string& sdp, const std::vector<Header>& headers);
+
+    // user_agent_invite_server.cpp
+    void on_invite(Instant now, TransactionId id);
+    void on_reinvite(Instant now, Call& call, TransactionId id);
+    void on_cancel(Instant now, TransactionId id);
+    void on_ack(Instant now, const Source& source, const Message& request);
+    void on_call_timer(Instant now, Call& call);
+    void reject(Instant now, Call& call, int status, const std::vector<Header>& headers, std::string_view reason);
+
+    // user_agent_dialog.cpp
+    [[nodiscard]] bool is_idle(const Call& call) const;
+    void on_in_dialog(Instant now, Call& call, TransactionId id);
+    void on_bye(Instant now, Call& call, TransactionId id);
+    void hang_up(Instant now, Call& call, const std::vector<Header>& headers);
+    void on_dialog_lost(Instant now, Call& call, int status);  // 481 or 408 in a confirmed dialog; says Ended
+    [[nodiscard]] std::optional<Endpoint> hop_of(const Dialog& dialog, const Endpoint& peer) const;
+    [[nodiscard]] Outgoing way_to(const Call& call) const;  // to, flow, local, account
+    TransactionId send_within(Instant now, Call& call, Purpose purpose, Message request, ClientRequest id = 0);
+};
+
+}  // namespace sheaf::sip
