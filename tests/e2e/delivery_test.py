@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""However and whenever facts and files reach the archive, the same recording comes out."""
+import unittest
+
+from harness import PORT_BASE, LabTest, scenarios
+from relay import Relay
+
+
+class Delivery(LabTest):
+    def play(self):
+        stage = scenarios.Stage(self.world)
+        try:
+            scenarios.single_step_transfer(stage)
+        finally:
+            stage.close()
+        return stage.times
+
+    def assert_judged(self, times):
+        recording, problems, _ = scenarios.judge(self.world, "single-step-transfer", times)
+        self.assertEqual(problems, [], recording)
+        self.assertEqual(len(self.world.recordings()), 1)
+        return recording
+
+    def test_random_order_and_everything_twice(self):
+        relay = Relay(PORT_BASE + 85, f"http://127.0.0.1:{PORT_BASE + 80}", seed=20260105)
+        self.addCleanup(relay.close)
+        self.make_world(site_archive_url=f"http://127.0.0.1:{PORT_BASE + 85}")
+        times = self.play()
+
+        def both_files():
+            with relay.lock:
+                return sum(1 for method, *_ in relay.kept if method == "PUT") == 2
+
+        self.world.wait_for("both files at the relay", both_files)
+        self.assertEqual(self.world.recordings(), [])
+        for name in ("london-switch", "paris-switch", "london-media", "paris-media"):
+            self.world.processes[name].stop()   # so that their last facts are out
+        relay.deliver()
+        self.assert_judged(times)
+
+    def test_archive_away_for_the_whole_call_and_every_site_killed_after_it(self):
+        world = self.make_world(start=False)
+        sites = [name for name in world.processes if name != "archive"]
+        world.start(*sites)
+        times = self.play()
+        for name in sites:
+            world.processes[name].kill()
+        world.start(*sites)
+        world.start("archive")
+        self.assert_judged(times)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenario 1 with other people's software: SIPp is the customer, baresip (digest, REFER) both agents."""
+import math
+import os
+import pathlib
+import re
+import subprocess
+import time
+import unittest
+
+from harness import ADDRESSES, NUMBERS, PORT_BASE, LabTest, scenarios
+from lab.baresip import Baresip
+from lab.people import TONES
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def ulaw(sample):
+    """ITU-T G.711, from its definition: sign, exponent, mantissa of the biased magnitude, inverted."""
+    sign = 0x80 if sample < 0 else 0
+    magnitude = min(abs(sample), 32635) + 132
+    exponent = magnitude.bit_length() - 8
+    return ~(sign | exponent << 4 | (magnitude >> (exponent + 3)) & 15) & 0xFF
+
+
+def write_tone(path, hz, duration_s=4):
+    amplitude = 10 ** (-16 / 20) * 32767
+    path.write_bytes(bytes(ulaw(round(amplitude * math.sin(2 * math.pi * hz * i / 8000)))
+                           for i in range(8000 * duration_s)))
+
+
+class Phones(LabTest):
+    def agent(self, name, site, dn, port):
+        phone = Baresip(self.world.folder, name, ADDRESSES[site], (port, port + 1, port + 10), dn,
+                        self.world.passwords[dn], f"{ADDRESSES[site]}:{PORT_BASE}", TONES[name],
+                        self.world.folder / f"baresip-{name}.log")
+        self.addCleanup(phone.close)
+        phone.wait("REGISTER_OK")
+        phone.send("auplay", "aubridge,nil")
+        self.world.wait_for(f"{dn} at {site}", lambda: self.world.agent_state(site, dn) == "ready")
+        self.world.set_agent(site, dn, "not-ready")
+        return phone
+
+    def customer(self, hang_up_after_ms):
+        folder = self.world.folder / "sipp"
+        folder.mkdir()
+        write_tone(folder / "c.ulaw", TONES["C"])
+        # A tone of whole seconds repeats without a click: 467 periods a second.
+        (folder / "customer.csv").write_text(f"SEQUENTIAL\n{folder}/c.ulaw;{hang_up_after_ms}\n")
+        log = open(folder / "out.log", "ab")
+        self.addCleanup(log.close)
+        popen = subprocess.Popen(
+            ["sipp", f"{ADDRESSES['london']}:{PORT_BASE}", "-i", ADDRESSES["carrier"], "-p", str(PORT_BASE),
+             "-sf", str(HERE / "customer.xml"), "-inf", str(folder / "customer.csv"), "-s", NUMBERS["london"], "-m", "1",
+             "-min_rtp_port", str(PORT_BASE + 900), "-max_rtp_port", str(PORT_BASE + 940), "-mi", ADDRESSES["carrier"],
+             "-trace_msg", "-message_file", str(folder / "messages.log"), "-nostdin", "-timeout", "60"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env={**os.environ, "TERM": "dumb"})
+        self.addCleanup(lambda: popen.poll() is None and popen.kill())
+        self.messages = folder / "messages.log"
+        return popen
+
+    def moment(self, pattern):
+        """When SIPp sent or received the first message that matches, from its trace."""
+        text = self.messages.read_text(errors="replace") if self.messages.exists() else ""
+        for block in re.split(r"^-{20,}\s", text, flags=re.M)[1:]:
+            head, _, message = block.partition("\n")
+            if re.search(pattern, message, re.M):
+                return time.mktime(time.strptime(head[:19], "%Y-%m-%d %H:%M:%S")) + float("0." + head[20:26])
+        return None
+
+    def test_sipp_calls_and_baresip_transfers_to_baresip(self):
+        world = self.make_world()
+        times = {}
+        a1 = self.agent("A1", "london", "1001", PORT_BASE + 850)
+        a2 = self.agent("A2", "paris", "2001", PORT_BASE + 850)
+        sipp = self.customer(hang_up_after_ms=9000)
+        times["t0"] = world.wait_for("SIPp's call", lambda: self.moment(r"^ACK "))
+        scenarios.talk(0.6)
+        world.set_agent("london", "1001", "ready")
+        a1.wait("CALL_INCOMING")
+        a1.send("accept")
+        times["t1"] = a1.wait("CALL_ESTABLISHED")["at"]
+        scenarios.talk()
+        mark = a1.mark()
+        a1.send("transfer", f"sip:8000@{ADDRESSES['london']}:{PORT_BASE}")
+        times["t2"] = a1.wait("CALL_CLOSED", mark)["at"]
+        scenarios.talk(0.6)
+        world.set_agent("paris", "2001", "ready")
+        times["t3"] = a2.wait("CALL_INCOMING")["at"]
+        a2.send("accept")
+        times["t4"] = a2.wait("CALL_ESTABLISHED")["at"]
+        self.assertEqual(sipp.wait(30), 0, "SIPp's scenario failed")
+        times["t5"] = self.moment(r"^BYE ")
+        recording, problems, _ = scenarios.judge(world, "single-step-transfer", times)
+        self.assertEqual(problems, [], recording)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
