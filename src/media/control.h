@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "media/capture.h"
 
@@ -106,7 +107,16 @@ struct RecordingFailed {
     SegmentId segment;
     std::string why;
 };
-using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed>;
+// The engine refused a command; its state is as before it. A refused StartRecording is told as RecordingFailed only.
+// `code` exhausted: a limit, or a third active leg in a room (503 until mixing exists); not_found: no such leg, play
+// or segment; conflict: the leg or segment is there already; malformed: the command cannot mean anything.
+struct CommandFailed {
+    LegId leg;            // empty for StopRecording
+    SegmentId segment;    // StopRecording only
+    std::string command;  // "AddLeg", "ConfigureLeg", "JoinRoom", …: the struct's name
+    Error error;
+};
+using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed, CommandFailed>;
 
 inline constexpr std::size_t kLegsInRoomMax = 64;
 inline constexpr std::size_t kRecordingsOfLegMax = 8;
