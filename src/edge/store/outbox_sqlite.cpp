@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edge/store/outbox_sqlite.h"
+
+#include <utility>
+
+#include "base/json.h"
+#include "edge/store/sqlite.h"
+
+namespace sheaf::store {
+namespace {
+
+using link::OutboxFile;
+
+// `refused` is null while the row waits. Delivered rows are deleted; the node's seq stays.
+constexpr std::string_view kSchema = R"sql(
+CREATE TABLE node (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    tenant TEXT NOT NULL,
+    site   TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    seq    INTEGER NOT NULL
+);
+CREATE TABLE fact (
+    seq     INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    owner   TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    refused TEXT
+);
+CREATE INDEX fact_waiting ON fact (owner, seq) WHERE refused IS NULL;
+CREATE TABLE file (
+    number     INTEGER PRIMARY KEY,
+    segment    TEXT NOT NULL UNIQUE,
+    owner      TEXT NOT NULL,
+    path       TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    bytes      INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    refused    TEXT
+);
+CREATE INDEX file_waiting ON file (owner, number) WHERE refused IS NULL;
+)sql";
+
+class SqliteOutbox final : public link::Outbox {
+public:
+    SqliteOutbox(Database database, Fact sender, std::string owner)
+        : database_(std::move(database)), sender_(std::move(sender)), owner_(std::move(owner)) {}
+
+    Result<void> claim();
+    Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) override;
+    Result<void> add_file(const OutboxFile& file) override;
+    Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) override;
+    Result<std::vector<OutboxFile>> pending_files(std::size_t count) override;
+    Result<void> delivered(const std::vector<std::string>& fact_ids) override;
+    Result<void> refused(const std::string& fact_id, const std::string& reason) override {
+        return set_aside("UPDATE fact SET refused = ?2 WHERE id = ?1", fact_id, reason);
+    }
+    Result<void> file_delivered(const std::string& segment) override;
+    Result<void> file_refused(const std::string& segment, const std::string& reason) override {
+        return set_aside("UPDATE file SET refused = ?2 WHERE segment = ?1", segment, reason);
+    }
+    Result<Counts> counts() override;
+
+private:
+    [[nodiscard]] Result<void> set_aside(std::string_view sql, const std::string& key, const std::string& reason);
+    [[nodiscard]] Result<std::uint64_t> last_seq();
+    [[nodiscard]] Result<Fact> stamped(const FactDraft& draft, std::uint64_t seq) const;
+
+    Database database_;
+    Fact sender_;  // tenant, site and node of every fact
+    std::string owner_;
+};
+
+// A new file takes this node's name, and keeps it.
+Result<void> SqliteOutbox::claim() {
+    TRY(auto insert, database_.prepare("INSERT OR IGNORE INTO node VALUES (1, ?, ?, ?, 0)"));
+    TRY_VOID(insert.bind(1, sender_.tenant).bind(2, sender_.site).bind(3, sender_.node).run());
+    TRY(auto select, database_.prepare("SELECT tenant, site, name FROM node"));
+    TRY(const bool found, select.step());
+    if (!found) return fail(Errc::io, "the outbox has no node");
+    if (select.text(0) == sender_.tenant && select.text(1) == sender_.site && select.text(2) == sender_.node) return {};
+    return fail(Errc::conflict, "the outbox belongs to node " + select.text(2) + " of site " + select.text(1) +
+                                    ", tenant " + select.text(0));
+}
+
+Result<std::uint64_t> SqliteOutbox::last_seq() {
+    TRY(auto select, database_.prepare("SELECT seq FROM node"));
+    TRY_VOID(select.step());
+    return static_cast<std::uint64_t>(select.integer(0));
+}
+
+Result<Fact> SqliteOutbox::stamped(const FactDraft& draft, std::uint64_t seq) const {
+    Fact fact = sender_;
+    fact.seq = seq;
+    fact.at = draft.stamp.wall;
+    fact.mono = to_ms(draft.stamp.mono);
+    fact.type = draft.type;
+    fact.data = draft.data;
+    TRY(fact.id, fact_id(fact));
+    return fact;
+}
+
+Result<std::vector<Fact>> SqliteOutbox::add(const std::vector<FactDraft>& drafts) {
+    std::vector<Fact> facts;
+    if (drafts.empty()) return facts;
+    TRY(auto transaction, Transaction::begin(database_));
+    TRY(std::uint64_t seq, last_seq());
+    TRY(auto insert, database_.prepare("INSERT INTO fact (seq, id, owner, body) VALUES (?, ?, ?, ?)"));
+    for (const auto& draft : drafts) {
+        TRY(Fact fact, stamped(draft, ++seq));
+        const std::string body = boost::json::serialize(to_json(fact));
+        if (body.size() > kFactBytesMax) return fail(Errc::exhausted, "a fact of type " + fact.type + " is too large");
+        TRY_VOID(insert.bind(1, static_cast<std::int64_t>(seq)).bind(2, fact.id).bind(3, owner_).bind(4, body).run());
+        facts.push_back(std::move(fact));
+    }
+    TRY(auto update, database_.prepare("UPDATE node SET seq = ?"));
+    TRY_VOID(update.bind(1, static_cast<std::int64_t>(seq)).run());
+    TRY_VOID(transaction.commit());
+    return facts;
+}
+
+Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
+    TRY(auto insert, database_.prepare("INSERT OR IGNORE INTO file (segment, owner, path, sha256, bytes, media_type) "
+                                       "VALUES (?, ?, ?, ?, ?, ?)"));
+    insert.bind(1, file.segment).bind(2, owner_).bind(3, file.path).bind(4, file.sha256);
+    return insert.bind(5, static_cast<std::int64_t>(file.bytes)).bind(6, file.media_type).run();
+}
+
+Result<std::vector<Fact>> SqliteOutbox::pending(std::size_t count, std::size_t bytes) {
+    TRY(auto select, database_.prepare("SELECT id, body FROM fact WHERE owner = ? AND refused IS NULL ORDER BY seq"));
+    select.bind(1, owner_);
+    std::vector<Fact> facts;
+    std::vector<std::string> unreadable;
+    for (std::size_t taken = 0; facts.size() < count;) {
+        TRY(const bool row, select.step());
+        if (!row) break;
+        const std::string body = select.text(1);
+        if (!facts.empty() && taken + body.size() > bytes) break;
+        taken += body.size();
+        auto value = json_from_text(body);
+        auto fact = value ? fact_from_json(*value) : Result<Fact>(std::unexpected(value.error()));
+        if (fact) {
+            facts.push_back(std::move(*fact));
+        } else {
+            unreadable.push_back(select.text(0));
+        }
+    }
+    select.reset();
+    for (const auto& id : unreadable) TRY_VOID(refused(id, "the outbox cannot read it any more"));
+    return facts;
+}
+
+Result<std::vector<OutboxFile>> SqliteOutbox::pending_files(std::size_t count) {
+    TRY(auto select, database_.prepare("SELECT segment, path, sha256, bytes, media_type FROM file "
+                                       "WHERE owner = ? AND refused IS NULL ORDER BY number LIMIT ?"));
+    select.bind(1, owner_).bind(2, static_cast<std::int64_t>(count));
+    std::vector<OutboxFile> files;
+    while (true) {
+        TRY(const bool row, select.step());
+        if (!row) break;
+        files.push_back({select.text(0), select.text(1), select.text(2), static_cast<std::uint64_t>(select.integer(3)),
+                         select.text(4)});
+    }
+    return files;
+}
+
+Result<void> SqliteOutbox::delivered(const std::vector<std::string>& fact_ids) {
+    TRY(auto transaction, Transaction::begin(database_));
+    TRY(auto remove, database_.prepare("DELETE FROM fact WHERE id = ?"));
+    for (const auto& id : fact_ids) TRY_VOID(remove.bind(1, id).run());
+    return transaction.commit();
+}
+
+Result<void> SqliteOutbox::file_delivered(const std::string& segment) {
+    TRY(auto remove, database_.prepare("DELETE FROM file WHERE segment = ?"));
+    return remove.bind(1, segment).run();
+}
+
+Result<void> SqliteOutbox::set_aside(std::string_view sql, const std::string& key, const std::string& reason) {
+    TRY(auto update, database_.prepare(sql));
+    return update.bind(1, key).bind(2, reason).run();
+}
+
+Result<link::Outbox::Counts> SqliteOutbox::counts() {
+    TRY(auto select, database_.prepare("SELECT (SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NULL),"
+                                       "(SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NOT NULL),"
+                                       "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NULL),"
+                                       "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NOT NULL)"));
+    TRY_VOID(select.bind(1, owner_).step());
+    const auto number = [&](int column) { return static_cast<std::uint64_t>(select.integer(column)); };
+    return Counts{number(0), number(1), number(2), number(3)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<link::Outbox>> open_outbox(const std::string& path, const std::string& tenant,
+                                                  const std::string& site, const std::string& node,
+                                                  const std::string& owner) {
+    TRY(auto database, Database::open(path, {kSchema}));
+    Fact sender;
+    sender.tenant = tenant;
+    sender.site = site;
+    sender.node = node;
+    auto outbox = std::make_unique<SqliteOutbox>(std::move(database), std::move(sender), owner);
+    TRY_VOID(outbox->claim());
+    return outbox;
+}
+
+}  // namespace sheaf::store

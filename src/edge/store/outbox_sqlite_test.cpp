@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edge/store/outbox_sqlite.h"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "edge/store/sqlite.h"
+
+namespace sheaf::store {
+namespace {
+
+namespace fs = std::filesystem;
+using link::Outbox;
+
+struct Folder {
+    Folder() : path(fs::temp_directory_path() / ("sheaf-outbox-" + std::to_string(::getpid()))) {
+        fs::remove_all(path);
+        fs::create_directories(path);
+    }
+    ~Folder() { fs::remove_all(path); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    [[nodiscard]] std::unique_ptr<Outbox> open(const std::string& owner = "switch") const {
+        auto outbox = open_outbox(path / "outbox.db", "default", "london", "london-1", owner);
+        REQUIRE(outbox);
+        return std::move(*outbox);
+    }
+    fs::path path;
+};
+
+FactDraft draft(int number) {
+    const Stamp stamp{Instant(std::chrono::milliseconds(number)), WallTime(std::chrono::milliseconds(1'000 + number))};
+    return {stamp, "call.started", {{"calluuid", "u" + std::to_string(number)}, {"name", "Ada \"ü\""}}};
+}
+
+std::vector<std::uint64_t> seqs(const std::vector<Fact>& facts) {
+    std::vector<std::uint64_t> out;
+    for (const auto& fact : facts) out.push_back(fact.seq);
+    return out;
+}
+
+TEST_CASE("facts are stamped in order from 1, and wait in order until they are delivered") {
+    Folder folder;
+    auto outbox = folder.open();
+    CHECK(outbox->add({})->empty());
+    const auto first = outbox->add({draft(1), draft(2)});
+    REQUIRE(first);
+    CHECK(seqs(*first) == std::vector<std::uint64_t>{1, 2});
+    CHECK((*first)[0].node == "london-1");
+    CHECK((*first)[1].mono == 2);
+    CHECK((*first)[0].id == fact_id((*first)[0]));
+    CHECK(seqs(*outbox->add({draft(3)})) == std::vector<std::uint64_t>{3});
+    CHECK(outbox->pending(10, 1 << 20)->front() == (*first)[0]);
+    REQUIRE(outbox->delivered({(*first)[0].id, "unknown"}));
+    CHECK(seqs(*outbox->pending(10, 1 << 20)) == std::vector<std::uint64_t>{2, 3});
+    CHECK(seqs(*outbox->pending(1, 1 << 20)) == std::vector<std::uint64_t>{2});
+    CHECK(seqs(*outbox->pending(10, 1)) == std::vector<std::uint64_t>{2});  // one always, however large
+}
+
+TEST_CASE("a refused fact is kept apart and never sent again") {
+    Folder folder;
+    auto outbox = folder.open();
+    const auto facts = outbox->add({draft(1), draft(2)});
+    REQUIRE(outbox->refused((*facts)[0].id, "too old"));
+    CHECK(seqs(*outbox->pending(10, 1 << 20)) == std::vector<std::uint64_t>{2});
+    CHECK(outbox->counts()->facts_pending == 1);
+    CHECK(outbox->counts()->facts_refused == 1);
+}
+
+TEST_CASE("a fact that is too large, or whose data cannot be hashed, is not taken, nor is its batch") {
+    Folder folder;
+    auto outbox = folder.open();
+    auto large = draft(1);
+    large.data["name"] = std::string(kFactBytesMax, 'x');
+    CHECK(outbox->add({draft(1), large}).error().code == Errc::exhausted);
+    auto broken = draft(2);
+    broken.data["name"] = 0.5;
+    CHECK(outbox->add({broken}).error().code == Errc::malformed);
+    CHECK(outbox->counts()->facts_pending == 0);
+    CHECK(seqs(*outbox->add({draft(3)})) == std::vector<std::uint64_t>{1});
+}
+
+TEST_CASE("a file waits until it is delivered or refused, and comes once however often it is added") {
+    Folder folder;
+    auto outbox = folder.open();
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE(outbox->add_file({"s1", "/data/s1.wav", "ab", 7, "audio/wav"}));
+        REQUIRE(outbox->add_file({"s2", "/data/s2.wav", "cd", 8, "audio/wav"}));
+    }
+    auto files = outbox->pending_files(10);
+    REQUIRE(files->size() == 2);
+    CHECK((*files)[0].segment == "s1");
+    CHECK((*files)[0].path == "/data/s1.wav");
+    CHECK((*files)[0].sha256 == "ab");
+    CHECK((*files)[0].bytes == 7);
+    CHECK((*files)[0].media_type == "audio/wav");
+    CHECK(outbox->pending_files(1)->size() == 1);
+    REQUIRE(outbox->file_delivered("s1"));
+    REQUIRE(outbox->file_refused("s2", "another digest"));
+    CHECK(outbox->pending_files(10)->empty());
+    CHECK(outbox->counts()->files_refused == 1);
+    CHECK(outbox->counts()->files_pending == 0);
+}
+
+TEST_CASE("the roles of a node share the seqs, and each delivers its own") {
+    Folder folder;
+    auto control = folder.open("switch");
+    auto media = folder.open("media");
+    CHECK(seqs(*control->add({draft(1)})) == std::vector<std::uint64_t>{1});
+    CHECK(seqs(*media->add({draft(2), draft(3)})) == std::vector<std::uint64_t>{2, 3});
+    CHECK(seqs(*control->add({draft(4)})) == std::vector<std::uint64_t>{4});
+    CHECK(seqs(*control->pending(10, 1 << 20)) == std::vector<std::uint64_t>{1, 4});
+    CHECK(seqs(*media->pending(10, 1 << 20)) == std::vector<std::uint64_t>{2, 3});
+    REQUIRE(media->add_file({"s", "/p", "ab", 1, "audio/wav"}));
+    CHECK(control->pending_files(10)->empty());
+    CHECK(media->pending_files(10)->size() == 1);
+}
+
+TEST_CASE("an outbox belongs to one node, and goes on after a restart where it was") {
+    Folder folder;
+    {
+        auto outbox = folder.open();
+        const auto facts = outbox->add({draft(1), draft(2)});
+        REQUIRE(outbox->delivered({(*facts)[0].id, (*facts)[1].id}));
+    }
+    CHECK(seqs(*folder.open()->add({draft(3)})) == std::vector<std::uint64_t>{3});
+    const auto other = open_outbox(folder.path / "outbox.db", "default", "london", "london-2");
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == Errc::conflict);
+    CHECK(open_outbox(folder.path / "missing" / "outbox.db", "default", "london", "london-1").error().code == Errc::io);
+}
+
+TEST_CASE("a fact that the disk has spoilt is kept apart and holds up nothing") {
+    Folder folder;
+    auto outbox = folder.open();
+    REQUIRE(outbox->add({draft(1), draft(2)}));
+    {
+        auto database = Database::open(folder.path / "outbox.db", {
+                                                                      "",
+                                                                  });
+        REQUIRE(database);
+        REQUIRE(database->execute("UPDATE fact SET body = replace(body, 'u1', 'u9') WHERE seq = 1"));
+    }
+    CHECK(seqs(*outbox->pending(10, 1 << 20)) == std::vector<std::uint64_t>{2});
+    CHECK(outbox->counts()->facts_refused == 1);
+}
+
+// The child adds batches of three for as long as it lives and says each last seq through the pipe once `add` returned.
+[[noreturn]] void add_for_ever(const Folder& folder, int pipe) {
+    const auto outbox = open_outbox(folder.path / "outbox.db", "default", "london", "london-1", "switch");
+    while (outbox) {
+        const auto facts = (*outbox)->add({draft(1), draft(2), draft(3)});
+        if (!facts) break;
+        const std::uint64_t seq = facts->back().seq;
+        if (::write(pipe, &seq, sizeof seq) != sizeof seq) break;
+    }
+    ::_exit(1);
+}
+
+TEST_CASE("what add has returned survives kill -9, whole batches only and without a gap") {
+    Folder folder;
+    std::uint64_t told = 0;
+    for (int round = 1; round <= 5; ++round) {
+        int ends[2];
+        REQUIRE(::pipe(ends) == 0);
+        const pid_t child = ::fork();
+        if (child == 0) add_for_ever(folder, ends[1]);
+        ::close(ends[1]);
+        for (int batches = 0; batches < 3 * round; ++batches) {
+            REQUIRE(::read(ends[0], &told, sizeof told) == sizeof told);
+        }
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        for (std::uint64_t seq = 0; ::read(ends[0], &seq, sizeof seq) == sizeof seq;) told = seq;
+        ::close(ends[0]);
+        const auto facts = folder.open()->pending(100'000, 1 << 30);
+        REQUIRE(facts);
+        CHECK(facts->size() >= told);
+        CHECK(facts->size() % 3 == 0);
+        for (std::size_t i = 0; i < facts->size(); ++i) REQUIRE((*facts)[i].seq == i + 1);
+    }
+}
+
+}  // namespace
+}  // namespace sheaf::store
