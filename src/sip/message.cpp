@@ -65,14 +65,17 @@ void Message::remove(std::string_view name) {
 }
 
 void Message::remove_first_item(std::string_view name) {
-    const auto it = std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
-    if (it == headers.end()) return;
-    const auto items = list_items(it->value);
-    if (items.size() < 2) {
-        headers.erase(it);
+    for (auto& header : headers) {
+        if (!same_name(header.name, name)) continue;
+        const auto items = list_items(header.value);
+        if (items.empty()) continue;
+        if (items.size() > 1) {
+            header.value.erase(0, static_cast<std::size_t>(items[1].data() - header.value.data()));
+        } else {
+            headers.erase(headers.begin() + (&header - headers.data()));
+        }
         return;
     }
-    it->value.erase(0, static_cast<std::size_t>(items[1].data() - it->value.data()));
 }
 
 Result<Via> via_from_text(std::string_view text) {
