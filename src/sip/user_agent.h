@@ -41,6 +41,7 @@ struct Send {
     std::uint64_t flow = 0;
     std::string bytes;
     std::string branch;  // of the request's transaction, for transport_failed; empty for responses
+    Endpoint local = {};  // of options.listen, to send it from where there are several; no address: any
 };
 
 // ---- Events, in the order they happened -----------------------------------------------------------------------

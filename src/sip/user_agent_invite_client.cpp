@@ -145,7 +145,9 @@ void UserAgent::State::acknowledge_failure(TransactionId id, const Message& resp
     if (kept.bytes.empty()) {
         const std::string* to = response.first("To");
         const Message ack = companion(record->out.request, "ACK", to == nullptr ? std::string{} : *to);
-        kept = {.to = record->send.to, .flow = record->send.flow, .bytes = to_bytes(ack), .branch = {}};
+        kept = record->send;
+        kept.bytes = to_bytes(ack);
+        kept.branch.clear();
     }
     sends.push_back(kept);
 }

@@ -205,16 +205,13 @@ TEST_CASE("a call is cancelled at every moment, and nothing is left") {
     }
 }
 
-TEST_CASE("twenty thousand dialogs are no burden") {
+TEST_CASE("many calls at once do not disturb each other") {
     TestWire wire;
-    UserAgentOptions options = test_options("10.0.0.1");
-    UserAgentOptions others = test_options("10.0.0.2");
-    options.transactions_max = others.transactions_max = 200'000;
-    TestAgent& alice = wire.add("alice", options);
-    TestAgent& bob = wire.add("bob", others);
+    TestAgent& alice = wire.add("alice", test_options("10.0.0.1"));
+    TestAgent& bob = wire.add("bob", test_options("10.0.0.2"));
     be_a_phone(bob);
     std::vector<DialogId> calls;
-    for (int i = 0; i < 2'000; ++i) calls.push_back(alice.ua.invite(wire.now, test_invitation(bob)));
+    for (int i = 0; i < 300; ++i) calls.push_back(alice.ua.invite(wire.now, test_invitation(bob)));
     wire.run_for(1s);
     CHECK(alice.count<Answered>() == calls.size());
     CHECK(alice.ua.counts().dialogs == calls.size());

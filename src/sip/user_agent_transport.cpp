@@ -40,6 +40,7 @@ void note_source(Message& request, Via& via, const Endpoint& remote) {
 Send response_way(const Via& via, const Source& source) {
     Send send;
     send.to = source.remote;
+    send.local = source.local;
     const bool to_source_port = source.remote.transport == Transport::udp && via.params.has("rport");
     if (!to_source_port) send.to.port = via.port == 0 ? kDefaultPort : via.port;
     send.flow = source.flow;
@@ -134,7 +135,7 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
 
     const std::string branch = std::string(kBranchCookie) + entropy.token(12);
     out.request.add_first("Via", to_text(via_of(*local, branch)));
-    Send send{.to = out.to, .flow = out.flow, .bytes = to_bytes(out.request), .branch = branch};
+    Send send{.to = out.to, .flow = out.flow, .bytes = to_bytes(out.request), .branch = branch, .local = *local};
 
     // §18.1.1: what may not fit one datagram goes by TCP; the address stays.
     bool by_tcp_for_size = false;
@@ -146,6 +147,7 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
             out.request.remove_first_item("Via");
             out.request.add_first("Via", to_text(via_of(*tcp, branch)));
             send.to = over_tcp;
+            send.local = *tcp;
             send.bytes = to_bytes(out.request);
         }
     }
@@ -171,7 +173,7 @@ Send UserAgent::State::send_ack(Message request, const Outgoing& way) {
     const std::string branch = std::string(kBranchCookie) + entropy.token(12);
     request.add_first("Via", to_text(via_of(*local, branch)));
     add_identity(request, "ACK");
-    sends.push_back({.to = way.to, .flow = way.flow, .bytes = to_bytes(request), .branch = {}});
+    sends.push_back({.to = way.to, .flow = way.flow, .bytes = to_bytes(request), .branch = {}, .local = *local});
     return sends.back();
 }
 

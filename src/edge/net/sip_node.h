@@ -24,7 +24,7 @@ public:
     // Binds every endpoint of options.listen (port 0: any; UDP and TCP of one address with port 0 get the same port
     // where possible) and replaces options.listen by what was bound.
     [[nodiscard]] static Result<std::unique_ptr<SipNode>> start(boost::asio::io_context& io,
-                                                               sip::UserAgentOptions options, OnEvent on_event);
+                                                                sip::UserAgentOptions options, OnEvent on_event);
     virtual ~SipNode() = default;
 
     [[nodiscard]] virtual sip::UserAgent& agent() = 0;

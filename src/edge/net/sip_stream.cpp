@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edge/net/sip_stream.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <utility>
+
+namespace sheaf::net {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::steady_clock;
+
+SipStream::SipStream(tcp::socket socket, sip::Source source, const SipTransportLimits& limits, SipStreamOwner& owner)
+    : socket_(std::move(socket)),
+      timer_(socket_.get_executor()),
+      source_(std::move(source)),
+      limits_(limits),
+      owner_(owner),
+      last_use_(steady_clock::now()) {}
+
+void SipStream::start() {
+    connected_ = true;
+    error_code ignored;
+    socket_.set_option(tcp::no_delay(true), ignored);
+    last_use_ = steady_clock::now();
+    watch();
+    read();
+    if (!unsent_.empty() && !writing_) write_next();
+}
+
+void SipStream::connect(const tcp::endpoint& to) {
+    timer_.expires_after(limits_.connect_max);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (!error && !self->connected_) self->give_up();
+    });
+    socket_.async_connect(to, [self = shared_from_this()](error_code error) {
+        if (self->closed_) return;
+        if (error) return self->give_up();
+        self->start();
+    });
+}
+
+// Closes when nothing useful has passed for idle_max.
+void SipStream::watch() {
+    timer_.expires_at(last_use_ + limits_.idle_max);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (error || self->closed_) return;
+        if (self->last_use_ + self->limits_.idle_max <= steady_clock::now()) return self->give_up();
+        self->watch();
+    });
+}
+
+void SipStream::read() {
+    socket_.async_read_some(boost::asio::buffer(room_), [self = shared_from_this()](error_code error, std::size_t got) {
+        if (self->closed_) return;
+        if (error) return self->give_up();
+        self->on_read(got);
+    });
+}
+
+void SipStream::on_read(std::size_t length) {
+    parser_.feed({room_.data(), length});
+    bool is_broken = false;
+    while (auto message = parser_.next()) {
+        last_use_ = steady_clock::now();
+        if (message->has_value()) {
+            owner_.on_stream_message(*this, **message);
+        } else {
+            is_broken = true;
+            owner_.on_stream_broken(*this, parser_.broken());
+        }
+        if (closed_) return;
+    }
+    if (const std::size_t pings = parser_.take_pings(); pings > 0) {
+        last_use_ = steady_clock::now();
+        std::string pongs;
+        for (std::size_t i = 0; i < pings; ++i) pongs += "\r\n";
+        write(std::move(pongs), {});
+    }
+    owner_.on_stream_batch();
+    if (closed_) return;
+    if (parser_.buffered() > limits_.unread_bytes_max) return give_up();
+    if (!is_broken) return read();
+    ends_after_write_ = true;  // the 400 goes out first
+    if (unsent_.empty()) give_up();
+}
+
+void SipStream::write(std::string bytes, const std::string& branch) {
+    if (closed_ || ends_after_write_) return;
+    if (!branch.empty()) {
+        branches_.push_back(branch);
+        if (branches_.size() > kBranchesMax) branches_.pop_front();
+    }
+    unsent_bytes_ += bytes.size();
+    unsent_.push_back(std::move(bytes));
+    if (unsent_bytes_ > limits_.unsent_bytes_max) {
+        // Not from within `send`: its caller may still hold on to what failing would change.
+        boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->give_up(); });
+        return;
+    }
+    last_use_ = steady_clock::now();
+    if (connected_ && !writing_) write_next();
+}
+
+void SipStream::write_next() {
+    writing_ = true;
+    boost::asio::async_write(socket_, boost::asio::buffer(unsent_.front()),
+                             [self = shared_from_this()](error_code error, std::size_t /*length*/) {
+                                 if (self->closed_) return;
+                                 if (error) return self->give_up();
+                                 self->unsent_bytes_ -= self->unsent_.front().size();
+                                 self->unsent_.pop_front();
+                                 self->writing_ = false;
+                                 if (!self->unsent_.empty()) return self->write_next();
+                                 if (self->ends_after_write_) self->give_up();
+                             });
+}
+
+void SipStream::give_up() {
+    if (closed_) return;
+    close();
+    owner_.on_stream_closed(*this);
+}
+
+void SipStream::close() {
+    closed_ = true;
+    error_code ignored;
+    timer_.cancel();
+    socket_.close(ignored);
+}
+
+}  // namespace sheaf::net
