@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/b2bua.h"
+
+#include <utility>
+
+#include "b2bua/core.h"
+#include "base/match.h"
+
+namespace sheaf::b2bua {
+
+B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::Seed& seed)
+    : settings(std::move(given)),
+      ua(user_agent),
+      entropy(seed),
+      registrar(settings.site, entropy.token(32)),
+      servers(settings.media.size()) {}
+
+Leg* B2bua::Core::leg(const LegId& id) {
+    const auto it = legs.find(id);
+    return it == legs.end() ? nullptr : &it->second;
+}
+
+Leg* B2bua::Core::leg_of(sip::DialogId dialog, bool is_media) {
+    const auto it = dialogs.find(dialog);
+    return it == dialogs.end() || it->second.is_media != is_media ? nullptr : leg(it->second.leg);
+}
+
+void B2bua::Core::watch(sip::DialogId dialog, const Leg& of, bool is_media) {
+    dialogs[dialog] = {of.id, is_media};
+}
+
+void B2bua::Core::forget(sip::DialogId dialog) {
+    dialogs.erase(dialog);
+}
+
+void B2bua::Core::warn(std::string text, std::vector<std::pair<std::string, std::string>> fields) {
+    logs.push_back({true, std::move(text), std::move(fields)});
+}
+
+std::vector<sip::Header> B2bua::Core::session_id(const Leg& of) const {
+    if (of.session_local.empty()) return {};
+    const std::string remote = of.session_remote.empty() ? std::string(32, '0') : of.session_remote;
+    return {{"Session-ID", of.session_local + ";remote=" + remote}};
+}
+
+std::vector<sip::Header> B2bua::Core::response_headers(const Leg& of) const {
+    auto headers = session_id(of);
+    if (of.device.kind == exchange::DeviceKind::site && !of.calluuid.empty()) {
+        headers.push_back({"X-Sheaf-Call", of.calluuid.text()});
+    }
+    return headers;
+}
+
+void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view reason) {
+    Leg* of = leg(id);
+    if (of == nullptr) return;
+    if (of->transfer && of->transfer->request != 0) ua.respond(now.mono, of->transfer->request, 481);
+    for (const auto& segment : of->recordings) withdraw_recording(*of, segment);
+    flush_stops(now, *of);
+    if (of->peer_dialog != 0 && dialogs.contains(of->peer_dialog)) {
+        auto headers = response_headers(*of);
+        if (status == 503) headers.push_back({"Retry-After", std::to_string(kRetryAfterSeconds)});
+        if (std::holds_alternative<Offered>(of->peer)) {
+            ua.reject(now.mono, of->peer_dialog, status, headers, reason);
+        } else {
+            ua.release(now.mono, of->peer_dialog, status);
+        }
+        forget(of->peer_dialog);
+    }
+    std::visit(Match{[](const NoMedia&) {},
+                     [&](const auto& media) {
+                         if (dialogs.contains(media.dialog)) ua.release(now.mono, media.dialog, 480);
+                         forget(media.dialog);
+                     }},
+               of->media);
+    if (!of->room.empty()) servers.leave(of->room);
+    if (of->msml_request != 0) requests.erase(of->msml_request);
+    for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe}) {
+        timers.set({id, timer}, std::nullopt);
+    }
+    legs.erase(id);
+}
+
+void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
+    Leg* of = leg(id);
+    if (of == nullptr) return;
+    switch (timer) {
+        case LegTimer::media_answer: return on_media_silent(now, *of);
+        case LegTimer::peer_answer: try_next_address(now, *of); return;
+        case LegTimer::probe: break;
+    }
+    if (const auto* media = std::get_if<MediaStands>(&of->media)) {
+        // Its 481 or silence ends the dialog (Ended), which ends the leg: no call goes on without its media server.
+        static_cast<void>(ua.request(now.mono, media->dialog, "OPTIONS", session_id(*of)));
+        timers.set({id, LegTimer::probe}, now.mono + kMediaProbe);
+    }
+}
+
+sip::UserAgentOptions options_of_switch() {
+    sip::UserAgentOptions options;
+    options.contact_user = "switch";
+    options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "REFER", "INFO", "NOTIFY"};
+    options.supported = {"norefersub"};
+    return options;
+}
+
+B2bua::B2bua(Settings settings, sip::UserAgent& user_agent, const Entropy::Seed& seed)
+    : core_(std::make_unique<Core>(std::move(settings), user_agent, seed)) {}
+B2bua::~B2bua() = default;
+B2bua::B2bua(B2bua&&) noexcept = default;
+
+void B2bua::handle(Stamp now, const sip::Event& event) {
+    Core& core = *core_;
+    const auto peer = [&](sip::DialogId dialog) { return core.leg_of(dialog, false); };
+    const auto media = [&](sip::DialogId dialog) { return core.leg_of(dialog, true); };
+    std::visit(Match{[&](const sip::Invited& e) { core.on_invited(now, e); },
+                     [&](const sip::Progressed& e) {
+                         if (auto* leg = peer(e.dialog)) core.on_progressed(now, *leg, e.response);
+                     },
+                     [&](const sip::Answered& e) {
+                         if (auto* leg = media(e.dialog)) return core.on_media_answered(now, *leg, e);
+                         if (auto* leg = peer(e.dialog)) core.on_answered(now, *leg, e.response);
+                     },
+                     [&](const sip::Failed& e) {
+                         if (auto* leg = media(e.dialog)) return core.on_media_failed(now, *leg, e);
+                         if (auto* leg = peer(e.dialog)) core.on_refused(now, *leg, e);
+                     },
+                     [&](const sip::Acknowledged& e) {
+                         if (auto* leg = peer(e.dialog)) core.on_acknowledged(now, *leg, e.request);
+                     },
+                     [&](const sip::Reinvited& e) {
+                         if (auto* leg = peer(e.dialog)) return core.on_reinvited(now, *leg, e.request);
+                         core.ua.reject(now.mono, e.dialog, 488);  // a media server does not ask for other media
+                     },
+                     [&](const sip::GlareOver& e) {
+                         auto* leg = media(e.dialog);
+                         if (leg == nullptr) return;
+                         const auto* stands = std::get_if<MediaStands>(&leg->media);
+                         if (stands != nullptr && stands->applying)
+                             core.ua.reinvite(now.mono, e.dialog, stands->offered);
+                     },
+                     [&](const sip::Ended& e) {
+                         if (auto* leg = media(e.dialog)) {
+                             core.forget(e.dialog);
+                             return core.media_lost(now, *leg);
+                         }
+                         if (auto* leg = peer(e.dialog)) core.on_peer_ended(now, *leg, e);
+                     },
+                     [&](const sip::Requested& e) { core.on_requested(now, e); },
+                     [&](const sip::Responded& e) {
+                         const auto it = core.requests.find(e.id);
+                         if (it == core.requests.end()) return;
+                         const LegId id = it->second;
+                         core.requests.erase(it);
+                         if (auto* leg = core.leg(id)) core.on_msml_result(now, *leg, e);
+                     }},
+               event);
+}
+
+void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
+    Core& core = *core_;
+    const auto with_leg = [&](const auto& order, auto&& action) {
+        if (Leg* leg = core.leg(order.leg)) action(*leg);
+    };
+    std::visit(
+        Match{
+            [&](const exchange::RingLeg& e) { with_leg(e, [&](Leg& leg) { core.ring(now, leg, e); }); },
+            [&](const exchange::AnswerLeg& e) { with_leg(e, [&](Leg& leg) { core.answer(now, leg, e); }); },
+            [&](const exchange::RejectLeg& e) { core.drop(now, e.leg, e.status, e.reason); },
+            [&](const exchange::PlaceLeg& e) { core.place(now, e); },
+            [&](const exchange::EndLeg& e) { core.drop(now, e.leg, e.status == 0 ? 480 : e.status); },
+            [&](const exchange::MoveLeg& e) { with_leg(e, [&](Leg& leg) { core.move(now, leg, e.room); }); },
+            [&](const exchange::StartPlay& e) { with_leg(e, [&](Leg& leg) { core.start_play(now, leg, e); }); },
+            [&](const exchange::StopPlay& e) { with_leg(e, [&](Leg& leg) { core.stop_play(now, leg, e); }); },
+            [&](const exchange::StartRecording& e) {
+                if (Leg* leg = core.leg(e.leg)) return core.start_recording(now, *leg, e);
+                core.events.emplace_back(exchange::RecordingFailed{e.leg, e.segment, "the leg is gone"});
+            },
+            [&](const exchange::StopRecording& e) { with_leg(e, [&](Leg& leg) { core.stop_recording(now, leg, e); }); },
+            [&](const exchange::AcceptTransfer& e) { with_leg(e, [&](Leg& leg) { core.accept_transfer(now, leg); }); },
+            [&](const exchange::RefuseTransfer& e) {
+                with_leg(e, [&](Leg& leg) { core.refuse_transfer(now, leg, e); });
+            },
+            [&](const exchange::TransferResult& e) {
+                with_leg(e, [&](Leg& leg) { core.tell_transfer(now, leg, e.status); });
+            },
+            [](const exchange::SayFact&) {}, [](const exchange::CtiReply&) {}, [](const exchange::CtiEvent&) {},
+            [](const exchange::TellReadiness&) {}, [](const exchange::Log&) {}},
+        effect);
+}
+
+void B2bua::tick(Stamp now) {
+    while (const auto due = core_->timers.pop_due(now.mono)) core_->on_timer(now, due->first, due->second);
+}
+
+std::optional<Instant> B2bua::next_deadline() const {
+    return core_->timers.next();
+}
+
+std::vector<exchange::Event> B2bua::take_events() {
+    return std::exchange(core_->events, {});
+}
+
+std::vector<exchange::Log> B2bua::take_logs() {
+    return std::exchange(core_->logs, {});
+}
+
+void B2bua::reload(Settings settings) {
+    settings.media = core_->settings.media;
+    core_->settings = std::move(settings);
+}
+
+B2bua::Counts B2bua::counts() const {
+    return {core_->legs.size(), core_->dialogs.size(), core_->servers.rooms(), core_->requests.size(),
+            core_->timers.size()};
+}
+
+}  // namespace sheaf::b2bua

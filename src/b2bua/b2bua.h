@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "b2bua/settings.h"
+#include "base/entropy.h"
+#include "base/time.h"
+#include "exchange/exchange.h"
+#include "sip/user_agent.h"
+
+// The switch's translator: what the site's user agent hears becomes events of the exchange, what the exchange wants
+// becomes commands of the user agent. Sans I/O.
+//
+//   sip::Event → handle → take_events → Exchange::step → effects → carry_out → UserAgent commands
+//
+// Every leg is two dialogs: one with its peer (phone, trunk, site) and one with a media server, which anchors its
+// media. The peer's offer goes to the media server and the answer back; a placed leg takes the media server's offer,
+// which is ACKed at once with an inactive answer and negotiated anew when the peer has answered, so that nothing
+// hangs on a ringing phone.
+namespace sheaf::b2bua {
+
+inline constexpr Duration kPeerSilenceMax = std::chrono::seconds{4};  // then a trunk's next address is tried
+inline constexpr Duration kMediaProbe = std::chrono::seconds{15};     // a standing leg's media server is asked: alive?
+inline constexpr std::size_t kMsmlWaitingMax = 64;                    // commands of one leg that wait for their turn
+inline constexpr int kRetryAfterSeconds = 10;                         // told with 503
+
+// What a switch's user agent takes and says; the addresses are the caller's to fill in.
+[[nodiscard]] sip::UserAgentOptions options_of_switch();
+
+// One owner, one thread: the user agent's, which must live longer and is called into by every function but the const
+// ones. After each call take the events and the log; events are in order.
+class B2bua {
+public:
+    B2bua(Settings settings, sip::UserAgent& user_agent, const Entropy::Seed& seed);
+    ~B2bua();
+    B2bua(B2bua&&) noexcept;
+
+    void handle(Stamp now, const sip::Event& event);
+    // Effects that are not for the translator (facts, CTI) are passed over; those for a leg that is gone, too.
+    void carry_out(Stamp now, const exchange::Effect& effect);
+    void tick(Stamp now);
+    [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+    [[nodiscard]] std::vector<exchange::Event> take_events();
+    [[nodiscard]] std::vector<exchange::Log> take_logs();
+
+    // Peers and agents anew; calls and registrations stay, media servers stay as they were at the start.
+    void reload(Settings settings);
+
+    struct Counts {
+        std::size_t legs = 0;
+        std::size_t dialogs = 0;   // this room watches
+        std::size_t rooms = 0;     // at media servers
+        std::size_t requests = 0;  // of ours without answer
+        std::size_t timers = 0;
+        friend bool operator==(const Counts&, const Counts&) = default;
+    };
+    [[nodiscard]] Counts counts() const;  // all zero when every call is over
+
+private:
+    struct Core;
+    std::unique_ptr<Core> core_;
+};
+
+}  // namespace sheaf::b2bua

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "b2bua/b2bua.h"
+#include "b2bua/caller.h"
+#include "b2bua/leg.h"
+#include "b2bua/link_header.h"
+#include "b2bua/media_servers.h"
+#include "b2bua/registrar.h"
+#include "sip/timer_queue.h"
+
+// The inside of a B2bua. Only this room's *.cpp use it. A member function that may drop the leg says so; after it the
+// leg must not be touched.
+namespace sheaf::b2bua {
+
+enum class LegTimer {
+    media_answer,  // the media server's INVITE
+    peer_answer,   // the peer's first response
+    probe,
+};
+
+struct DialogUse {
+    LegId leg;
+    bool is_media = false;
+};
+
+struct B2bua::Core {
+    Core(Settings given, sip::UserAgent& user_agent, const Entropy::Seed& seed);
+
+    Settings settings;
+    sip::UserAgent& ua;
+    Entropy entropy;
+    Registrar registrar;
+    LinkGuard guard;
+    MediaServers servers;
+    std::vector<exchange::Event> events;
+    std::vector<exchange::Log> logs;
+    std::map<LegId, Leg> legs;
+    std::unordered_map<sip::DialogId, DialogUse> dialogs;
+    std::unordered_map<sip::ClientRequest, LegId> requests;  // MSML under way
+    sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
+
+    // b2bua.cpp: dispatch, and what all legs share.
+    Leg* leg(const LegId& id);
+    Leg* leg_of(sip::DialogId dialog, bool is_media);
+    void watch(sip::DialogId dialog, const Leg& of, bool is_media);
+    void forget(sip::DialogId dialog);
+    void on_timer(Stamp now, const LegId& id, LegTimer timer);
+    void on_requested(Stamp now, const sip::Requested& requested);
+    void on_outside(Stamp now, const sip::Requested& requested);
+    void on_register(Stamp now, const sip::Requested& requested);
+    void warn(std::string text, std::vector<std::pair<std::string, std::string>> fields);
+    [[nodiscard]] std::vector<sip::Header> response_headers(const Leg& of) const;
+    [[nodiscard]] std::vector<sip::Header> session_id(const Leg& of) const;
+    // Ends both dialogs as their states demand and forgets the leg. `status` for a peer's INVITE without final answer.
+    void drop(Stamp now, const LegId& id, int status, std::string_view reason = {});
+
+    // offered.cpp: legs the peer began.
+    void on_invited(Stamp now, const sip::Invited& invited);
+    std::optional<exchange::LinkHeader> believed_link(Stamp now, const sip::Invited& invited,
+                                                      const exchange::Device& from);
+    void ring(Stamp now, Leg& of, const exchange::RingLeg& order);
+    void answer(Stamp now, Leg& of, const exchange::AnswerLeg& order);
+    void answer_if_ready(Stamp now, Leg& of);
+    void on_acknowledged(Stamp now, Leg& of, const sip::Message& ack);
+    void on_reinvited(Stamp now, Leg& of, const sip::Message& request);
+    void on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended);  // drops
+
+    // placed.cpp: legs the exchange wants.
+    void place(Stamp now, const exchange::PlaceLeg& order);
+    void call_peer(Stamp now, Leg& of);  // drops when there is no way
+    void on_progressed(Stamp now, Leg& of, const sip::Message& response);
+    void on_answered(Stamp now, Leg& of, const sip::Message& response);  // may drop
+    void on_refused(Stamp now, Leg& of, const sip::Failed& failed);      // may drop
+    void fail_placed(Stamp now, Leg& of, exchange::LegFailed event);     // drops
+    bool try_next_address(Stamp now, Leg& of);
+
+    // media_leg.cpp: the dialog with the media server.
+    void ask_media(Stamp now, Leg& of, const RoomId& room);                     // may drop
+    void on_media_answered(Stamp now, Leg& of, const sip::Answered& answered);  // may drop
+    void on_media_failed(Stamp now, Leg& of, const sip::Failed& failed);        // may drop
+    void on_media_silent(Stamp now, Leg& of);                                   // may drop
+    void no_media(Stamp now, Leg& of, int status);                              // drops
+    void media_stands(Stamp now, Leg& of);                                      // may drop
+    void media_lost(Stamp now, Leg& of);                                        // drops
+    void apply(Stamp now, Leg& of, const std::string& sdp);
+    void applied(Stamp now, Leg& of);                   // may drop
+    void apply_failed(Stamp now, Leg& of, int status);  // may drop
+    void lose_recordings(Leg& of, const std::string& why);
+
+    // media_control.cpp: MSML in that dialog.
+    void command(Stamp now, Leg& of, MsmlCommand wanted);
+    void send_next(Stamp now, Leg& of);
+    void flush_stops(Stamp now, Leg& of);
+    void on_msml_result(Stamp now, Leg& of, const sip::Responded& responded);                        // may drop
+    void on_command_failed(Stamp now, Leg& of, const MsmlCommand& command, const std::string& why);  // may drop
+    void on_media_info(Stamp now, Leg& of, const sip::Requested& requested);
+    void on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended);
+    void move(Stamp now, Leg& of, const RoomId& room);  // may drop
+    void start_play(Stamp now, Leg& of, const exchange::StartPlay& order);
+    void stop_play(Stamp now, Leg& of, const exchange::StopPlay& order);
+    void start_recording(Stamp now, Leg& of, const exchange::StartRecording& order);
+    bool withdraw_recording(Leg& of, const SegmentId& segment);
+    void stop_recording(Stamp now, Leg& of, const exchange::StopRecording& order);
+
+    // transfer.cpp: REFER.
+    void on_refer(Stamp now, Leg& of, const sip::Requested& requested);
+    void accept_transfer(Stamp now, Leg& of);
+    void refuse_transfer(Stamp now, Leg& of, const exchange::RefuseTransfer& order);
+    void tell_transfer(Stamp now, Leg& of, int status);
+};
+
+}  // namespace sheaf::b2bua

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "b2bua/msml_client.h"
+#include "exchange/exchange.h"
+#include "sip/user_agent.h"
+
+// One leg as the translator sees it. Only this room's *.cpp use it.
+namespace sheaf::b2bua {
+
+// ---- The dialog with the media server ---------------------------------------------------------------------------
+struct NoMedia {};
+struct MediaAsked {  // INVITE sent; a leg timer watches over it
+    sip::DialogId dialog = 0;
+    std::size_t server = 0;
+};
+struct MediaStands {
+    sip::DialogId dialog = 0;
+    std::size_t server = 0;
+    std::string tag;        // names the connection in MSML
+    std::string sdp;        // the latest description of the media server's end
+    std::string offered;    // what the re-INVITE under way carries
+    bool applying = false;  // a re-INVITE is under way, or waits for glare to pass
+};
+using Media = std::variant<NoMedia, MediaAsked, MediaStands>;
+
+// ---- The dialog with the peer -----------------------------------------------------------------------------------
+struct Offered {                 // their INVITE; no final answer has gone
+    std::string offer;           // empty: none, the media server makes it
+    bool answer_wanted = false;  // AnswerLeg has come, the media has not
+};
+struct OfferSent {};  // our 200 carried the media server's offer, their ACK brings the answer
+struct Preparing {    // a leg to place: its media is asked, the peer knows nothing
+    exchange::PlaceLeg order;
+};
+struct PeerAnswer {
+    exchange::LegAnswered event;
+    std::string sdp;
+};
+struct Calling {  // our INVITE is out
+    exchange::PlaceLeg order;
+    std::size_t address = 0;  // which of the trunk's
+    bool alerted = false;
+    bool early = false;                // a 183's description has been applied
+    std::optional<PeerAnswer> answer;  // the 200 has come; its description is being applied
+    bool answer_applied = false;
+};
+struct Talking {
+    bool held = false;              // by the peer
+    bool reinvite_waits = false;    // the peer's re-INVITE waits for the media server's answer
+    std::optional<bool> next_held;  // what the description being applied makes of `held`
+    bool offer_given = false;       // to a re-INVITE without one: the ACK brings the answer
+};
+using Peer = std::variant<Offered, OfferSent, Preparing, Calling, Talking>;
+
+// ---- Transfer by REFER ------------------------------------------------------------------------------------------
+struct Transfer {
+    sip::ServerRequest request = 0;  // 0: answered already
+    std::string event;               // value of Event in its NOTIFYs
+    bool silent = false;             // Refer-Sub: false (RFC 4488): no NOTIFY is wanted
+};
+
+struct Play {
+    std::vector<std::string> last;  // played for ever once the others are through
+};
+
+struct Leg {
+    LegId id;
+    exchange::Device device;
+    sip::DialogId peer_dialog = 0;  // 0: none yet
+    Peer peer;
+    Media media;
+    RoomId room;                     // empty: none entered
+    std::vector<std::size_t> tried;  // media servers
+    std::optional<Instant> media_since;
+    CallUuid calluuid;          // for X-Sheaf-Call
+    std::string session_local;  // RFC 7989 halves, or empty
+    std::string session_remote;
+    std::uint32_t max_forwards = 70;  // that INVITEs on behalf of this one may carry
+    std::string invite;               // message id of the INVITE
+    std::optional<Transfer> transfer;
+    unsigned transfers = 0;
+    std::set<SegmentId> recordings;
+    std::map<std::string, Play> plays;
+    std::deque<MsmlCommand> msml;         // in order; one is under way at a time
+    sip::ClientRequest msml_request = 0;  // the front's INFO; 0: none is out
+};
+
+}  // namespace sheaf::b2bua

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "b2bua/core.h"
+#include "base/match.h"
+#include "sip/sdp.h"
+#include "sip/transaction.h"
+
+// The dialog with the media server: begun, negotiated, lost.
+namespace sheaf::b2bua {
+namespace {
+
+constexpr int kNoMedia = 503;
+
+// The answer that keeps an offer waiting: every codec accepted, nothing flows (RFC 3264 §6.1).
+Result<std::string> inactive_answer(const std::string& offer) {
+    TRY(const auto sdp, sip::sdp_from_text(offer));
+    const auto* audio = sip::audio_of(sdp);
+    if (audio == nullptr) return fail(Errc::unsupported, "no audio");
+    sip::LocalMedia local;
+    local.address = sip::address_of(sdp, *audio).find(':') == std::string::npos ? "0.0.0.0" : "::";
+    local.port = 9;  // discard: nothing may come here
+    local.codecs = audio->codecs;
+    local.direction = sip::Direction::inactive;
+    TRY(const auto answer, sip::make_answer(sdp, local, 1, 1));
+    return sip::to_text(answer);
+}
+
+}  // namespace
+
+void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
+    if (!of.media_since) of.media_since = now.mono;
+    const bool is_late = now.mono - *of.media_since >= kMediaTriesMax;
+    const auto server = is_late ? std::nullopt : servers.enter(room, of.tried, now.mono);
+    if (!server) return no_media(now, of, kNoMedia);
+    of.room = room;
+    sip::Invitation invitation;
+    invitation.target = settings.media[*server];
+    const auto next_hop = endpoint_of(invitation.target);
+    if (next_hop) invitation.next_hop = *next_hop;
+    invitation.target.user = "msml=" + room.text();
+    invitation.from.uri.user = "switch";
+    if (const auto us = sip::uri_from_text("sip:" + settings.host)) {
+        invitation.from.uri.host = us->host;
+        invitation.from.uri.port = us->port;
+    } else {
+        invitation.from.uri.host = settings.host;
+    }
+    invitation.to.uri = invitation.target;
+    invitation.to.uri.params = {};
+    invitation.headers = session_id(of);
+    if (const auto* offered = std::get_if<Offered>(&of.peer); offered != nullptr && !offered->offer.empty()) {
+        invitation.content_type = "application/sdp";
+        invitation.body = offered->offer;
+    }
+    const auto dialog = ua.invite(now.mono, invitation);
+    of.media = MediaAsked{dialog, *server};
+    watch(dialog, of, true);
+    timers.set({of.id, LegTimer::media_answer}, now.mono + kMediaAnswerMax);
+}
+
+void B2bua::Core::on_media_silent(Stamp now, Leg& of) {
+    const auto* asked = std::get_if<MediaAsked>(&of.media);
+    if (asked == nullptr) return;
+    ua.release(now.mono, asked->dialog, 480);
+    on_media_failed(now, of, {asked->dialog, 408, std::nullopt, false});
+}
+
+void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed) {
+    if (auto* stands = std::get_if<MediaStands>(&of.media)) {
+        if (failed.status == 491) return;  // GlareOver follows, and the re-INVITE anew
+        stands->applying = false;
+        return apply_failed(now, of, failed.status);
+    }
+    const auto* asked = std::get_if<MediaAsked>(&of.media);
+    if (asked == nullptr) return;
+    timers.set({of.id, LegTimer::media_answer}, std::nullopt);
+    const auto server = asked->server;
+    forget(asked->dialog);
+    of.media = NoMedia{};
+    const RoomId room = std::exchange(of.room, {});
+    servers.leave(room);
+    of.tried.push_back(server);
+    if (failed.status == 488 || failed.status == 415 || failed.status == 606) return no_media(now, of, 488);
+    if (!failed.response) {
+        servers.set_aside(server, now.mono);
+        warn("media server does not answer", {{"media", sip::to_text(settings.media[server])},
+                                              {"leg", of.id.text()},
+                                              {"aside_ms", std::to_string(to_ms(kMediaAside))}});
+    } else {
+        warn("media server refuses a leg", {{"media", sip::to_text(settings.media[server])},
+                                            {"leg", of.id.text()},
+                                            {"status", std::to_string(failed.status)}});
+    }
+    ask_media(now, of, room);
+}
+
+void B2bua::Core::no_media(Stamp now, Leg& of, int status) {
+    warn(status == 488 ? "no codec in common with the media server" : "no media server for a leg",
+         {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});
+    if (std::holds_alternative<Preparing>(of.peer)) return fail_placed(now, of, {of.id, status, {}, {}});
+    events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::failed, {}});
+    drop(now, of.id, status);
+}
+
+void B2bua::Core::on_media_answered(Stamp now, Leg& of, const sip::Answered& answered) {
+    const auto& body = answered.response.body;
+    if (auto* stands = std::get_if<MediaStands>(&of.media)) {
+        if (!answered.reinvite) return;
+        stands->applying = false;
+        stands->sdp = body;
+        return applied(now, of);
+    }
+    const auto* asked = std::get_if<MediaAsked>(&of.media);
+    if (asked == nullptr) return;
+    timers.set({of.id, LegTimer::media_answer}, std::nullopt);
+    const auto dialog = answered.dialog;
+    const bool they_offer = !std::holds_alternative<Offered>(of.peer) || std::get<Offered>(of.peer).offer.empty();
+    of.media = MediaStands{dialog, asked->server, sip::tag_of(answered.response, "To"), body, {}, false};
+    if (they_offer) {
+        const auto answer = inactive_answer(body);
+        if (!answer) return no_media(now, of, 488);
+        ua.ack(now.mono, dialog, "application/sdp", *answer);
+    }
+    timers.set({of.id, LegTimer::probe}, now.mono + kMediaProbe);
+    media_stands(now, of);
+}
+
+void B2bua::Core::media_stands(Stamp now, Leg& of) {
+    const LegId id = of.id;
+    send_next(now, of);
+    if (std::holds_alternative<Preparing>(of.peer)) return call_peer(now, of);
+    answer_if_ready(now, of);
+}
+
+void B2bua::Core::apply(Stamp now, Leg& of, const std::string& sdp) {
+    auto* media = std::get_if<MediaStands>(&of.media);
+    if (media == nullptr) return;
+    media->applying = true;
+    media->offered = sdp;
+    ua.reinvite(now.mono, media->dialog, sdp);
+}
+
+void B2bua::Core::applied(Stamp now, Leg& of) {
+    std::visit(Match{[](const Offered&) {}, [](const Preparing&) {},
+                     [&](OfferSent&) {
+                         of.peer = Talking{};
+                         events.emplace_back(exchange::LegConnected{of.id, of.invite});
+                     },
+                     [&](Calling& calling) {
+                         if (!calling.answer) return;
+                         if (!calling.answer_applied && !calling.answer->sdp.empty()) {
+                             calling.answer_applied = true;
+                             const std::string sdp = calling.answer->sdp;
+                             return apply(now, of, sdp);
+                         }
+                         auto event = std::move(calling.answer->event);
+                         of.peer = Talking{};
+                         events.emplace_back(std::move(event));
+                     },
+                     [&](Talking& talking) {
+                         if (std::exchange(talking.reinvite_waits, false)) {
+                             ua.answer(now.mono, of.peer_dialog, std::get<MediaStands>(of.media).sdp,
+                                       response_headers(of));
+                         }
+                         const auto held = std::exchange(talking.next_held, std::nullopt);
+                         if (!held || *held == talking.held) return;
+                         talking.held = *held;
+                         if (talking.held) {
+                             events.emplace_back(exchange::LegHeld{of.id});
+                         } else {
+                             events.emplace_back(exchange::LegRetrieved{of.id});
+                         }
+                     }},
+               of.peer);
+}
+
+void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
+    const int told = status == 503 ? 503 : 488;
+    if (auto* talking = std::get_if<Talking>(&of.peer)) {
+        talking->next_held.reset();
+        // RFC 3261 §14.2: the session stays as it was.
+        if (std::exchange(talking->reinvite_waits, false)) ua.reject(now.mono, of.peer_dialog, told);
+        return;
+    }
+    warn("media server refuses a peer's session description",
+         {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});
+    if (const auto* calling = std::get_if<Calling>(&of.peer)) {
+        if (!calling->answer) return;  // early media only: it may still answer well
+        if (!calling->answer_applied) return applied(now, of);
+        return fail_placed(now, of, {of.id, told, calling->answer->event.peer_call, calling->answer->event.message});
+    }
+    events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::failed, {}});
+    drop(now, of.id, told);
+}
+
+void B2bua::Core::lose_recordings(Leg& of, const std::string& why) {
+    for (const auto& segment : std::exchange(of.recordings, {})) {
+        events.emplace_back(exchange::RecordingFailed{of.id, segment, why});
+    }
+}
+
+void B2bua::Core::media_lost(Stamp now, Leg& of) {
+    warn("media server has lost a leg", {{"leg", of.id.text()}, {"device", of.device.name}});
+    lose_recordings(of, "the media server is gone");
+    if (std::holds_alternative<Preparing>(of.peer) || std::holds_alternative<Calling>(of.peer)) {
+        return fail_placed(now, of, {of.id, kNoMedia, {}, {}});
+    }
+    events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::lost_control, {}});
+    drop(now, of.id, kNoMedia);
+}
+
+}  // namespace sheaf::b2bua

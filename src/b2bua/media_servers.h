@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+
+// Which media server a leg goes to: round robin over those not set aside, but all legs of one room to one server.
+// A pure value; one owner.
+namespace sheaf::b2bua {
+
+inline constexpr Duration kMediaAnswerMax = std::chrono::seconds{2};  // silence beyond sets a server aside
+inline constexpr Duration kMediaTriesMax = std::chrono::seconds{4};   // one leg tries servers no longer than this
+inline constexpr Duration kMediaAside = std::chrono::seconds{10};
+
+class MediaServers {
+public:
+    explicit MediaServers(std::size_t count) : aside_until_(count) {}
+    // The server for one more leg of `room`, not one of `tried`; takes a place in the room. Nullopt: there is none.
+    [[nodiscard]] std::optional<std::size_t> enter(const RoomId& room, const std::vector<std::size_t>& tried,
+                                                   Instant now);
+    void leave(const RoomId& room);
+    // One leg of `from` goes to `to`. False: that room stands at another server.
+    [[nodiscard]] bool move(const RoomId& from, const RoomId& to);
+    void set_aside(std::size_t server, Instant now);
+    [[nodiscard]] std::size_t rooms() const { return rooms_.size(); }
+
+private:
+    struct Room {
+        std::size_t server = 0;
+        std::size_t legs = 0;
+    };
+    [[nodiscard]] bool is_good(std::size_t server, const std::vector<std::size_t>& tried, Instant now) const;
+
+    std::vector<std::optional<Instant>> aside_until_;  // by server
+    std::map<RoomId, Room> rooms_;
+    std::size_t next_ = 0;
+};
+
+}  // namespace sheaf::b2bua

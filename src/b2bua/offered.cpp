@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "b2bua/core.h"
+#include "sip/grammar.h"
+#include "sip/sdp.h"
+
+// Legs that a peer began: INVITE, 180, 200, ACK, re-INVITE, and their end.
+namespace sheaf::b2bua {
+namespace {
+
+bool is_hold_text(const std::string& text) {
+    const auto sdp = sip::sdp_from_text(text);
+    return sdp && sip::is_hold(*sdp);
+}
+
+// The media server's latest description as a new offer: what it can do, not what the last exchange left of it.
+std::string as_offer(const std::string& text) {
+    auto sdp = sip::sdp_from_text(text);
+    if (!sdp) return text;
+    ++sdp->session_version;
+    for (auto& media : sdp->media) media.direction = sip::Direction::sendrecv;
+    return sip::to_text(*sdp);
+}
+
+exchange::Cause cause_of(sip::EndCause cause) {
+    switch (cause) {
+        case sip::EndCause::bye: return exchange::Cause::normal;
+        case sip::EndCause::cancelled: return exchange::Cause::cancelled;
+        case sip::EndCause::no_ack:
+        case sip::EndCause::timed_out: return exchange::Cause::timed_out;
+        case sip::EndCause::gone: return exchange::Cause::lost_control;
+    }
+    return exchange::Cause::failed;
+}
+
+std::uint32_t forwards_left(const sip::Message& request) {
+    const auto* text = request.first("Max-Forwards");
+    const auto number = text == nullptr ? std::optional<std::uint64_t>{70} : sip::number_from_text(*text, 255);
+    const auto left = static_cast<std::uint32_t>(number.value_or(70));
+    return left == 0 ? 0 : left - 1;
+}
+
+// Whether a Replaces header (RFC 3891 §3) names a dialog of ours.
+bool is_a_dialog(const sip::UserAgent& ua, const std::string& replaces) {
+    const auto end = replaces.find(';');
+    if (end == std::string::npos) return false;
+    const auto params = sip::header_params_from_text(std::string_view{replaces}.substr(end));
+    if (!params) return false;
+    return ua.find(sip::trimmed(std::string_view{replaces}.substr(0, end)), params->value("to-tag").value_or(""),
+                   params->value("from-tag").value_or("")) != 0;
+}
+
+}  // namespace
+
+void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
+    const auto& request = invited.request;
+    const auto remote = sip::to_text(invited.source.remote);
+    if (legs.size() >= settings.legs_max) {
+        warn("too many calls", {{"from", remote}});
+        const auto seconds = std::to_string(kRetryAfterSeconds);
+        return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", seconds}});
+    }
+    const auto claimed = identity_of(request, false);
+    const auto caller = caller_of(settings, registrar, invited.source, claimed.number, now.mono);
+    if (caller.must_authenticate) {
+        const auto* agent = agent_with(settings, caller.device.name);
+        if (auto refusal = registrar.authenticate(request, agent, now, entropy.token(8))) {
+            if (!refusal->why.empty()) {
+                warn("call refused", {{"agent", caller.device.name}, {"from", remote}, {"why", refusal->why}});
+            }
+            return ua.reject(now.mono, invited.dialog, refusal->answer.status, refusal->answer.headers);
+        }
+    }
+    if (const auto* replaces = request.first("Replaces")) {
+        const int status = is_a_dialog(ua, *replaces) ? 403 : 481;
+        warn("call refused", {{"from", remote}, {"why", "it would replace a dialog"}});
+        return ua.reject(now.mono, invited.dialog, status);
+    }
+    if (!request.body.empty() && !sip::sdp_from_text(request.body)) {
+        warn("call refused", {{"from", remote}, {"why", "its session description does not parse"}});
+        return ua.reject(now.mono, invited.dialog, 488);
+    }
+    Leg leg;
+    leg.id = LegId(entropy.uuid());
+    leg.device = caller.device;
+    leg.peer_dialog = invited.dialog;
+    leg.peer = Offered{request.body, false};
+    leg.session_remote = session_half_of(request);
+    leg.max_forwards = forwards_left(request);
+    leg.invite = message_id(request);
+    const bool believed =
+        caller.device.kind == exchange::DeviceKind::trunk || caller.device.kind == exchange::DeviceKind::site;
+    const auto identity = identity_of(request, believed);
+    exchange::LegOffered event;
+    event.leg = leg.id;
+    event.from = caller.device;
+    event.called = clean_number(request.uri().user);
+    event.calling = identity.number;
+    event.calling_name = identity.name;
+    event.link = believed_link(now, invited, caller.device);
+    event.session_id = leg.session_remote;
+    event.message = leg.invite;
+    watch(invited.dialog, leg, false);
+    legs.emplace(leg.id, std::move(leg));
+    events.emplace_back(std::move(event));
+}
+
+std::optional<exchange::LinkHeader> B2bua::Core::believed_link(Stamp now, const sip::Invited& invited,
+                                                               const exchange::Device& from) {
+    const auto values = invited.request.all("X-Sheaf-Link");
+    if (values.empty()) return std::nullopt;
+    const auto view = ua.view(invited.dialog);
+    const auto* site = from.kind == exchange::DeviceKind::site ? site_named(settings, from.name) : nullptr;
+    const auto link = [&]() -> Result<exchange::LinkHeader> {
+        if (site == nullptr) return fail(Errc::forbidden, "not from a peer site's address");
+        if (values.size() != 1) return fail(Errc::malformed, "more than one header");
+        if (!view) return fail(Errc::conflict, "the caller is gone");
+        return guard.check(values.front(), {view->call_id, view->remote_tag}, site->name, site->secret, now.wall);
+    }();
+    if (link) return *link;
+    warn("link header not believed", {{"site", from.name},
+                                      {"from", sip::to_text(invited.source.remote)},
+                                      {"call_id", view ? clean_number(view->call_id) : std::string()},
+                                      {"why", link.error().what}});
+    return std::nullopt;
+}
+
+void B2bua::Core::ring(Stamp now, Leg& of, const exchange::RingLeg& order) {
+    if (!std::holds_alternative<Offered>(of.peer)) return;
+    of.calluuid = order.calluuid;
+    of.session_local = session_half_from(order.calluuid.text());
+    ua.provisional(now.mono, of.peer_dialog, 180, response_headers(of));
+    // The media is fetched while it rings, so that an answer is immediate and a failure is told before it.
+    if (std::holds_alternative<NoMedia>(of.media)) ask_media(now, of, order.room);
+}
+
+void B2bua::Core::answer(Stamp now, Leg& of, const exchange::AnswerLeg& order) {
+    auto* offered = std::get_if<Offered>(&of.peer);
+    if (offered == nullptr) return;
+    of.calluuid = order.calluuid;
+    of.session_local = session_half_from(order.calluuid.text());
+    offered->answer_wanted = true;
+    if (std::holds_alternative<NoMedia>(of.media)) return ask_media(now, of, order.room);
+    if (of.room != order.room) {
+        const LegId id = of.id;
+        move(now, of, order.room);
+        if (leg(id) == nullptr) return;
+    }
+    answer_if_ready(now, of);
+}
+
+void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
+    const auto* offered = std::get_if<Offered>(&of.peer);
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    if (offered == nullptr || media == nullptr || !offered->answer_wanted) return;
+    const std::string offer = offered->offer;
+    if (offer.empty()) {
+        of.peer = OfferSent{};
+        return ua.answer(now.mono, of.peer_dialog, media->sdp, response_headers(of));
+    }
+    const bool held = is_hold_text(offer);
+    of.peer = Talking{.held = held, .reinvite_waits = false, .next_held = {}, .offer_given = false};
+    ua.answer(now.mono, of.peer_dialog, media->sdp, response_headers(of));
+    events.emplace_back(exchange::LegConnected{of.id, of.invite});
+    if (held) events.emplace_back(exchange::LegHeld{of.id});
+}
+
+void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
+    if (std::holds_alternative<OfferSent>(of.peer)) {
+        if (!ack.body.empty()) return apply(now, of, ack.body);
+        warn("call without media: an ACK without answer", {{"leg", of.id.text()}});
+        events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::failed, message_id(ack)});
+        return drop(now, of.id, 488);
+    }
+    auto* talking = std::get_if<Talking>(&of.peer);
+    if (talking == nullptr || !talking->offer_given) return;
+    talking->offer_given = false;
+    if (ack.body.empty()) return;
+    talking->next_held = is_hold_text(ack.body);
+    apply(now, of, ack.body);
+}
+
+void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) {
+    auto* talking = std::get_if<Talking>(&of.peer);
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    if (talking == nullptr || media == nullptr || media->applying || talking->offer_given) {
+        return ua.reject(now.mono, of.peer_dialog, 491);
+    }
+    if (request.body.empty()) {
+        talking->offer_given = true;
+        return ua.answer(now.mono, of.peer_dialog, as_offer(media->sdp), response_headers(of));
+    }
+    if (!sip::sdp_from_text(request.body)) return ua.reject(now.mono, of.peer_dialog, 488);
+    talking->reinvite_waits = true;
+    talking->next_held = is_hold_text(request.body);
+    apply(now, of, request.body);
+}
+
+void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {
+    forget(of.peer_dialog);
+    const auto message = ended.request ? message_id(*ended.request) : std::string();
+    if (std::holds_alternative<Preparing>(of.peer) || std::holds_alternative<Calling>(of.peer)) {
+        // Its 200 had come, its media was not through: to the exchange it was never answered.
+        return fail_placed(now, of, {of.id, 487, {}, message});
+    }
+    events.emplace_back(exchange::LegEnded{of.id, cause_of(ended.cause), message});
+    drop(now, of.id, 480);
+}
+
+}  // namespace sheaf::b2bua

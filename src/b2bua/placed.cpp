@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "b2bua/core.h"
+#include "sip/sdp.h"
+
+// Legs that the exchange wants: media first, then the INVITE with the media server's offer.
+namespace sheaf::b2bua {
+namespace {
+
+constexpr int kNoMedia = 503;
+
+// Where a leg's INVITE goes and as what.
+struct Way {
+    sip::Uri target;
+    sip::Endpoint next_hop;
+    std::optional<sip::Account> account;
+};
+
+Result<Way> way_to_peer(const sip::Uri& address, const std::string& number, std::optional<sip::Account> account) {
+    TRY(const auto next_hop, endpoint_of(address));
+    Way way{address, next_hop, std::move(account)};
+    way.target.user = number;
+    return way;
+}
+
+Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, std::size_t address) {
+    switch (order.to.kind) {
+        case exchange::DeviceKind::agent: {
+            TRY(const auto target, sip::uri_from_text(order.contact));
+            TRY(const auto next_hop, sip::endpoint_from_text(order.next_hop));
+            return Way{target, next_hop, std::nullopt};
+        }
+        case exchange::DeviceKind::trunk: {
+            const auto* trunk = trunk_named(settings, order.to.name);
+            if (trunk == nullptr || address >= trunk->addresses.size()) return fail(Errc::not_found, "no such trunk");
+            return way_to_peer(trunk->addresses[address], order.number, trunk->account);
+        }
+        case exchange::DeviceKind::site: {
+            const auto* site = site_named(settings, order.to.name);
+            if (site == nullptr) return fail(Errc::not_found, "no such site");
+            return way_to_peer(site->address, order.number, std::nullopt);
+        }
+        case exchange::DeviceKind::media:
+        case exchange::DeviceKind::stranger: break;
+    }
+    return fail(Errc::unsupported, "nobody to call");
+}
+
+sip::NameAddr our_name(const Settings& settings, const exchange::PlaceLeg& order) {
+    sip::NameAddr out;
+    out.display = order.calling_name;
+    out.uri.user = order.calling.empty() ? "anonymous" : order.calling;
+    const auto parsed = sip::uri_from_text("sip:" + settings.host);
+    if (parsed) {
+        out.uri.host = parsed->host;
+        out.uri.port = parsed->port;
+    } else {
+        out.uri.host = settings.host;
+    }
+    return out;
+}
+
+}  // namespace
+
+void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
+    if (legs.contains(order.leg)) return;
+    if (legs.size() >= settings.legs_max) {
+        events.emplace_back(exchange::LegFailed{order.leg, kNoMedia, {}, {}});
+        return warn("too many calls", {{"leg", order.leg.text()}});
+    }
+    Leg leg;
+    leg.id = order.leg;
+    leg.device = order.to;
+    leg.peer = Preparing{order};
+    leg.session_local = session_half_from(order.session_id.empty() ? order.room.text() : order.session_id);
+    // RFC 3261 §16.3 for a back-to-back user agent: what is left of the other leg's, so that a loop through several
+    // switches ends.
+    for (const auto& [id, other] : legs) {
+        if (other.room != order.room) continue;
+        leg.max_forwards = std::min(leg.max_forwards, other.max_forwards);
+    }
+    auto& placed = legs.emplace(order.leg, std::move(leg)).first->second;
+    ask_media(now, placed, order.room);
+}
+
+void B2bua::Core::call_peer(Stamp now, Leg& of) {
+    const bool is_first = std::holds_alternative<Preparing>(of.peer);
+    const exchange::PlaceLeg order = is_first ? std::get<Preparing>(of.peer).order : std::get<Calling>(of.peer).order;
+    const std::size_t address = is_first ? 0 : std::get<Calling>(of.peer).address;
+    const auto way = way_of(settings, order, address);
+    if (!way || of.max_forwards == 0) {
+        warn("cannot call", {{"leg", of.id.text()},
+                             {"to", order.to.name},
+                             {"why", way ? std::string("a loop: Max-Forwards is used up") : way.error().what}});
+        return fail_placed(now, of, {of.id, way ? 483 : 500, {}, {}});
+    }
+    sip::Invitation invitation;
+    invitation.target = way->target;
+    invitation.next_hop = way->next_hop;
+    invitation.account = way->account;
+    invitation.from = our_name(settings, order);
+    invitation.to.uri = way->target;
+    invitation.to.uri.params = {};
+    invitation.call_id = entropy.uuid();
+    invitation.from_tag = entropy.token(8);
+    invitation.content_type = "application/sdp";
+    invitation.body = std::get<MediaStands>(of.media).sdp;
+    invitation.headers = session_id(of);
+    invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
+    const bool is_trusted = order.to.kind == exchange::DeviceKind::trunk || order.to.kind == exchange::DeviceKind::site;
+    if (is_trusted && !order.calling.empty()) {
+        invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(our_name(settings, order))});
+    }
+    if (order.auto_answer) {
+        invitation.headers.push_back({"Call-Info", "<sip:" + settings.host + ">;answer-after=0"});
+        invitation.headers.push_back({"Alert-Info", "<http://" + settings.host + ">;info=alert-autoanswer"});
+    }
+    if (order.link && order.to.kind == exchange::DeviceKind::site) {
+        const auto value = signed_link(*order.link, {invitation.call_id, invitation.from_tag},
+                                       site_named(settings, order.to.name)->secret, now.wall, entropy.token(16));
+        invitation.headers.push_back({"X-Sheaf-Link", value});
+    }
+    of.peer_dialog = ua.invite(now.mono, invitation);
+    of.invite = clean_number(invitation.call_id) + ";1;INVITE";
+    of.peer = Calling{order, address, false, false, std::nullopt, false};
+    watch(of.peer_dialog, of, false);
+    if (is_first) events.emplace_back(exchange::LegPlaced{of.id, of.invite});
+    const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
+    const bool has_more = trunk != nullptr && address + 1 < trunk->addresses.size();
+    timers.set({of.id, LegTimer::peer_answer}, has_more ? std::optional{now.mono + kPeerSilenceMax} : std::nullopt);
+}
+
+bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
+    auto* calling = std::get_if<Calling>(&of.peer);
+    if (calling == nullptr || calling->order.to.kind != exchange::DeviceKind::trunk || calling->alerted ||
+        calling->answer) {
+        return false;
+    }
+    const auto* trunk = trunk_named(settings, calling->order.to.name);
+    if (trunk == nullptr || calling->address + 1 >= trunk->addresses.size()) return false;
+    warn("trunk address does not answer",
+         {{"trunk", trunk->name}, {"address", sip::to_text(trunk->addresses[calling->address])}});
+    forget(of.peer_dialog);
+    ua.release(now.mono, of.peer_dialog, 480);
+    ++calling->address;
+    call_peer(now, of);
+    return true;
+}
+
+void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response) {
+    auto* calling = std::get_if<Calling>(&of.peer);
+    if (calling == nullptr) return;
+    timers.set({of.id, LegTimer::peer_answer}, std::nullopt);
+    if (auto half = session_half_of(response); !half.empty()) of.session_remote = std::move(half);
+    if (!calling->alerted && (response.status() == 180 || response.status() == 183)) {
+        calling->alerted = true;
+        events.emplace_back(exchange::LegAlerting{of.id});
+    }
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    const bool is_new = media != nullptr && !media->applying && media->offered != response.body;
+    if (!response.body.empty() && is_new && !calling->answer && sip::sdp_from_text(response.body)) {
+        calling->early = true;
+        apply(now, of, response.body);
+    }
+}
+
+void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) {
+    auto* calling = std::get_if<Calling>(&of.peer);
+    if (calling == nullptr || calling->answer) return;
+    timers.set({of.id, LegTimer::peer_answer}, std::nullopt);
+    if (auto half = session_half_of(response); !half.empty()) of.session_remote = std::move(half);
+    exchange::LegAnswered event;
+    event.leg = of.id;
+    event.session_id = of.session_remote;
+    event.message = message_id(response);
+    if (const auto* call = response.first("X-Sheaf-Call");
+        call != nullptr && of.device.kind == exchange::DeviceKind::site) {
+        event.peer_call = CallUuid(clean_number(*call));
+    }
+    calling->answer = PeerAnswer{std::move(event), response.body};
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    if (media == nullptr) return;  // its end is on its way
+    if (media->applying) return;   // `applied` goes on
+    const bool is_same = response.body.empty() || response.body == media->offered;
+    if (calling->early && is_same) {
+        calling->answer_applied = true;
+        return applied(now, of);
+    }
+    if (response.body.empty()) {
+        warn("answer without session description", {{"leg", of.id.text()}, {"to", of.device.name}});
+        return fail_placed(now, of, {of.id, 488, {}, message_id(response)});
+    }
+    calling->answer_applied = true;
+    const std::string sdp = calling->answer->sdp;
+    apply(now, of, sdp);
+}
+
+void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
+    if (failed.reinvite || !std::holds_alternative<Calling>(of.peer)) return;
+    const bool is_nobody = !failed.response || failed.status == 503;
+    if (is_nobody && try_next_address(now, of)) return;
+    forget(of.peer_dialog);
+    exchange::LegFailed event{of.id, failed.status, {}, {}};
+    if (failed.response) {
+        event.message = message_id(*failed.response);
+        const auto* call = failed.response->first("X-Sheaf-Call");
+        if (call != nullptr && of.device.kind == exchange::DeviceKind::site) {
+            event.peer_call = CallUuid(clean_number(*call));
+        }
+    } else {
+        warn("no answer from a called device", {{"leg", of.id.text()}, {"to", of.device.name}});
+    }
+    fail_placed(now, of, std::move(event));
+}
+
+void B2bua::Core::fail_placed(Stamp now, Leg& of, exchange::LegFailed event) {
+    const LegId id = of.id;
+    events.emplace_back(std::move(event));
+    drop(now, id, 480);
+}
+
+}  // namespace sheaf::b2bua

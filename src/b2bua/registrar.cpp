@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/registrar.h"
+
+#include <algorithm>
+
+#include "sip/grammar.h"
+#include "sip/transaction.h"
+
+namespace sheaf::b2bua {
+namespace {
+
+Registrar::Refusal challenge(const std::vector<std::string>& values, std::string why) {
+    Registrar::Refusal out{{401, {}, {}}, std::move(why)};
+    for (const auto& value : values) out.answer.headers.push_back({"WWW-Authenticate", value});
+    return out;
+}
+
+// One contact of a REGISTER with the seconds it is wanted for.
+struct Wanted {
+    sip::Uri uri;
+    std::uint32_t seconds = 0;
+};
+
+std::uint32_t seconds_from(const std::optional<std::string>& text, std::uint32_t otherwise) {
+    if (!text) return otherwise;
+    const auto number = sip::number_from_text(*text, 0xffff'ffffU);
+    // §10.2.1.1: a value that does not parse counts as 3600.
+    return number ? static_cast<std::uint32_t>(*number) : kExpiresMax;
+}
+
+Result<std::vector<Wanted>> wanted_contacts(const sip::Message& request) {
+    std::optional<std::string> header;
+    if (const auto* expires = request.first("Expires")) header = *expires;
+    const auto otherwise = seconds_from(header, kExpiresMax);
+    std::vector<Wanted> out;
+    for (const auto& text : request.list("Contact")) {
+        TRY(const auto contact, sip::name_addr_from_text(text));
+        if (contact.uri.scheme != "sip") return fail(Errc::unsupported, "contact of scheme " + contact.uri.scheme);
+        out.push_back({contact.uri, seconds_from(contact.params.value("expires"), otherwise)});
+    }
+    return out;
+}
+
+}  // namespace
+
+std::optional<Registrar::Refusal> Registrar::authenticate(const sip::Message& request, const AgentAccount* agent,
+                                                          Stamp now, const std::string& salt) {
+    std::optional<sip::Credentials> given;
+    for (const auto& text : request.all("Authorization")) {
+        auto credentials = sip::credentials_from_text(text);
+        if (credentials && credentials->realm == realm_) given = std::move(*credentials);
+    }
+    if (!given) return challenge(authenticator_.challenges(now.wall, salt, false), {});
+    // An unknown agent gets what a wrong password gets: nobody learns which directory numbers exist.
+    const bool known = agent != nullptr && !agent->password.empty() && given->username == agent->dn;
+    const std::string nobody = "?" + salt;
+    const auto verdict = authenticator_.check(*given, known ? agent->password : nobody, request.method(), now.wall);
+    switch (verdict) {
+        case sip::Authenticator::Verdict::accepted:
+            if (known) return std::nullopt;
+            break;
+        case sip::Authenticator::Verdict::stale: return challenge(authenticator_.challenges(now.wall, salt, true), {});
+        case sip::Authenticator::Verdict::replayed:
+            return challenge(authenticator_.challenges(now.wall, salt, true), "credentials seen before");
+        case sip::Authenticator::Verdict::wrong: break;
+    }
+    return Refusal{{403, {}, {}}, "wrong user or password"};
+}
+
+const Binding* Registrar::binding_of(const std::string& dn, Instant now) const {
+    const auto it = bindings_.find(dn);
+    return it == bindings_.end() || it->second.expires <= now ? nullptr : &it->second;
+}
+
+Answer Registrar::current(const std::string& dn, Instant now) const {
+    Answer answer;
+    if (const auto* binding = binding_of(dn, now)) {
+        const auto seconds = (to_ms(binding->expires - now) + 999) / 1'000;
+        answer.headers.push_back({"Contact", "<" + binding->contact + ">;expires=" + std::to_string(seconds)});
+    }
+    return answer;
+}
+
+Registrar::Outcome Registrar::register_agent(const sip::Message& request, const sip::Source& source,
+                                             const std::string& dn, Instant now) {
+    const auto contacts = request.list("Contact");
+    const auto* call_id = request.first("Call-ID");
+    const std::string id = call_id == nullptr ? std::string() : *call_id;
+    const auto cseq = sip::cseq_of(request).number;
+    const auto* known = binding_of(dn, now);
+    if (contacts.empty()) return {current(dn, now), std::nullopt};  // a question
+    // §10.3 step 7: an older request of the same registration changes nothing.
+    if (known != nullptr && known->call_id == id && cseq <= known->cseq)
+        return {{500, {}, "Out Of Order"}, std::nullopt};
+    if (contacts.size() == 1 && sip::trimmed(contacts.front()) == "*") {
+        const auto* expires = request.first("Expires");
+        if (expires == nullptr || sip::trimmed(*expires) != "0") return {{400, {}, "Contact * needs Expires 0"}, {}};
+        bindings_.erase(dn);
+        return {current(dn, now), exchange::AgentUnregistered{dn}};
+    }
+    const auto wanted = wanted_contacts(request);
+    if (!wanted) return {{400, {}, "Bad Contact"}, std::nullopt};
+    const auto newest =
+        std::ranges::find_if(wanted->rbegin(), wanted->rend(), [](const Wanted& w) { return w.seconds > 0; });
+    if (newest == wanted->rend()) {  // only removals
+        const bool ours = known != nullptr && std::ranges::any_of(*wanted, [&](const Wanted& w) {
+                              return sip::to_text(w.uri) == known->contact;
+                          });
+        if (!ours) return {current(dn, now), std::nullopt};
+        bindings_.erase(dn);
+        return {current(dn, now), exchange::AgentUnregistered{dn}};
+    }
+    if (newest->seconds < kExpiresMin) return {{423, {{"Min-Expires", std::to_string(kExpiresMin)}}, {}}, std::nullopt};
+    const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
+    const auto contact = sip::to_text(newest->uri);
+    bindings_[dn] = {contact, source.remote, id, cseq, now + life};
+    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(source.remote), to_ms(life)}};
+}
+
+}  // namespace sheaf::b2bua

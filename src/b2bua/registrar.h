@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "b2bua/settings.h"
+#include "exchange/exchange.h"
+#include "sip/digest_auth.h"
+#include "sip/user_agent.h"
+
+// Who the site's phones are: digest authentication (RFC 3261 §22, RFC 8760) and their registrations (§10.3). It keeps
+// one binding an agent, the newest. Pure; one owner.
+namespace sheaf::b2bua {
+
+inline constexpr std::uint32_t kExpiresMin = 60;  // seconds; less: 423
+inline constexpr std::uint32_t kExpiresMax = 3'600;
+
+// What a request is answered with.
+struct Answer {
+    int status = 200;
+    std::vector<sip::Header> headers;
+    std::string reason;  // empty: the code's own
+};
+
+struct Binding {
+    std::string contact;     // URI text
+    sip::Endpoint next_hop;  // where the registration came from
+    std::string call_id;
+    std::uint32_t cseq = 0;
+    Instant expires{};
+};
+
+class Registrar {
+public:
+    Registrar(const std::string& realm, std::string key) : authenticator_(realm, std::move(key)), realm_(realm) {}
+
+    // The digest of a request in the name of `agent`; null: there is no such agent (it is answered as for a wrong
+    // password). Nullopt: it holds. `why` says in an operator's words what was wrong, or nothing for a first challenge.
+    struct Refusal {
+        Answer answer;
+        std::string why;
+    };
+    [[nodiscard]] std::optional<Refusal> authenticate(const sip::Message& request, const AgentAccount* agent, Stamp now,
+                                                      const std::string& salt);
+
+    // A REGISTER whose sender has been authenticated as `dn`.
+    struct Outcome {
+        Answer answer;
+        std::optional<exchange::Event> event;
+    };
+    [[nodiscard]] Outcome register_agent(const sip::Message& request, const sip::Source& source, const std::string& dn,
+                                         Instant now);
+    [[nodiscard]] const Binding* binding_of(const std::string& dn, Instant now) const;
+
+private:
+    [[nodiscard]] Answer current(const std::string& dn, Instant now) const;
+
+    sip::Authenticator authenticator_;
+    std::string realm_;
+    std::map<std::string, Binding> bindings_;  // by dn: never more than there are agents
+};
+
+}  // namespace sheaf::b2bua

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/settings.h"
+
+#include <algorithm>
+
+#include "sip/grammar.h"
+
+namespace sheaf::b2bua {
+
+Result<sip::Endpoint> endpoint_of(const sip::Uri& uri) {
+    if (uri.scheme != "sip") return fail(Errc::unsupported, "scheme " + uri.scheme);
+    if (!sip::is_ip_literal(uri.host)) return fail(Errc::unsupported, "not a literal address: " + uri.host);
+    sip::Endpoint endpoint{sip::Transport::udp, uri.host, uri.port == 0 ? std::uint16_t{5060} : uri.port};
+    if (const auto transport = uri.params.value("transport")) {
+        if (sip::same_name(*transport, "tcp")) {
+            endpoint.transport = sip::Transport::tcp;
+        } else if (!sip::same_name(*transport, "udp")) {
+            return fail(Errc::unsupported, "transport " + *transport);
+        }
+    }
+    return endpoint;
+}
+
+const TrunkPeer* trunk_named(const Settings& settings, std::string_view name) {
+    const auto it = std::ranges::find(settings.trunks, name, &TrunkPeer::name);
+    return it == settings.trunks.end() ? nullptr : &*it;
+}
+
+const SitePeer* site_named(const Settings& settings, std::string_view name) {
+    const auto it = std::ranges::find(settings.sites, name, &SitePeer::name);
+    return it == settings.sites.end() ? nullptr : &*it;
+}
+
+const AgentAccount* agent_with(const Settings& settings, std::string_view dn) {
+    const auto it = std::ranges::find(settings.agents, dn, &AgentAccount::dn);
+    return it == settings.agents.end() ? nullptr : &*it;
+}
+
+}  // namespace sheaf::b2bua

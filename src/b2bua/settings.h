@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sip/digest_auth.h"
+#include "sip/endpoint.h"
+#include "sip/uri.h"
+
+// Who this site speaks SIP with. Plain values, checked by who makes them: every host is a literal address.
+namespace sheaf::b2bua {
+
+struct TrunkPeer {
+    std::string name;
+    std::vector<sip::Uri> addresses;  // tried in this order; at least one
+    std::optional<sip::Account> account;
+};
+struct SitePeer {
+    std::string name;
+    sip::Uri address;
+    std::string secret;  // of the pair; signs X-Sheaf-Link
+};
+struct AgentAccount {
+    std::string dn;
+    std::string password;
+};
+struct Settings {
+    std::string site;             // also the realm of digest authentication
+    std::string host;             // ours, in From and P-Asserted-Identity: host or host:port
+    std::vector<sip::Uri> media;  // media servers
+    std::vector<TrunkPeer> trunks;
+    std::vector<SitePeer> sites;
+    std::vector<AgentAccount> agents;
+    std::size_t legs_max = 20'000;  // beyond: 503
+};
+
+// Where a URI with a literal host is reached. Errc::unsupported: a name, or a transport we do not speak.
+[[nodiscard]] Result<sip::Endpoint> endpoint_of(const sip::Uri& uri);
+[[nodiscard]] const TrunkPeer* trunk_named(const Settings& settings, std::string_view name);
+[[nodiscard]] const SitePeer* site_named(const Settings& settings, std::string_view name);
+[[nodiscard]] const AgentAccount* agent_with(const Settings& settings, std::string_view dn);
+
+}  // namespace sheaf::b2bua

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/test_world.h"
+
+using namespace sheaf;
+using namespace sheaf::b2bua;
+using namespace sheaf::b2bua::test;
+
+namespace {
+
+struct Referred : World {
+    LegId leg;
+    sip::DialogId dialog = 0;
+    Referred() : leg(placed_leg()), dialog(phone.last<sip::Invited>()->dialog) {}
+    void refer(const std::string& to, std::vector<sip::Header> more = {}) {
+        std::vector<sip::Header> headers{{"Refer-To", to}};
+        headers.insert(headers.end(), more.begin(), more.end());
+        static_cast<void>(phone.ua->request(wire.now, dialog, "REFER", headers));
+        wire.settle();
+    }
+    // Takes the phone's NOTIFYs, answering each.
+    std::vector<std::string> notifies() {
+        std::vector<std::string> out;
+        for (const auto& event : phone.heard) {
+            const auto* e = std::get_if<sip::Requested>(&event);
+            if (e == nullptr || e->request.method() != "NOTIFY") continue;
+            out.push_back(*e->request.first("Event") + " | " + *e->request.first("Subscription-State") + " | " +
+                          e->request.body);
+            phone.ua->respond(wire.now, e->id, 200);
+        }
+        std::erase_if(phone.heard, [](const sip::Event& e) { return std::holds_alternative<sip::Requested>(e); });
+        wire.settle();
+        return out;
+    }
+    int answer_status() {
+        const auto* responded = phone.last<sip::Responded>();
+        return responded == nullptr ? 0 : responded->status;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a REFER that is accepted gets 202, NOTIFY 100, and at the end NOTIFY 200") {
+    Referred w;
+    w.refer("<sip:8000@127.0.0.1>");
+    REQUIRE(w.last<exchange::TransferAsked>() != nullptr);
+    CHECK(w.last<exchange::TransferAsked>()->to == "8000");
+    CHECK(w.last<exchange::TransferAsked>()->message.ends_with(";1;REFER"));
+    CHECK(w.answer_status() == 0);
+    w.order(exchange::AcceptTransfer{w.leg});
+    CHECK(w.answer_status() == 202);
+    CHECK(w.notifies() == std::vector<std::string>{"refer | active;expires=60 | SIP/2.0 100 Trying\r\n"});
+    w.order(exchange::TransferResult{w.leg, 200});
+    CHECK(w.notifies() == std::vector<std::string>{"refer | terminated;reason=noresource | SIP/2.0 200 OK\r\n"});
+    w.order(exchange::TransferResult{w.leg, 200});
+    CHECK(w.notifies().empty());
+    w.order(exchange::EndLeg{w.leg, 0, exchange::Cause::transferred});
+    w.must_be_clean();
+}
+
+TEST_CASE("a second REFER in a call has an id of its own, and one at a time is taken") {
+    Referred w;
+    w.refer("<sip:8000@127.0.0.1>");
+    w.refer("<sip:8001@127.0.0.1>");
+    CHECK(w.answer_status() == 491);
+    w.order(exchange::RefuseTransfer{w.leg, 404, "No Such Number"});
+    CHECK(w.answer_status() == 404);
+    w.refer("<sip:8002@127.0.0.1>");
+    CHECK(w.last<exchange::TransferAsked>()->to == "8002");
+    w.order(exchange::AcceptTransfer{w.leg});
+    CHECK(w.notifies()[0].starts_with("refer;id="));
+    w.order(exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
+    w.notifies();
+    w.must_be_clean();
+}
+
+TEST_CASE("a REFER without subscription gets no NOTIFY") {
+    Referred w;
+    w.refer("<sip:8000@127.0.0.1>", {{"Refer-Sub", "false"}});
+    w.order(exchange::AcceptTransfer{w.leg});
+    CHECK(w.answer_status() == 202);
+    CHECK(*w.phone.last<sip::Responded>()->response->first("Refer-Sub") == "false");
+    w.order(exchange::TransferResult{w.leg, 200});
+    CHECK(w.notifies().empty());
+    w.order(exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
+    w.must_be_clean();
+}
+
+TEST_CASE("a REFER that makes no sense is refused precisely and changes nothing") {
+    Referred w;
+    const std::vector<std::pair<std::string, int>> cases{
+        {"<sip:8000@h?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2>", 501},
+        {"<sip:8000@h;method=BYE>", 501},
+        {"<http://example.com>", 416},
+        {"<sip:h>", 404},
+        {"<sip:", 400},
+    };
+    for (const auto& [to, status] : cases) {
+        CAPTURE(to);
+        w.refer(to);
+        CHECK(w.answer_status() == status);
+    }
+    w.refer("<sip:8000@h>", {{"Refer-To", "<sip:8001@h>"}});
+    CHECK(w.answer_status() == 400);
+    CHECK(w.count<exchange::TransferAsked>() == 0);
+    CHECK(w.logged("transfer refused"));
+    w.order(exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
+    w.must_be_clean();
+}
+
+TEST_CASE("a phone that hangs up right after its REFER gets no more NOTIFYs") {
+    Referred w;
+    w.refer("<sip:8000@127.0.0.1>");
+    w.order(exchange::AcceptTransfer{w.leg});
+    w.notifies();
+    w.phone.ua->bye(w.wire.now, w.dialog);
+    w.wire.settle();
+    CHECK(w.count<exchange::LegEnded>() == 1);
+    w.order(exchange::TransferResult{w.leg, 200});
+    CHECK(w.wire.count_seen("terminated;reason=noresource") == 0);
+    w.must_be_clean();
+}
+
+TEST_CASE("a REFER that waits when its leg is ended is answered") {
+    Referred w;
+    w.refer("<sip:8000@127.0.0.1>");
+    w.order(exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
+    CHECK(w.answer_status() == 481);
+    w.must_be_clean();
+}
