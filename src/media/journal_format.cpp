@@ -79,6 +79,19 @@ JournalRecord peek_record(Bytes record) {
             .payload = record.subspan(kRecordHeaderBytes, payload)};
 }
 
+std::optional<JournalRecord> record_at(Bytes bytes, std::uint32_t seed) {
+    if (bytes.size() < kRecordHeaderBytes) return std::nullopt;
+    const std::size_t payload = read_u32le(&bytes[4]);
+    const bool plausible = payload <= kRecordPayloadMax && kRecordHeaderBytes + payload <= bytes.size() &&
+                           bytes[8] >= 1 && bytes[8] <= 5 && bytes[9] <= 1 && bytes[10] == 0 && bytes[11] == 0 &&
+                           read_u32le(&bytes[12]) < kSegmentsRunningMax;
+    if (!plausible) return std::nullopt;
+    if (read_u32le(bytes.data()) != crc32c(bytes.subspan(4, kRecordHeaderBytes - 4 + payload), seed)) {
+        return std::nullopt;
+    }
+    return peek_record(bytes);
+}
+
 std::vector<std::uint8_t> open_payload(const SegmentHead& head) {
     std::vector<std::uint8_t> out;
     Packer p(out);
@@ -167,11 +180,6 @@ Result<JournalReader> JournalReader::open(ByteSource& source) {
     return reader;
 }
 
-void JournalReader::seek(std::uint64_t offset) {
-    at_ = std::max<std::uint64_t>(offset, kJournalHeaderBytes);
-    suspect_ = suspect_from_ = 0;
-}
-
 // Makes `bytes` bytes from at_ on available in the buffer; false when the file ends before.
 Result<bool> JournalReader::have(std::size_t bytes) {
     ASSERT(bytes <= buffer_.size());
@@ -183,16 +191,10 @@ Result<bool> JournalReader::have(std::size_t bytes) {
 
 // Whether a record that passes its checksum stands at at_, and how many bytes it takes.
 Result<bool> JournalReader::whole_record(std::size_t& length) {
-    const std::uint8_t* p = here();
-    const std::size_t payload = read_u32le(p + 4);
-    const bool plausible = payload <= kRecordPayloadMax && p[8] >= 1 && p[8] <= 5 && p[9] <= 1 && p[10] == 0 &&
-                           p[11] == 0 && read_u32le(p + 12) < kSegmentsRunningMax;
-    if (!plausible) return false;
-    const std::size_t summed = kRecordHeaderBytes + payload;
-    TRY(const bool there, have(summed));
-    if (!there) return false;
-    p = here();
-    if (read_u32le(p) != crc32c({p + 4, summed - 4}, seed_)) return false;
+    const std::size_t payload = read_u32le(here() + 4);
+    if (payload > kRecordPayloadMax || here()[8] == 0) return false;
+    TRY(const bool there, have(kRecordHeaderBytes + payload));
+    if (!there || !record_at({here(), kRecordHeaderBytes + payload}, seed_)) return false;
     length = record_bytes(payload);
     return true;
 }

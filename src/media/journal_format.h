@@ -66,6 +66,9 @@ void seal_record(std::span<std::uint8_t> record, std::uint32_t seed);
 // A record's fields without asking for its checksum, of bytes that we wrote ourselves.
 [[nodiscard]] JournalRecord peek_record(Bytes record);
 
+// The record at the front of bytes from a file, if there is a whole one whose checksum is right.
+[[nodiscard]] std::optional<JournalRecord> record_at(Bytes bytes, std::uint32_t seed);
+
 [[nodiscard]] std::vector<std::uint8_t> open_payload(const SegmentHead& head);  // of open and continued
 [[nodiscard]] std::vector<std::uint8_t> close_payload(const SegmentTail& tail);
 [[nodiscard]] std::vector<std::uint8_t> lost_payload(const LostRecord& lost);
@@ -79,6 +82,7 @@ public:
     // Errors: malformed, unsupported (version), io.
     [[nodiscard]] static Result<JournalReader> open(ByteSource& source);
     [[nodiscard]] const JournalHeader& header() const { return header_; }
+    [[nodiscard]] std::uint32_t seed() const { return seed_; }
 
     struct At {
         std::uint64_t offset = 0;  // of the record in the file
@@ -86,8 +90,6 @@ public:
     };
     // The next whole record; nullopt at the end.
     [[nodiscard]] Result<std::optional<At>> next();
-    // Reads on from this offset.
-    void seek(std::uint64_t offset);
     [[nodiscard]] std::uint64_t damaged_bytes() const { return damaged_; }
 
 private:
