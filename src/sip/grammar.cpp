@@ -81,6 +81,7 @@ Result<std::string> take_quoted(std::string_view& rest) {
             return out;
         }
         if (rest[i] == '\\' && ++i == rest.size()) break;
+        if (rest[i] == '\r' || rest[i] == '\n') return fail(Errc::malformed, "Line end in quoted string");
         out += rest[i];
     }
     return fail(Errc::malformed, "Quoted string has no end");

@@ -115,15 +115,15 @@ std::vector<std::pair<std::string, std::string>> uri_headers(const Uri& uri) {
 
 bool params_equivalent(const Params& a, const Params& b) {
     static constexpr std::string_view kNeverDefault[] = {"user", "ttl", "method", "maddr", "transport"};
-    for (const auto& [name, value] : a.items) {
-        const bool both = b.has(name);
-        if (!both) {
+    for (const auto& item : a.items) {
+        const auto& name = item.first;
+        if (!b.has(name)) {
             if (std::ranges::any_of(kNeverDefault, [&](auto known) { return same_name(known, name); })) return false;
             continue;
         }
+        const auto mine = a.value(name);  // of two with one name the first counts
         const auto other = b.value(name);
-        if (value.has_value() != other.has_value()) return false;
-        if (value && !same_name(*value, *other)) return false;
+        if (mine.has_value() != other.has_value() || (mine && !same_name(*mine, *other))) return false;
     }
     return true;
 }

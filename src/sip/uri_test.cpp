@@ -91,6 +91,7 @@ TEST_CASE("URIs are equivalent as RFC 3261 §19.1.4 says") {
     CHECK(same("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"));
     CHECK(same("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"));
     CHECK(same("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"));
+    CHECK(same("sip:h;a=1;a=2", "sip:h;a=1;a=3"));
     CHECK(same("sip:h;a=1;b=2?x=1&y=2", "sip:h;b=2;a=1?Y=2&x=%31"));
     CHECK_FALSE(same("SIP:ALICE@h", "sip:alice@h"));
     CHECK_FALSE(same("sip:bob@h", "sip:bob@h:5060"));
@@ -127,9 +128,10 @@ TEST_CASE("a name-addr's own parameters are not the URI's") {
 }
 
 TEST_CASE("broken name-addrs are refused") {
-    for (const std::string_view broken : {"", "<>", "<sip:h", "\"x <sip:h>", "\"x\" sip:h", "sip:h?a=b", "sip:a,b@h",
-                                          "<sip:h>;", "<sip:h>;;a", "<sip:h>;a=", "<sip:h> x", "<sip:h>;a=\"b",
-                                          "<sip:h>;a=b c", "<sip:h>, <sip:i>", "sip:u;x@h", "<sip:h>;a=\"b\"c"}) {
+    for (const std::string_view broken :
+         {"", "<>", "\"x\ny\" <sip:h>", "\"x\\\ry\" <sip:h>", "<sip:h", "\"x <sip:h>", "\"x\" sip:h", "sip:h?a=b",
+          "sip:a,b@h", "<sip:h>;", "<sip:h>;;a", "<sip:h>;a=", "<sip:h> x", "<sip:h>;a=\"b", "<sip:h>;a=b c",
+          "<sip:h>, <sip:i>", "sip:u;x@h", "<sip:h>;a=\"b\"c"}) {
         CHECK_MESSAGE(!name_addr_from_text(broken), broken);
     }
 }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "sip/endpoint.h"
+#include "sip/message.h"
+#include "sip/uri.h"
+
+// Whatever parses as a URI, name-addr, Via or endpoint is written and read again as the same.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace sheaf::sip;
+    const auto text = sheaf::as_text({data, size});
+    if (const auto uri = uri_from_text(text)) {
+        ASSERT(uri_from_text(to_text(*uri)) == uri);
+        ASSERT(equivalent(*uri, *uri));
+        ASSERT(to_text(*uri).find_first_of("\r\n <>\"") == std::string::npos);
+    }
+    if (const auto address = name_addr_from_text(text)) ASSERT(name_addr_from_text(to_text(*address)) == address);
+    if (const auto via = via_from_text(text)) ASSERT(via_from_text(to_text(*via)) == via);
+    if (const auto endpoint = endpoint_from_text(text)) ASSERT(endpoint_from_text(to_text(*endpoint)) == endpoint);
+    static_cast<void>(cseq_from_text(text));
+    static_cast<void>(is_loopback(text));
+    return 0;
+}
