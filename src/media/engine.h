@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/entropy.h"
+#include "base/result.h"
+#include "media/capture.h"
+#include "media/control.h"
+#include "media/leg.h"
+#include "rtp/packet.h"
+
+namespace sheaf::media {
+
+inline constexpr std::size_t kLegsMax = 4'096;          // a worker
+inline constexpr std::size_t kActiveLegsInRoomMax = 2;  // until mixing exists
+inline constexpr Duration kRtcpInterval = std::chrono::seconds{5};
+inline constexpr Duration kRtcpScan = std::chrono::milliseconds{500};
+
+// Where packets leave. Called on the engine's thread; does not block and keeps no view of the bytes.
+class PacketSink {
+public:
+    virtual ~PacketSink() = default;
+    virtual void send_rtp(LegSlot leg, const Address& to, Bytes packet) = 0;
+    virtual void send_rtcp(LegSlot leg, const Address& to, Bytes packet) = 0;
+};
+
+// The media worker's core: legs, rooms, treatments, captures; no socket, clock or thread of its own. One owner.
+//
+//   packet in ─ from the remote? ─ parse ─ sequence, duplicate? ─┬─ said: each tap of the leg
+//                                                                └─ peer: restamp, transcode ─┬─ packet out
+//   tick ──── player's frame ─ encode ─ stamp ────────────────────────────────────────────────┴─ heard: each tap
+//
+// rtp_received, rtcp_received and tick neither allocate, lock, log nor call the system (a play's end, once a play, does
+// allocate its notice). What a leg may hear and say is decided when a command is carried out, not per packet.
+class Engine {
+public:
+    struct Settings {
+        Entropy::Seed seed{};             // for SSRCs, first sequence numbers and timestamps
+        std::string cname = "media";      // in RTCP, 1 to 255 bytes; names no person
+        std::size_t legs_max = kLegsMax;  // ≤ kLegsMax
+    };
+    // Both sinks outlive the engine.
+    Engine(Settings settings, PacketSink& packets, CaptureSink& capture);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // Does what is asked or nothing. An error is told as a notice too (CommandFailed, or RecordingFailed).
+    // AddLeg's sockets are the caller's business: on success the leg's slot is slot_of(leg).
+    Result<void> carry_out(const Command& command, const Stamp& now);
+
+    void rtp_received(LegSlot leg, Instant when, const Address& from, Bytes bytes);
+    void rtcp_received(LegSlot leg, const Stamp& when, const Address& from, Bytes bytes);
+    // Every 20 ms while is_playing(); every kRtcpScan while there are legs.
+    void tick(const Stamp& now);
+
+    [[nodiscard]] bool is_playing() const { return !playing_.empty(); }
+    [[nodiscard]] bool is_empty() const { return slots_.empty(); }
+    [[nodiscard]] std::optional<LegSlot> slot_of(const LegId& leg) const;
+    [[nodiscard]] std::optional<LegSlot> slot_recording(const SegmentId& segment) const;
+    [[nodiscard]] std::optional<LegCounters> counters(const LegId& leg) const;
+    [[nodiscard]] std::vector<LegId> legs() const;
+    // What has happened since the last call, in order.
+    [[nodiscard]] std::vector<Notice> take_notices();
+
+private:
+    struct Recording {
+        LegSlot leg;
+        SegmentSlot slot;
+    };
+
+    Result<void> add(const AddLeg& command, const Stamp& now);
+    Result<void> configure(const ConfigureLeg& command, const Stamp& now);
+    Result<void> remove(const RemoveLeg& command, const Stamp& now);
+    Result<void> join(const JoinRoom& command);
+    Result<void> leave(const LeaveRoom& command);
+    Result<void> play(const Play& command, const Stamp& now);
+    Result<void> stop_play(const StopPlay& command);
+    Result<void> start_recording(const StartRecording& command, const Stamp& now);
+    Result<void> stop_recording(const StopRecording& command, const Stamp& now);
+    void tell_failure(const Command& command, const Error& error);
+
+    [[nodiscard]] Result<Leg*> find(const LegId& leg);
+    [[nodiscard]] Leg* at(LegSlot slot) { return slot < legs_.size() ? legs_[slot].get() : nullptr; }
+    [[nodiscard]] std::size_t active_in(const RoomId& room, const Leg& but) const;
+    void leave_room(Leg& leg);
+    void connect(const RoomId& room);
+    void end_play(Leg& leg, bool completed);
+    void close_tap(Leg& leg, std::size_t index, const Stamp& now, const std::string& cause);
+
+    static bool accept(Leg& leg, const Address& from);
+    static Leg::Source& source_of(Leg& leg, std::uint32_t ssrc, Instant when);
+    void forward(const Leg& from, const rtp::Packet& packet, PayloadKind kind, const OutStream::Incoming& incoming,
+                 Instant when);
+    void send_audio(Leg& to, CodecKind codec, Bytes payload, const OutStream::Incoming& incoming, Instant when);
+    void send(Leg& to, rtp::Header& header, std::size_t payload_bytes, bool is_excluded, Instant when);
+    void play_frames(Instant now);
+    void report(Leg& leg, const Stamp& now, bool bye);
+
+    Settings settings_;
+    Entropy entropy_;
+    PacketSink& packets_;
+    CaptureSink& capture_;
+    std::vector<std::unique_ptr<Leg>> legs_;  // by slot
+    std::vector<LegSlot> free_legs_;
+    std::unordered_map<LegId, LegSlot> slots_;
+    std::unordered_map<RoomId, std::vector<LegSlot>> rooms_;
+    std::unordered_map<SegmentId, Recording> recordings_;
+    std::deque<SegmentSlot> free_segments_;  // the one unused for longest first
+    SegmentSlot fresh_segment_ = 0;
+    std::vector<LegSlot> playing_;  // reserved for all legs
+    Instant scan_due_{};
+    std::vector<Notice> notices_;
+    std::array<std::uint8_t, rtp::kPacketBytesMax> buffer_{};
+};
+
+}  // namespace sheaf::media
