@@ -31,7 +31,7 @@ def write_tone(path, hz, duration_s=4):
 
 class Phones(LabTest):
     def agent(self, name, site, dn, port):
-        phone = Baresip(self.world.folder, name, ADDRESSES[site], (port, port + 1, port + 10), dn,
+        phone = Baresip(self.world.folder, name, ADDRESSES[site], (port, port + 5, port + 10), dn,
                         self.world.passwords[dn], f"{ADDRESSES[site]}:{PORT_BASE}", TONES[name],
                         self.world.folder / f"baresip-{name}.log")
         self.addCleanup(phone.close)

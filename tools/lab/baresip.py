@@ -36,7 +36,7 @@ ctrl_tcp_listen {address}:{control_port}
 
 class Baresip:
     def __init__(self, folder, name, address, ports, user, password, registrar, tone_hz, log):
-        """`ports`: sip, control, and the first of 20 for RTP."""
+        """`ports`: SIP (the next one is its TLS), control, and the first of 20 for RTP."""
         self.name, self.address, self.control_port = name, address, ports[1]
         home = pathlib.Path(folder) / f"baresip-{name}"
         home.mkdir(parents=True)
