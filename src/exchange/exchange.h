@@ -13,6 +13,7 @@
 #include "base/fact.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "call/cause.h"
 
 // One site: registrar, agents, routing points, queues, calls. A pure state machine: an Input in, Effects out, in order.
 // Whoever drives it carries out the effects one after the other before the next input. The same settings and the same
@@ -83,8 +84,8 @@ struct LinkHeader {
     friend bool operator==(const LinkHeader&, const LinkHeader&) = default;
 };
 
-enum class Cause { normal, transferred, busy, no_answer, rejected, cancelled, failed, timed_out, lost_control, shutdown };
-[[nodiscard]] std::string_view name_of(Cause cause);  // the facts' words
+using call::Cause;
+using call::name_of;  // the facts' words
 
 // ---- Inputs -----------------------------------------------------------------------------------------------------
 struct AgentRegistered {  // authenticated
@@ -170,12 +171,12 @@ struct RemoteAgents {  // a peer site's full readiness; `for_ms` is how long eac
     std::uint64_t seq = 0;
     std::vector<Agent> agents;
 };
-struct CtiRequest {  // a checked and parsed request of the CTI API
-    std::uint64_t request = 0;          // to answer
-    std::string token;                  // name, for evidence
-    std::vector<std::string> devices;   // the token's; {"*"}: any
-    std::string service;                // "agent-state", "make-call", "answer", "clear", "single-step-transfer", …, "calls", "agents"
-    std::string calluuid;               // from the path, or empty
+struct CtiRequest {                    // a checked and parsed request of the CTI API
+    std::uint64_t request = 0;         // to answer
+    std::string token;                 // name, for evidence
+    std::vector<std::string> devices;  // the token's; {"*"}: any
+    std::string service;  // "agent-state", "make-call", "answer", "clear", "single-step-transfer", …, "calls", "agents"
+    std::string calluuid;  // from the path, or empty
     std::string device;
     std::string to;
     std::string state;
@@ -196,7 +197,8 @@ struct Input {
 };
 
 // ---- Effects ----------------------------------------------------------------------------------------------------
-// To the switch's translator (room b2bua). Every leg of a call stands in a room at the media server named by the effect.
+// To the switch's translator (room b2bua). Every leg of a call stands in a room at the media server named by the
+// effect.
 struct RingLeg {  // 180 to an offered leg; its media may be prepared now so that an answer is immediate
     LegId leg;
     RoomId room;
@@ -207,10 +209,11 @@ struct AnswerLeg {  // 200 to an offered leg, media into the room; LegConnected 
     RoomId room;
     CallUuid calluuid;
 };
-struct RejectLeg {
+struct RejectLeg {  // an offered leg that has not been answered; nothing follows
     LegId leg;
     int status = 0;
     std::string reason;  // words for the caller; empty: the code's own
+    CallUuid calluuid;   // added: goes out as X-Sheaf-Call to a peer site; empty when no call was begun
 };
 struct PlaceLeg {  // LegPlaced, LegAlerting, LegAnswered or LegFailed follow
     LegId leg;
@@ -233,7 +236,7 @@ struct MoveLeg {  // to another room
     LegId leg;
     RoomId room;
 };
-struct StartPlay {
+struct StartPlay {  // one item at a time: PlayEnded brings the next. A play that cannot be had has ended too
     LegId leg;
     std::string play;                // id of this treatment on this leg
     std::vector<std::string> items;  // "say:welcome", "music:default"
@@ -249,7 +252,7 @@ struct StartRecording {
     CallUuid calluuid;
     ConnectionId connection;
 };
-struct StopRecording {
+struct StopRecording {  // also said, once, of a leg that has just ended: the media server may have ended it already
     LegId leg;
     SegmentId segment;
     Cause cause = Cause::normal;

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+#include "call/cause.h"
+
+// One call at one site: who is connected, who is recorded, what is played, when it is over. A pure function: a call and
+// an event in, a call and effects out. Who is called next, and why, the exchange decides; ids come from it too.
+//
+//   Offered ─┬─> Answering ──> Queued <──> Connected <──> Held        a connection of a leg offered to us
+//   Initiated ──> Alerting ────────────────> Connected                a connection of a leg that we placed
+//
+// A leg carries one connection at a time, and a recording belongs to a connection: so one leg may later serve a consult
+// call while its connection in the main call, and that connection's recording, go on.
+namespace sheaf::call {
+
+enum class Direction { inbound, outbound, internal, inter_site };
+enum class Role { customer, agent, site };
+[[nodiscard]] std::string_view name_of(Direction direction);
+[[nodiscard]] std::string_view name_of(Role role);  // both: the words of docs/formats/facts.md
+
+// ---- A connection: a party in this call, in one of these states (the words are CSTA's, ECMA-269 §6.1.5) -----------
+struct Offered {  // their INVITE, which we have not answered
+    bool ringing = false;
+};
+struct Answering {  // our 200 is on its way; then into the queue of this routing point, or (empty) into the call
+    std::string routing_point;
+};
+struct Initiated {};  // our INVITE; nothing has come back
+struct Alerting {};
+struct Queued {  // waits at a routing point, hears its treatment
+    std::string routing_point;
+};
+struct Connected {};
+struct Held {  // hears nobody, because that connection has put it on hold
+    ConnectionId by;
+};
+using ConnectionState = std::variant<Offered, Answering, Initiated, Alerting, Queued, Connected, Held>;
+
+struct NotRecorded {};
+struct ToRecord {  // as soon as the party is connected
+    SegmentId segment;
+    std::string rule;  // why: "agent always"
+};
+struct Recording {
+    SegmentId segment;
+    std::optional<Instant> opened;  // the media server has said so
+};
+using RecordingState = std::variant<NotRecorded, ToRecord, Recording>;
+
+// Items are played one by one, each as a play of its own, the last one for ever.
+struct Treatment {
+    std::vector<std::string> items;
+    std::size_t at = 0;
+    std::string play;  // the running one; empty: not begun, or at its end
+};
+
+struct Party {
+    Role role = Role::customer;
+    std::string address;  // number, dn
+    std::string name;
+    LinkId link;  // what a leg to another site carries, or empty
+};
+
+struct Connection {
+    ConnectionId id;
+    LegId leg;
+    Party party;
+    ConnectionState state;
+    RecordingState recording;
+    std::optional<Treatment> treatment;
+};
+
+struct Call {
+    CallUuid id;
+    CallUuid root;  // as known here; itself when nothing leads to it
+    Direction direction = Direction::inbound;
+    std::string ani, dnis;
+    std::string session_id;
+    std::vector<Connection> connections;  // in the order they came
+    unsigned plays = 0;                   // begun so far, to name the next
+};
+
+// ---- Events
+// -----------------------------------------------------------------------------------------------------------
+struct Begun {};  // said once, before all others
+struct Arrived {  // a leg was offered to us
+    ConnectionId connection;
+    LegId leg;
+    Party party;
+    std::optional<ToRecord> record;
+};
+struct Called {  // we place a leg
+    ConnectionId connection;
+    LegId leg;
+    Party party;
+    std::optional<ToRecord> record;
+};
+struct Alerted {  // a leg we placed rings
+    LegId leg;
+};
+struct Answered {  // a leg we placed answered: it joins, and whoever waited for it
+    LegId leg;
+};
+struct Established {  // our 200 to an offered leg has gone
+    LegId leg;
+};
+struct Refused {  // a leg we placed will not be; the call goes on, whoever owns it decides how
+    LegId leg;
+    Cause cause = Cause::failed;
+};
+struct Left {  // hung up, or vanished. With nobody to talk to, the others are released
+    LegId leg;
+    Cause cause = Cause::normal;
+};
+struct Clear {  // as Left, at our wish
+    LegId leg;
+    Cause cause = Cause::normal;
+};
+struct Withdraw {  // we release this leg and the call goes on without it: a transfer, a ring time-out
+    LegId leg;
+    Cause cause = Cause::normal;
+};
+struct Enqueue {  // to a routing point; an offered leg is answered first
+    LegId leg;
+    std::string routing_point;
+    std::vector<std::string> treatment;
+};
+struct Treat {  // plays this to a connected party until somebody answers
+    LegId leg;
+    std::vector<std::string> treatment;
+};
+struct PutOnHold {  // this leg's party holds the others
+    LegId leg;
+};
+struct Retrieved {
+    LegId leg;
+};
+struct PlayEnded {
+    LegId leg;
+    std::string play;
+};
+struct RecordingOpened {
+    SegmentId segment;
+    Instant at;
+};
+struct RecordingFailed {
+    SegmentId segment;
+    Instant at;
+};
+struct End {  // everybody is released
+    Cause cause = Cause::normal;
+    int status = 0;  // for a leg that has not been answered
+    std::string reason;
+};
+using Event = std::variant<Begun, Arrived, Called, Alerted, Answered, Established, Refused, Left, Clear, Withdraw,
+                           Enqueue, Treat, PutOnHold, Retrieved, PlayEnded, RecordingOpened, RecordingFailed, End>;
+
+// ---- Effects
+// ----------------------------------------------------------------------------------------------------------
+struct Ring {
+    LegId leg;
+};
+struct Answer {
+    LegId leg;
+};
+struct Reject {
+    LegId leg;
+    int status = 0;
+    std::string reason;
+};
+struct Release {
+    LegId leg;
+    int status = 0;
+    Cause cause = Cause::normal;
+};
+struct StartPlay {
+    LegId leg;
+    std::string play;
+    std::string item;
+    bool forever = false;
+};
+struct StopPlay {
+    LegId leg;
+    std::string play;
+};
+struct StartRecording {
+    LegId leg;
+    SegmentId segment;
+    ConnectionId connection;
+};
+struct StopRecording {
+    LegId leg;
+    SegmentId segment;
+    Cause cause = Cause::normal;
+};
+struct Say {  // a fact
+    std::string type;
+    boost::json::object data;
+};
+struct Tell {  // a CSTA event of this call; its device is an address
+    std::string type;
+    std::string device;
+    std::string cause;
+    boost::json::array parties;
+};
+struct Waits {  // this connection now waits at a routing point
+    LegId leg;
+    std::string routing_point;
+};
+struct WaitsNoMore {
+    LegId leg;
+    std::string routing_point;
+};
+struct Gone {  // the connection is no more; its leg has ended or been told to
+    LegId leg;
+    Party party;
+    bool was_connected = false;
+    bool refused = false;  // it was called and would not, while the call went on
+    Cause cause = Cause::normal;
+    int status = 0;  // with which we refused it, or 0
+};
+struct Over {};  // nobody is left; the call has ended
+using Effect = std::variant<Ring, Answer, Reject, Release, StartPlay, StopPlay, StartRecording, StopRecording, Say,
+                            Tell, Waits, WaitsNoMore, Gone, Over>;
+
+struct Step {
+    Call call;
+    std::vector<Effect> effects;
+};
+
+// Events that name a leg or a segment this call does not have, or that its state does not allow, change nothing.
+[[nodiscard]] Step step(Call call, const Event& event);
+
+[[nodiscard]] const Connection* find(const Call& call, const LegId& leg);
+[[nodiscard]] bool is_talking(const Connection& connection);  // Connected or Held
+[[nodiscard]] std::string_view state_name(const Connection& connection);
+[[nodiscard]] boost::json::array parties_of(const Call& call);  // [{"device","state"}]
+
+}  // namespace sheaf::call

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "exchange/state.h"
+
+// The calls of a site: begun, stepped, translated, sent on to the next party.
+namespace sheaf::exchange {
+
+// Steps the call and turns its effects into the site's.
+void apply(Turn& turn, LiveCall& live, const call::Event& event);
+[[nodiscard]] LiveCall* call_of(Turn& turn, const LegId& leg);
+
+// What a call needs to begin.
+struct Beginning {
+    Device origin;
+    call::Direction direction = call::Direction::inbound;
+    std::string ani, dnis, session_id, message;
+    CallUuid root;  // empty: the call itself
+};
+[[nodiscard]] LiveCall& begin(Turn& turn, const Beginning& beginning);
+[[nodiscard]] call::Direction direction_of(const Device& from, const Destination& to);
+
+struct Refusal {
+    int status = 0;  // SIP
+    std::string why;
+};
+[[nodiscard]] std::optional<Refusal> refusal_now(const State& state, const Destination& to);
+// Sends the call's waiting party there: into the queue, or a leg is placed. Ask refusal_now first.
+void send_to(Turn& turn, LiveCall& live, const Destination& to);
+// A leg to an agent of this site, answering by itself where it can: make-call's first.
+void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std::string& calling);
+// The leg that rang for this call will not answer. What comes next: the queue, the routing point before, or the end.
+void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& refusal);
+void serve_queues(Turn& turn);
+
+[[nodiscard]] std::string rule_of(std::string_view whose, const Record& record, const CallUuid& root);
+[[nodiscard]] call::Cause cause_of(int status);
+
+// Inputs.
+void on(Turn& turn, const LegOffered& event);
+void on(Turn& turn, const LegConnected& event);
+void on(Turn& turn, const LegPlaced& event);
+void on(Turn& turn, const LegAlerting& event);
+void on(Turn& turn, const LegAnswered& event);
+void on(Turn& turn, const LegFailed& event);
+void on(Turn& turn, const LegEnded& event);
+void on(Turn& turn, const LegHeld& event);
+void on(Turn& turn, const LegRetrieved& event);
+void on(Turn& turn, const PlayEnded& event);
+void on(Turn& turn, const RecordingOpened& event);
+void on(Turn& turn, const RecordingFailed& event);
+void ring_timed_out(Turn& turn, const LegId& leg);
+
+}  // namespace sheaf::exchange

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "base/match.h"
+#include "call/selection.h"
+#include "exchange/agents.h"
+#include "exchange/calls.h"
+#include "exchange/links.h"
+
+namespace sheaf::exchange {
+namespace {
+
+constexpr std::string_view kRinging = "music:default";  // to a transferred party while the target rings
+
+struct Placing {
+    Device to;
+    std::string number;
+    call::Party party;
+    std::string rule;  // why its connection is recorded, or empty
+    std::string contact, next_hop;
+    std::string calling, calling_name;
+    bool auto_answer = false;
+    std::optional<LinkHalf> link;
+    Duration ring_limit{};
+};
+
+std::optional<call::ToRecord> to_record(Turn& turn, const std::string& rule) {
+    if (rule.empty()) return std::nullopt;
+    return call::ToRecord{SegmentId{turn.entropy.uuid()}, rule};
+}
+
+void place(Turn& turn, LiveCall& live, Placing placing) {
+    const LegId id{"leg-" + turn.entropy.token(16)};
+    const ConnectionId connection{"conn-" + turn.entropy.token(16)};
+    PlaceLeg effect{id,
+                    RoomId{live.call.id.text()},
+                    placing.to,
+                    placing.number,
+                    placing.contact,
+                    placing.next_hop,
+                    placing.calling,
+                    placing.calling_name,
+                    std::nullopt,
+                    live.call.session_id,
+                    placing.auto_answer};
+    if (placing.link) {
+        placing.party.link = placing.link->link;
+        effect.link =
+            LinkHeader{placing.link->link, live.call.id, live.call.root, placing.link->kind, !placing.rule.empty()};
+    }
+    turn.state.legs[id] = Leg{live.call.id, connection, placing.to, true, std::move(placing.link)};
+    live.ringing = id;
+    turn.state.timers.set({Timer::Kind::ring, id.text()}, turn.now.mono + placing.ring_limit);
+    apply(turn, live, call::Called{connection, id, placing.party, to_record(turn, placing.rule)});
+    if (placing.to.kind == DeviceKind::agent) seize(turn, placing.to.name, id);
+    if (placing.to.kind == DeviceKind::site) ++turn.state.sites.at(placing.to.name).called[placing.number];
+    turn.add(std::move(effect));
+}
+
+Duration ring_timeout(const State& state) {
+    return std::chrono::milliseconds{state.settings.ring_timeout_ms};
+}
+
+// The party that is to be connected: the oldest that is not itself being called.
+const call::Connection* waiting_party(const LiveCall& live) {
+    for (const call::Connection& connection : live.call.connections)
+        if (!std::holds_alternative<call::Initiated>(connection.state) &&
+            !std::holds_alternative<call::Alerting>(connection.state))
+            return &connection;
+    return nullptr;
+}
+
+const Record* record_of_trunk(const State& state, const std::string& name) {
+    for (const TrunkSettings& trunk : state.settings.trunks)
+        if (trunk.name == name) return &trunk.record;
+    return nullptr;
+}
+
+bool records_twice(const State& state, const std::string& site) {
+    for (const PeerSettings& peer : state.settings.peers)
+        if (peer.name == site) return peer.record_duplicate;
+    return false;
+}
+
+std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent) {
+    if (live.recorded_by_peer && !records_twice(state, live.origin.name)) return {};
+    return rule_of("agent", agent.settings.record, live.call.root);
+}
+
+// The rule by which a routing point records whom it routes to; empty when the call does not wait at one.
+std::string routing_point_rule(const State& state, const LiveCall& live) {
+    const call::Connection* party = waiting_party(live);
+    const auto* queued = party ? std::get_if<call::Queued>(&party->state) : nullptr;
+    if (!queued) return {};
+    return rule_of("routing point", state.routing_points.at(queued->routing_point).settings.record, live.call.root);
+}
+
+Placing to_agent(const State& state, const LiveCall& live, const std::string& dn) {
+    const Agent& agent = state.agents.at(dn);
+    Placing placing;
+    placing.to = {DeviceKind::agent, dn};
+    placing.number = dn;
+    placing.party = {call::Role::agent, dn, agent.settings.name, {}};
+    placing.rule = agent_rule(state, live, agent);
+    if (placing.rule.empty() && !live.recorded_by_peer) placing.rule = routing_point_rule(state, live);
+    placing.contact = agent.contact;
+    placing.next_hop = agent.next_hop;
+    placing.auto_answer = agent.settings.auto_answer;
+    placing.ring_limit = ring_timeout(state);
+    return placing;
+}
+
+Placing to_site(Turn& turn, const LiveCall& live, const ToSite& to) {
+    Placing placing;
+    placing.to = {DeviceKind::site, to.site};
+    placing.number = to.number;
+    placing.party = {call::Role::site, to.number, {}, {}};
+    placing.rule = routing_point_rule(turn.state, live);
+    placing.link = new_half(turn, live, to_text(Destination{to}));
+    placing.ring_limit = ring_timeout(turn.state) + kSiteRingGrace;
+    return placing;
+}
+
+Placing to_trunk(const State& state, const LiveCall& live, const ToTrunk& to) {
+    Placing placing;
+    placing.to = {DeviceKind::trunk, to.trunk};
+    placing.number = to.number;
+    placing.party = {call::Role::customer, to.number, {}, {}};
+    if (const Record* record = record_of_trunk(state, to.trunk))
+        placing.rule = rule_of("trunk", *record, live.call.root);
+    placing.ring_limit = kTrunkRing;
+    return placing;
+}
+
+void ring(Turn& turn, LiveCall& live, Placing placing) {
+    if (const call::Connection* party = waiting_party(live)) {
+        placing.calling = party->party.address;
+        placing.calling_name = party->party.name;
+        if (live.moved && call::is_talking(*party)) {
+            const auto point = turn.state.routing_points.find(live.routing_point);
+            const bool has_music =
+                point != turn.state.routing_points.end() && !point->second.settings.treatment.empty();
+            const std::string music = has_music ? point->second.settings.treatment.back() : std::string(kRinging);
+            apply(turn, live, call::Treat{party->leg, {music}});
+        }
+    }
+    place(turn, live, std::move(placing));
+}
+
+// What a caller is told when the called party's leg was refused with this.
+int status_for_caller(int status) {
+    switch (status) {
+        case 403:
+        case 404:
+        case 480:
+        case 484:
+        case 486:
+        case 488:
+        case 503:
+        case 600:
+        case 603: return status;
+        default: return status >= 500 && status < 600 ? 503 : 480;
+    }
+}
+
+bool is_full(const State& state, const RoutingPoint& point) {
+    return point.waiting.size() >= state.settings.queue_max;
+}
+
+// The oldest call that waits and rings nobody, of the routing points not in `exhausted`.
+LiveCall* oldest_waiting(State& state, const std::set<std::string>& exhausted) {
+    LiveCall* oldest = nullptr;
+    for (auto& [dn, point] : state.routing_points) {
+        if (exhausted.contains(dn)) continue;
+        for (const CallUuid& id : point.waiting) {
+            LiveCall& live = state.calls.at(id);
+            if (live.ringing) continue;
+            if (!oldest || live.waiting_since < oldest->waiting_since) oldest = &live;
+            break;
+        }
+    }
+    return oldest;
+}
+
+}  // namespace
+
+std::string rule_of(std::string_view whose, const Record& record, const CallUuid& root) {
+    switch (record.policy) {
+        case RecordPolicy::always: return std::string(whose) + " always";
+        case RecordPolicy::percentage:
+            if (!call::is_selected(root, record.percent)) return {};
+            return std::string(whose) + " " + std::to_string(record.percent) + "%";
+        case RecordPolicy::never:
+        case RecordPolicy::on_demand: break;
+    }
+    return {};
+}
+
+call::Direction direction_of(const Device& from, const Destination& to) {
+    switch (from.kind) {
+        case DeviceKind::site: return call::Direction::inter_site;
+        case DeviceKind::agent:
+            return std::holds_alternative<ToTrunk>(to) ? call::Direction::outbound : call::Direction::internal;
+        case DeviceKind::trunk:
+        case DeviceKind::media:
+        case DeviceKind::stranger: break;
+    }
+    return call::Direction::inbound;
+}
+
+LiveCall& begin(Turn& turn, const Beginning& beginning) {
+    LiveCall live;
+    live.origin = beginning.origin;
+    live.message = beginning.message;
+    live.call.id = CallUuid{turn.entropy.uuid()};
+    live.call.root = beginning.root.empty() ? live.call.id : beginning.root;
+    live.call.direction = beginning.direction;
+    live.call.ani = shown(beginning.ani);
+    live.call.dnis = shown(beginning.dnis);
+    live.call.session_id = is_id(beginning.session_id) ? beginning.session_id : turn.entropy.token(16);
+    LiveCall& stored = turn.state.calls[live.call.id] = std::move(live);
+    apply(turn, stored, call::Begun{});
+    return stored;
+}
+
+std::optional<Refusal> refusal_now(const State& state, const Destination& to) {
+    return std::visit(Match{
+                          [&](const ToAgent& agent) -> std::optional<Refusal> {
+                              const int status = refusal_of(state, agent.dn);
+                              if (status == 0) return std::nullopt;
+                              return Refusal{status, status == 486 ? "agent is busy" : "agent is not available"};
+                          },
+                          [&](const ToRoutingPoint& point) -> std::optional<Refusal> {
+                              const auto found = state.routing_points.find(point.dn);
+                              if (found == state.routing_points.end()) return Refusal{404, "no such routing point"};
+                              if (is_full(state, found->second)) return Refusal{486, "queue is full"};
+                              return std::nullopt;
+                          },
+                          [&](const ToSite& site) -> std::optional<Refusal> {
+                              if (!state.sites.contains(site.site)) return Refusal{404, "no such site"};
+                              return std::nullopt;
+                          },
+                          [&](const ToTrunk& trunk) -> std::optional<Refusal> {
+                              if (!record_of_trunk(state, trunk.trunk)) return Refusal{404, "no such trunk"};
+                              return std::nullopt;
+                          },
+                      },
+                      to);
+}
+
+void send_to(Turn& turn, LiveCall& live, const Destination& to) {
+    std::visit(Match{
+                   [&](const ToAgent& agent) { ring(turn, live, to_agent(turn.state, live, agent.dn)); },
+                   [&](const ToRoutingPoint& point) {
+                       if (const call::Connection* party = waiting_party(live))
+                           apply(turn, live,
+                                 call::Enqueue{party->leg, point.dn,
+                                               turn.state.routing_points.at(point.dn).settings.treatment});
+                   },
+                   [&](const ToSite& site) { ring(turn, live, to_site(turn, live, site)); },
+                   [&](const ToTrunk& trunk) { ring(turn, live, to_trunk(turn.state, live, trunk)); },
+               },
+               to);
+}
+
+void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std::string& calling) {
+    Placing placing = to_agent(turn.state, live, dn);
+    placing.calling = calling;
+    place(turn, live, std::move(placing));
+}
+
+void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& refusal) {
+    const call::Connection* party = waiting_party(live);
+    if (party && std::holds_alternative<call::Queued>(party->state)) {
+        turn.serve = true;
+        return;
+    }
+    const auto point = turn.state.routing_points.find(live.routing_point);
+    const bool back = party && live.moved && call::is_talking(*party) && point != turn.state.routing_points.end() &&
+                      !is_full(turn.state, point->second);
+    if (back) return send_to(turn, live, ToRoutingPoint{live.routing_point});
+    apply(turn, live, call::End{cause, status_for_caller(refusal.status), refusal.why});
+}
+
+void serve_queues(Turn& turn) {
+    std::set<std::string> exhausted;
+    while (LiveCall* live = oldest_waiting(turn.state, exhausted)) {
+        const RoutingPoint& point = turn.state.routing_points.at(live->routing_point);
+        const auto to = longest_idle(turn.state, point.settings.targets, turn.now.mono);
+        if (to)
+            send_to(turn, *live, *to);
+        else
+            exhausted.insert(live->routing_point);
+    }
+}
+
+}  // namespace sheaf::exchange
