@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edge/journal/journal_appender.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace sheaf::journal {
+namespace {
+
+using media::JournalRecord;
+using media::RecordType;
+constexpr std::chrono::milliseconds kRetry{250};
+
+media::SegmentSlot slot_of(std::span<const std::uint8_t> piece) {
+    return read_u32le(&piece[12]);
+}
+
+void widen(std::optional<media::LostRecord>& lost, Instant when) {
+    if (!lost) lost = media::LostRecord{when, when, 0, media::LostReason::disk};
+    lost->from = std::min(lost->from, when);
+    lost->to = std::max(lost->to, when);
+    ++lost->packets;
+}
+
+}  // namespace
+
+Appender::Appender(JournalOptions options, JournalFiles& files, JournalWriter::Hooks hooks)
+    : options_(std::move(options)), files_(files), hooks_(std::move(hooks)), slots_(options_.segments_max) {}
+
+void Appender::trouble(const Error& error) {
+    ++errors;
+    if (hooks_.on_trouble) hooks_.on_trouble(error);
+}
+
+std::vector<Appender::Piece> Appender::pieces_of(std::span<std::uint8_t> batch) {
+    std::vector<Piece> pieces;
+    while (!batch.empty()) {
+        const std::size_t payload = read_u32le(&batch[4]);
+        const std::size_t whole = media::record_bytes(payload);
+        ASSERT(whole <= batch.size());
+        // The ring's padding is whatever was there before.
+        std::ranges::fill(
+            batch.subspan(media::kRecordHeaderBytes + payload, whole - media::kRecordHeaderBytes - payload),
+            std::uint8_t{0});
+        pieces.push_back(batch.first(whole));
+        batch = batch.subspan(whole);
+    }
+    std::ranges::stable_sort(pieces, {}, slot_of);
+    return pieces;
+}
+
+void Appender::append(Stamp now, std::span<std::uint8_t> batch) {
+    const std::vector<Piece> pieces = pieces_of(batch);
+    retry(now);
+    if (!owed_.empty()) {
+        for (const Piece& piece : pieces) owe(media::peek_record(piece));
+        return;
+    }
+    if (!write(now, pieces)) retry_at_ = now.mono + kRetry;
+}
+
+void Appender::retry(Stamp now) {
+    if (owed_.empty() || now.mono < retry_at_) return;
+    std::vector<std::uint8_t> batch;
+    for (const Owed& owed : owed_) {
+        const auto payload = owed.type == RecordType::lost ? media::lost_payload(owed.lost) : owed.payload;
+        const std::size_t at = batch.size();
+        batch.resize(at + media::record_bytes(payload.size()));
+        media::write_record_header(&batch[at], {owed.type, owed.channel, owed.slot, owed.when, payload});
+        std::ranges::copy(payload, batch.begin() + static_cast<std::ptrdiff_t>(at + media::kRecordHeaderBytes));
+    }
+    owed_.clear();
+    owed_lost_.clear();
+    if (!write(now, pieces_of(batch))) retry_at_ = now.mono + kRetry;
+}
+
+// False when the disk refused; what it did not take is owed then.
+bool Appender::write(Stamp now, const std::vector<Piece>& pieces) {
+    std::size_t first = 0;
+    while (first < pieces.size()) {
+        std::size_t last = first;
+        std::uint64_t size = 0;
+        while (last < pieces.size() && offset_ + size + pieces[last].size() <= options_.file_bytes) {
+            size += pieces[last++].size();
+        }
+        Result<void> done;
+        if (!file_.is_open() || last == first) {
+            done = next_file(now);
+        } else {
+            done = write_run(first, last, pieces);
+            if (done) first = last;
+        }
+        if (!done) {
+            trouble(done.error());
+            for (; first < pieces.size(); ++first) owe(media::peek_record(pieces[first]));
+            return false;
+        }
+    }
+    return true;
+}
+
+Result<void> Appender::write_run(std::size_t first, std::size_t last, const std::vector<Piece>& pieces) {
+    run_.clear();
+    for (std::size_t i = first; i < last; ++i) {
+        media::seal_record(pieces[i], seed_);
+        run_.insert(run_.end(), pieces[i].begin(), pieces[i].end());
+    }
+    TRY_VOID(file_.write_at(offset_, run_));
+    unsynced_ = true;
+    for (std::size_t i = first; i < last; ++i) {
+        const auto size = static_cast<std::uint32_t>(pieces[i].size());
+        written(media::peek_record(pieces[i]), offset_, size);
+        offset_ += size;
+    }
+    bytes += run_.size();
+    return {};
+}
+
+void Appender::written(const JournalRecord& record, std::uint64_t offset, std::uint32_t size) {
+    Slot& slot = slots_[record.slot];
+    if (record.type == RecordType::open) {
+        auto head = media::head_from(record);
+        ASSERT(head);
+        slot = {};
+        slot.running = true;
+        slot.segment = {.head = std::move(*head),
+                        .tenant = options_.tenant,
+                        .site = options_.site,
+                        .node = options_.node,
+                        .extents = {}};
+    }
+    ASSERT(slot.running);
+    std::vector<Extent>& extents = slot.segment.extents;
+    const bool goes_on = !extents.empty() && extents.back().file == number_ &&
+                         extents.back().offset + extents.back().bytes == offset &&
+                         extents.back().bytes + size <= kExtentBytesMax;
+    if (extents.empty() || extents.back().file != number_) files_.mention(number_, slot.segment.head.segment);
+    if (goes_on) {
+        extents.back().bytes += size;
+    } else {
+        extents.push_back({number_, offset, size, false});
+    }
+    if (record.type == RecordType::packet) widen(slot.unsynced[static_cast<std::size_t>(record.channel)], record.when);
+    if (record.type == RecordType::close) closed(record.slot);
+}
+
+void Appender::closed(media::SegmentSlot slot) {
+    Slot& s = slots_[slot];
+    for (auto& lost : s.unsynced) {  // kept in case the sync fails
+        if (!lost) continue;
+        auto& sum = s.segment.not_synced;
+        if (!sum) sum = media::LostRecord{lost->from, lost->to, 0, media::LostReason::disk};
+        sum->from = std::min(sum->from, lost->from);
+        sum->to = std::max(sum->to, lost->to);
+        sum->packets += lost->packets;
+    }
+    closed_.push_back(std::move(s.segment));
+    s = {};
+}
+
+Result<void> Appender::next_file(Stamp now) {
+    if (file_.is_open()) {
+        sync();
+        file_.close();
+        auto ended = files_.ended(number_);
+        if (!ended) trouble(ended.error());
+    }
+    const std::uint64_t number = files_.next_number();
+    const std::string path = files_.path_of(number);
+    std::vector<std::uint8_t> continued;
+    const auto header = media::to_bytes({.worker = options_.worker,
+                                         .number = number,
+                                         .file_bytes = options_.file_bytes,
+                                         .made = now,
+                                         .tenant = options_.tenant,
+                                         .site = options_.site,
+                                         .node = options_.node});
+    std::vector<std::pair<media::SegmentSlot, Extent>> extents;
+    for (media::SegmentSlot i = 0; i < slots_.size(); ++i) {
+        if (!slots_[i].running) continue;
+        const auto payload = media::open_payload(slots_[i].segment.head);
+        const std::size_t size = media::record_bytes(payload.size());
+        // They help only when an older file is damaged; they may not fill this one.
+        if (continued.size() + size > options_.file_bytes / 2) break;
+        const std::size_t at = continued.size();
+        continued.resize(at + size);
+        media::write_record_header(&continued[at], {RecordType::continued, media::Channel::said, i,
+                                                    slots_[i].segment.head.opened.mono, payload});
+        std::ranges::copy(payload, continued.begin() + static_cast<std::ptrdiff_t>(at + media::kRecordHeaderBytes));
+        media::seal_record(std::span(continued).subspan(at, size), header.seed);
+        extents.push_back({i, {number, media::kJournalHeaderBytes + at, static_cast<std::uint32_t>(size), false}});
+    }
+    const auto make = [&]() -> Result<File> {
+        TRY(File file, File::create(path));
+        TRY_VOID(file.allocate(options_.file_bytes));
+        TRY_VOID(file.write_at(0, header.bytes));
+        TRY_VOID(file.write_at(media::kJournalHeaderBytes, continued));
+        TRY_VOID(file.sync());
+        TRY_VOID(sync_folder(path.substr(0, path.rfind('/'))));
+        return file;
+    };
+    auto made = make();
+    if (!made) {
+        auto removed = remove_file(path);  // half a file without a segment's record would stay for ever
+        if (!removed) trouble(removed.error());
+        return std::unexpected(made.error());
+    }
+    file_ = std::move(*made);
+    number_ = number;
+    seed_ = header.seed;
+    offset_ = media::kJournalHeaderBytes + continued.size();
+    files_.began(number);
+    for (const auto& [slot, extent] : extents) {
+        files_.mention(number, slots_[slot].segment.head.segment);
+        slots_[slot].segment.extents.push_back(extent);
+    }
+    return {};
+}
+
+void Appender::owe(const JournalRecord& record) {
+    if (record.type == RecordType::packet) {
+        ++unwritten;
+        return owe_lost(record.slot, record.channel, {record.when, record.when, 1, media::LostReason::disk});
+    }
+    if (record.type == RecordType::open || record.type == RecordType::close) {
+        owed_lost_.erase({record.slot, media::Channel::said});
+        owed_lost_.erase({record.slot, media::Channel::heard});
+    }
+    if (record.type == RecordType::lost) {
+        const auto lost = media::lost_from(record);
+        if (lost && lost->reason == media::LostReason::disk) return owe_lost(record.slot, record.channel, *lost);
+    }
+    Owed owed{record.type, record.channel, record.slot, record.when, {record.payload.begin(), record.payload.end()},
+              {}};
+    if (record.type == RecordType::lost) owed.lost = media::lost_from(record).value_or(media::LostRecord{});
+    owed_.push_back(std::move(owed));
+}
+
+void Appender::owe_lost(media::SegmentSlot slot, media::Channel channel, const media::LostRecord& lost) {
+    const auto [at, fresh] = owed_lost_.try_emplace({slot, channel}, owed_.size());
+    if (fresh) {
+        owed_.push_back({RecordType::lost, channel, slot, lost.from, {}, lost});
+        return;
+    }
+    media::LostRecord& sum = owed_[at->second].lost;
+    sum.from = std::min(sum.from, lost.from);
+    sum.to = std::max(sum.to, lost.to);
+    sum.packets += lost.packets;
+}
+
+// After a failed sync nobody knows what the disk holds (a second sync may lie): all since the last is called lost, and
+// the file is left.
+void Appender::sync() {
+    if (unsynced_) {
+        auto done = file_.sync();
+        unsynced_ = false;
+        if (!done) {
+            trouble(done.error());
+            file_.close();
+            auto ended = files_.ended(number_);
+            if (!ended) trouble(ended.error());
+        }
+        for (media::SegmentSlot i = 0; i < slots_.size(); ++i) {
+            for (std::size_t c = 0; c < 2; ++c) {
+                auto& lost = slots_[i].unsynced[c];
+                if (lost && !done) owe_lost(i, static_cast<media::Channel>(c), *lost);
+                lost.reset();
+            }
+        }
+        if (done) {
+            for (ClosedSegment& segment : closed_) segment.not_synced.reset();
+        }
+    }
+    for (ClosedSegment& segment : closed_) hooks_.on_closed(std::move(segment));
+    closed_.clear();
+}
+
+void Appender::finish() {
+    sync();
+    if (!file_.is_open()) return;
+    file_.close();
+    auto ended = files_.ended(number_);
+    if (!ended) trouble(ended.error());
+}
+
+}  // namespace sheaf::journal

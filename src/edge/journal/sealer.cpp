@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edge/journal/sealer.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
+#include <thread>
+
+#include "base/mutex.h"
+#include "edge/journal/file.h"
+#include "edge/journal/journal_scan.h"
+#include "edge/journal/publish.h"
+#include "media/segment_format.h"
+
+namespace sheaf::journal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kNiceness = 19;
+constexpr std::chrono::milliseconds kRetryFirst{1'000};
+constexpr std::chrono::milliseconds kRetryMost{60'000};
+constexpr std::chrono::seconds kPurgeEvery{10};
+constexpr std::chrono::milliseconds kLookEvery{500};
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+std::string segments_of(const std::string& folder) {
+    return folder + "/segments";
+}
+std::string done_of(const std::string& folder) {
+    return folder + "/done";
+}
+
+class Worker : public Sealer {
+public:
+    Worker(SealerOptions options, JournalFiles& files, Hooks hooks)
+        : options_(std::move(options)),
+          segments_(segments_of(options_.folder)),
+          done_(done_of(options_.folder)),
+          encoded_(options_.folder + "/encoded"),
+          files_(files),
+          hooks_(std::move(hooks)) {}
+    ~Worker() override { stop(std::chrono::milliseconds{0}); }
+
+    Result<void> begin() {
+        for (const std::string& folder : {segments_, done_, encoded_}) TRY_VOID(make_folders(folder));
+        thread_ = std::thread([this] { run(); });
+        return {};
+    }
+
+    void add(ClosedSegment segment) override {
+        const MutexLock lock(mutex_);
+        jobs_.push_back({.segment = std::move(segment)});
+        ++waiting_;
+        changed_.notify_all();
+    }
+    void delivered(const SegmentId& segment) override {
+        const MutexLock lock(mutex_);
+        delivered_.push_back(segment);
+        changed_.notify_all();
+    }
+
+    void stop(std::chrono::milliseconds limit) override {
+        if (!thread_.joinable()) return;
+        const auto until = Clock::now() + limit;
+        {
+            const MutexLock lock(mutex_);
+            while (has_work() && Clock::now() < until) changed_.wait_for(mutex_, until - Clock::now());
+            stopping_ = true;
+            changed_.notify_all();
+        }
+        thread_.join();
+    }
+
+    Counters counters() const override {
+        const MutexLock lock(mutex_);
+        return {sealed_, recovered_, failed_, waiting_};
+    }
+
+private:
+    struct Job {
+        ClosedSegment segment{};   // to cut; with an empty head: only to publish
+        std::string to_publish{};  // name of the segment file, without suffix
+        Clock::time_point not_before{};
+        std::chrono::milliseconds delay{kRetryFirst};
+        bool tried = false;
+    };
+
+    void run() {
+        // On Linux this is the thread's own niceness. Refusal changes nothing but the priority.
+        [[maybe_unused]] const int status = ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+        recover();
+        auto purged = Clock::now() - kPurgeEvery;
+        while (true) {
+            take_delivered();
+            if (Clock::now() - purged >= kPurgeEvery) {
+                purge();
+                purged = Clock::now();
+            }
+            auto job = next_job();
+            if (!job) break;
+            if (job->segment.head.segment.empty() && job->to_publish.empty()) continue;
+            work(std::move(*job));
+        }
+        take_delivered();
+    }
+
+    // The next job that is due. One without a name means: look at the rest. Nothing: the thread ends.
+    std::optional<Job> next_job() {
+        const MutexLock lock(mutex_);
+        if (stopping_) return std::nullopt;
+        const auto now = Clock::now();
+        const auto due = std::ranges::find_if(jobs_, [now](const Job& job) { return job.not_before <= now; });
+        if (due == jobs_.end()) {
+            busy_ = false;
+            changed_.notify_all();
+            if (delivered_.empty()) changed_.wait_for(mutex_, kLookEvery);
+            busy_ = true;
+            return Job{};
+        }
+        Job job = std::move(*due);
+        jobs_.erase(due);
+        return job;
+    }
+
+    // Whether a stop should wait: retries alone do not keep it.
+    [[nodiscard]] bool has_work() const REQUIRES(mutex_) {
+        return busy_ || !delivered_.empty() || std::ranges::any_of(jobs_, [](const Job& job) { return !job.tried; });
+    }
+
+    void work(Job job) {
+        auto done = job.segment.head.segment.empty() ? publish(job.to_publish) : seal(job.segment);
+        const MutexLock lock(mutex_);
+        if (done) {
+            ++sealed_;
+            if (job.segment.recovered) ++recovered_;
+            --waiting_;
+            return;
+        }
+        ++failed_;
+        job.not_before = Clock::now() + job.delay;
+        job.delay = std::min(job.delay * 2, kRetryMost);
+        job.tried = true;
+        jobs_.push_back(std::move(job));
+    }
+
+    void trouble(const SegmentId& segment, const Error& error) {
+        if (hooks_.on_trouble) hooks_.on_trouble(segment, error);
+    }
+
+    Result<void> seal(const ClosedSegment& segment) {
+        const SegmentId& id = segment.head.segment;
+        const std::string name = media::file_name_of(id);
+        const std::string path = segments_ + "/" + name + ".seg";
+        const std::string part = path + ".part";
+        auto cut = [&]() -> Result<void> {
+            if (file_exists(path)) return {};
+            TRY_VOID(cut_segment(segment, files_, part, wall_now()));
+            return rename_durably(part, path);
+        }();
+        if (!cut) {
+            auto removed = remove_file(part);
+            if (!removed) trouble(id, removed.error());
+            trouble(id, cut.error());
+            return cut;
+        }
+        auto freed = files_.cut(id);
+        if (!freed) trouble(id, freed.error());
+        return publish(name);
+    }
+
+    Result<void> publish(const std::string& name) {
+        const std::string target = encoded_ + "/" + name + std::string(suffix_of(options_.format));
+        auto sealed = publish_segment(segments_ + "/" + name + ".seg", target, options_.format);
+        if (!sealed) {
+            auto removed = remove_file(target + ".tmp");
+            if (!removed) trouble(SegmentId(name), removed.error());
+            trouble(SegmentId(name), sealed.error());
+            return std::unexpected(sealed.error());
+        }
+        hooks_.on_sealed(std::move(*sealed));
+        return {};
+    }
+
+    // What an earlier run left: half-made files go, segments without an answer from the archive are published anew,
+    // and everything in the journals that has no file yet is cut.
+    void recover() {
+        for (const auto& [folder, suffix] : {std::pair(segments_, ".part"), std::pair(encoded_, ".tmp")}) {
+            auto names = files_in(folder, suffix);
+            for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+                auto removed = remove_file(folder + "/" + name);
+                if (!removed) trouble({}, removed.error());
+            }
+        }
+        std::deque<Job> jobs;
+        auto names = files_in(segments_, ".seg");
+        if (!names) trouble({}, names.error());
+        for (std::string& name : names.value_or(std::vector<std::string>{})) {
+            name.resize(name.size() - 4);
+            jobs.push_back({.to_publish = std::move(name)});
+        }
+        JournalScan scan = scan_journals(files_);
+        for (const Error& error : scan.troubles) trouble({}, error);
+        for (ClosedSegment& segment : scan.segments) {
+            if (find_segment_file(options_.folder, segment.head.segment).empty()) {
+                jobs.push_back({.segment = std::move(segment)});
+                continue;
+            }
+            auto freed = files_.cut(segment.head.segment);
+            if (!freed) trouble(segment.head.segment, freed.error());
+        }
+        const MutexLock lock(mutex_);
+        waiting_ += jobs.size();
+        jobs_.insert(jobs_.begin(), std::make_move_iterator(jobs.begin()), std::make_move_iterator(jobs.end()));
+    }
+
+    void take_delivered() {
+        std::vector<SegmentId> delivered;
+        {
+            const MutexLock lock(mutex_);
+            delivered.swap(delivered_);
+        }
+        for (const SegmentId& id : delivered) {
+            const std::string name = media::file_name_of(id);
+            const std::string from = segments_ + "/" + name + ".seg";
+            if (file_exists(from)) {
+                auto moved = rename_durably(from, done_ + "/" + name + ".seg");
+                if (!moved) {
+                    trouble(id, moved.error());
+                    continue;
+                }
+            }
+            for (const AudioFormat format : {AudioFormat::wav, AudioFormat::flac}) {
+                auto removed = remove_file(encoded_ + "/" + name + std::string(suffix_of(format)));
+                if (!removed) trouble(id, removed.error());
+            }
+        }
+    }
+
+    // A segment file goes when it is old enough, but not while a journal still holds its records: a restart would take
+    // it for a segment that was never cut.
+    void purge() {
+        auto names = files_in(done_, ".seg");
+        if (!names) return trouble({}, names.error());
+        for (const std::string& name : *names) {
+            const std::string path = done_ + "/" + name;
+            struct stat status{};
+            if (::stat(path.c_str(), &status) != 0) continue;
+            const auto sealed = std::chrono::system_clock::from_time_t(status.st_mtime);
+            if (std::chrono::system_clock::now() - sealed < options_.keep) continue;
+            auto content = File::open_read(path);
+            if (!content) continue;
+            FileSource source(*content);
+            auto reader = media::SegmentReader::open(source);
+            if (reader && files_.mentions(reader->header().head.segment)) continue;
+            auto removed = remove_file(path);
+            if (!removed) trouble({}, removed.error());
+        }
+    }
+
+    const SealerOptions options_;
+    const std::string segments_;
+    const std::string done_;
+    const std::string encoded_;
+    JournalFiles& files_;
+    Hooks hooks_;
+    mutable Mutex mutex_;
+    CondVar changed_;
+    std::deque<Job> jobs_ GUARDED_BY(mutex_);
+    std::vector<SegmentId> delivered_ GUARDED_BY(mutex_);
+    bool stopping_ GUARDED_BY(mutex_) = false;
+    bool busy_ GUARDED_BY(mutex_) = true;  // at work, not waiting for any
+    std::uint64_t sealed_ GUARDED_BY(mutex_) = 0;
+    std::uint64_t recovered_ GUARDED_BY(mutex_) = 0;
+    std::uint64_t failed_ GUARDED_BY(mutex_) = 0;
+    std::uint64_t waiting_ GUARDED_BY(mutex_) = 0;
+    std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sealer>> Sealer::start(SealerOptions options, JournalFiles& files, Hooks hooks) {
+    auto sealer = std::make_unique<Worker>(std::move(options), files, std::move(hooks));
+    TRY_VOID(sealer->begin());
+    return sealer;
+}
+
+std::string find_segment_file(const std::string& folder, const SegmentId& segment) {
+    for (const std::string& part : {segments_of(folder), done_of(folder)}) {
+        std::string path = part + "/" + media::file_name_of(segment) + ".seg";
+        if (file_exists(path)) return path;
+    }
+    return {};
+}
+
+}  // namespace sheaf::journal
