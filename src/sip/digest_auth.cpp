@@ -40,6 +40,8 @@ Result<AuthParams> auth_params_from_text(std::string_view text) {
             if (!trimmed(value).empty()) return fail(Errc::malformed, "Text after a Digest value");
             params.emplace_back(name, std::move(plain));
         } else {
+            const auto odd = [](char c) { return is_control(c) || c == ' ' || c == '\t' || c == '"' || c == '\\'; };
+            if (std::ranges::any_of(value, odd)) return fail(Errc::malformed, "Invalid Digest value");
             params.emplace_back(name, value);
         }
     }
@@ -138,7 +140,11 @@ Result<Credentials> credentials_from_text(std::string_view header_value) {
     if (out.username.empty() || out.nonce.empty() || out.uri.empty() || out.response.empty()) {
         return fail(Errc::malformed, "Digest credentials are not complete");
     }
-    if (out.qop.empty()) return out;
+    if (out.qop.empty()) {
+        out.cnonce.clear();  // they mean nothing without it
+        out.nc.clear();
+        return out;
+    }
     if (out.qop != "auth") return fail(Errc::unsupported, "Digest qop " + out.qop);
     if (out.cnonce.empty() || out.nc.size() != 8 || !hex_number<std::uint32_t>(out.nc)) {
         return fail(Errc::malformed, "Digest qop without cnonce or nonce count");

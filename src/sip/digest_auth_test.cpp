@@ -121,10 +121,13 @@ TEST_CASE("what is not a Digest we know is unsupported, what is broken malformed
     CHECK(challenge_from_text(R"(Digest nonce="n)").error().code == Errc::malformed);
     CHECK(challenge_from_text(R"(Digest nonce="n" x)").error().code == Errc::malformed);
     CHECK(challenge_from_text("Digest nonce").error().code == Errc::malformed);
+    CHECK(challenge_from_text(R"(Digest nonce=="n,m")").error().code == Errc::malformed);
+    CHECK(challenge_from_text("Digest nonce=a b").error().code == Errc::malformed);
     CHECK(credentials_from_text(R"(Digest username="u", realm="r", nonce="n", uri="sip:x")").error().code ==
           Errc::malformed);
     const std::string whole = R"(Digest username="u", realm="r", nonce="n", uri="sip:x", response="0")";
     CHECK(credentials_from_text(whole));
+    CHECK(credentials_from_text(whole + ", nc=\"a,b=c\"").value().nc.empty());
     CHECK(credentials_from_text(whole + ", qop=auth-int").error().code == Errc::unsupported);
     CHECK(credentials_from_text(whole + ", qop=auth, nc=1, cnonce=\"c\"").error().code == Errc::malformed);
     CHECK(credentials_from_text(whole + ", qop=auth, nc=0000000g, cnonce=\"c\"").error().code == Errc::malformed);

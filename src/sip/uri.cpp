@@ -218,6 +218,9 @@ Result<NameAddr> name_addr_from_text(std::string_view text) {
     if (open != std::string_view::npos && rest.substr(0, open).find_first_of(";\"") == std::string_view::npos) {
         // Phones send display names that are not tokens ("Bell, Alexander"); only the structure matters here.
         if (open > 0) out.display = trimmed(rest.substr(0, open));
+        if (std::ranges::any_of(rest.substr(0, open), is_control)) {
+            return fail(Errc::malformed, "Control character in display name");
+        }
         const auto close = rest.find('>', open);
         if (close == std::string_view::npos) return fail(Errc::malformed, "<URI> has no end");
         TRY(out.uri, uri_from_text(trimmed(rest.substr(open + 1, close - open - 1))));

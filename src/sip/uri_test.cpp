@@ -129,9 +129,9 @@ TEST_CASE("a name-addr's own parameters are not the URI's") {
 
 TEST_CASE("broken name-addrs are refused") {
     for (const std::string_view broken :
-         {"", "<>", "\"x\ny\" <sip:h>", "\"x\\\ry\" <sip:h>", "<sip:h", "\"x <sip:h>", "\"x\" sip:h", "sip:h?a=b",
-          "sip:a,b@h", "<sip:h>;", "<sip:h>;;a", "<sip:h>;a=", "<sip:h> x", "<sip:h>;a=\"b", "<sip:h>;a=b c",
-          "<sip:h>, <sip:i>", "sip:u;x@h", "<sip:h>;a=\"b\"c"}) {
+         {"", "<>", "x\ry <sip:h>", "\"x\ny\" <sip:h>", "\"x\\\ry\" <sip:h>", "<sip:h", "\"x <sip:h>", "\"x\" sip:h",
+          "sip:h?a=b", "sip:a,b@h", "<sip:h>;", "<sip:h>;;a", "<sip:h>;a=", "<sip:h> x", "<sip:h>;a=\"b",
+          "<sip:h>;a=b c", "<sip:h>, <sip:i>", "sip:u;x@h", "<sip:h>;a=\"b\"c"}) {
         CHECK_MESSAGE(!name_addr_from_text(broken), broken);
     }
 }
