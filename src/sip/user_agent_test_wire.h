@@ -135,7 +135,10 @@ public:
         while (again) {
             again = false;
             for (TestAgent& agent : agents_) {
-                for (Send& send : agent.ua.take_sends()) carry(agent, std::move(send));
+                for (Send& send : agent.ua.take_sends()) {
+                    carry(agent, std::move(send));
+                    again = true;
+                }
                 for (Event& event : agent.ua.take_events()) {
                     agent.events.push_back(event);
                     agent.on_event(now, event);
