@@ -53,28 +53,19 @@ struct AgentSettings {
     bool auto_answer = false;
 };
 
-// Where a call may be sent: "agent:1001" here, "agent:2001@paris" there.
-struct TargetSettings {
-    std::string dn;
-    std::string site;  // empty: this one
-    friend bool operator==(const TargetSettings&, const TargetSettings&) = default;
-};
-
 // [[switch.routing_point]]
 struct RoutingPointSettings {
     std::string dn;
     std::vector<std::string> numbers;    // dialled numbers that lead here, besides the dn
     std::vector<std::string> treatment;  // "say:NAME", "music:NAME", played in order, the last one for ever
-    std::vector<TargetSettings> targets;
+    std::vector<std::string> targets;    // "agent:1001" here, "agent:2001@paris" there; what is named exists
     RecordRule record;
 };
 
 // [[switch.route]]: the first whose expression matches the dialled number.
 struct RouteSettings {
     std::string match;   // ECMAScript regular expression, already found valid
-    std::string trunk;   // to="trunk:NAME": one of `trunks`; exactly one of trunk, site and dn is set
-    std::string site;    // to="site:NAME": one of `sites`
-    std::string dn;      // to="agent:DN" or "routing_point:DN": an agent or routing point here
+    std::string to;      // "trunk:NAME", "site:NAME", "agent:DN" or "routing_point:DN"; what is named exists
     std::string number;  // $0 to $9 are the match and its groups; empty: as dialled
 };
 

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <regex>
+
+#include "apps/config/checks.h"
+#include "apps/config/role_readers.h"
+
+namespace sheaf::config {
+namespace {
+
+constexpr std::int64_t kWrapUpMsMax = 3'600'000;
+constexpr std::size_t kExpressionMax = 200;
+constexpr std::size_t kTargetsMax = 1'000;
+
+// Names that must not come twice, and to which others may refer.
+struct Names {
+    std::set<std::string> trunks;
+    std::set<std::string> sites;
+    std::set<std::string> agents;
+    std::set<std::string> routing_points;
+    std::set<std::string> numbers;
+    std::set<std::string> tokens;
+};
+
+RecordRule read_record(Reader& reader) {
+    const std::string text = reader.text("record", "never");
+    const auto rule = record_rule_from_text(text);
+    if (!rule) reader.problem("record", R"(must be "always", "never", "on-demand" or a percentage as "25%")");
+    return rule.value_or(RecordRule{});
+}
+
+// A directory number of this site: an agent's or a routing point's, or a number that leads to one.
+std::string read_dn(Reader& reader, Names& names, std::set<std::string>& kind) {
+    std::string dn = reader.required("dn");
+    if (dn.empty()) return dn;
+    if (!is_dialable(dn)) reader.problem("dn", "must be 1 to 32 of letters, digits, . _ - + * and #");
+    if (!names.numbers.insert(dn).second) reader.problem("dn", "\"" + dn + "\" is there twice");
+    kind.insert(dn);
+    return dn;
+}
+
+TrunkSettings read_trunk(Reader& reader, Names& names) {
+    TrunkSettings trunk;
+    trunk.name = read_name(reader, "name", names.trunks);
+    trunk.addresses = reader.texts("addresses");
+    if (trunk.addresses.empty()) reader.problem("addresses", "must name one address at least");
+    for (const auto& address : trunk.addresses) {
+        if (!is_sip_uri(address)) reader.problem("addresses", "\"" + address + "\" must be sip:HOST or sip:HOST:PORT");
+    }
+    trunk.refer = reader.flag("refer", true);
+    trunk.record = read_record(reader);
+    trunk.user = reader.text("user");
+    trunk.password = reader.secret("password");
+    if (trunk.user.empty() != trunk.password.empty()) reader.problem("user", "user and password go together");
+    if (reader.flag("register", false)) reader.problem("register", "registering with a trunk is not built yet");
+    return trunk;
+}
+
+SiteSettings read_site(Reader& reader, const NodeSettings& node, Names& names) {
+    SiteSettings site;
+    site.name = read_name(reader, "name", names.sites);
+    if (!site.name.empty() && site.name == node.site) reader.problem("name", "is this site's own");
+    site.address = reader.required("address");
+    if (!site.address.empty() && !is_sip_uri(site.address)) {
+        reader.problem("address", "must be sip:HOST or sip:HOST:PORT");
+    }
+    site.http = reader.text("http");
+    while (site.http.ends_with('/')) site.http.pop_back();
+    if (site.http.starts_with("https://")) {
+        reader.problem("http", "https is not built yet; use http://host:port");
+    } else if (!site.http.empty() && !is_http_url(site.http)) {
+        reader.problem("http", "must be http://host:port");
+    }
+    site.secret = read_secret(reader, "secret");
+    site.prefix = reader.text("prefix");
+    if (!site.prefix.empty() && !is_dialable(site.prefix)) reader.problem("prefix", "must be digits");
+    site.return_transfers = reader.flag("return_transfers", false);
+    site.record_duplicate = reader.flag("record_duplicate", false);
+    return site;
+}
+
+CtiTokenSettings read_token(Reader& reader, Names& names, std::set<std::string>& secrets) {
+    CtiTokenSettings token;
+    token.name = read_name(reader, "name", names.tokens);
+    token.secret = read_secret(reader, "secret");
+    if (!token.secret.empty() && !secrets.insert(token.secret).second) reader.problem("secret", "is there twice");
+    token.devices = reader.texts("devices");
+    if (token.devices.empty()) reader.problem("devices", "must name one device at least, or \"*\" for any");
+    for (const auto& device : token.devices) {
+        if (device != "*" && !is_dialable(device)) reader.problem("devices", "\"" + device + "\" is not a device");
+    }
+    return token;
+}
+
+AgentSettings read_agent(Reader& reader, Names& names) {
+    AgentSettings agent;
+    agent.dn = read_dn(reader, names, names.agents);
+    agent.name = reader.text("name", agent.dn);
+    agent.password = reader.secret("password");
+    if (agent.password.empty()) reader.problem("password", reader.has("password") ? "must not be empty" : "is missing");
+    agent.record = read_record(reader);
+    agent.auto_answer = reader.flag("auto_answer", false);
+    return agent;
+}
+
+RoutingPointSettings read_routing_point(Reader& reader, Names& names) {
+    RoutingPointSettings point;
+    point.dn = read_dn(reader, names, names.routing_points);
+    point.numbers = reader.texts("numbers");
+    for (const auto& number : point.numbers) {
+        if (!is_dialable(number)) reader.problem("numbers", "\"" + number + "\" cannot be dialled");
+        if (!names.numbers.insert(number).second) reader.problem("numbers", "\"" + number + "\" is there twice");
+    }
+    point.treatment = reader.texts("treatment");
+    for (const auto& treatment : point.treatment) {
+        if (!is_treatment(treatment))
+            reader.problem("treatment", "\"" + treatment + "\" must be say:NAME or music:NAME");
+    }
+    point.targets = reader.texts("targets");
+    if (point.targets.empty()) reader.problem("targets", "must name one target at least");
+    if (point.targets.size() > kTargetsMax)
+        reader.problem("targets", "there are more than " + std::to_string(kTargetsMax));
+    point.record = read_record(reader);
+    return point;
+}
+
+RouteSettings read_route(Reader& reader) {
+    RouteSettings route;
+    route.match = reader.required("match");
+    route.to = reader.required("to");
+    route.number = reader.text("number");
+    if (route.match.size() > kExpressionMax) {
+        reader.problem("match", "must have " + std::to_string(kExpressionMax) + " characters at most");
+        return route;
+    }
+    std::size_t groups = 9;
+    try {
+        groups = std::regex(route.match, std::regex::ECMAScript).mark_count();
+    } catch (const std::regex_error& error) {  // the library's way to say so
+        reader.problem("match", std::string("is not a regular expression: ") + error.what());
+    }
+    for (auto at = route.number.find('$'); at != std::string::npos; at = route.number.find('$', at + 1)) {
+        const char digit = at + 1 < route.number.size() ? route.number[at + 1] : ' ';
+        const bool is_group = digit >= '0' && digit <= '9' && static_cast<std::size_t>(digit - '0') <= groups;
+        if (!is_group) reader.problem("number", "$ is followed by the number of a group of match");
+    }
+    return route;
+}
+
+// Sites and agents have been read by now, wherever they stand in the file.
+void check_targets(Reader& reader, const RoutingPointSettings& point, const Names& names) {
+    for (const auto& target : point.targets) {
+        const std::string rest = target.starts_with("agent:") ? target.substr(6) : std::string();
+        const auto at = rest.find('@');
+        const std::string dn = rest.substr(0, at);
+        if (!is_dialable(dn)) {
+            reader.problem("targets", "\"" + target + "\" must be agent:DN or agent:DN@SITE");
+        } else if (at != std::string::npos && !names.sites.contains(rest.substr(at + 1))) {
+            reader.problem("targets", "\"" + target + "\": there is no [[switch.site]] of that name");
+        } else if (at == std::string::npos && !names.agents.contains(dn)) {
+            reader.problem("targets", "\"" + target + "\": there is no [[switch.agent]] with that dn");
+        }
+    }
+}
+
+void check_route(Reader& reader, const RouteSettings& route, const Names& names) {
+    if (route.to.empty()) return;
+    const auto colon = route.to.find(':');
+    const std::string kind = route.to.substr(0, colon);
+    const std::string name = colon == std::string::npos ? std::string() : route.to.substr(colon + 1);
+    const std::set<std::string>* known = kind == "trunk"           ? &names.trunks
+                                         : kind == "site"          ? &names.sites
+                                         : kind == "agent"         ? &names.agents
+                                         : kind == "routing_point" ? &names.routing_points
+                                                                   : nullptr;
+    if (known == nullptr) {
+        reader.problem("to", "must be trunk:NAME, site:NAME, agent:DN or routing_point:DN");
+    } else if (!known->contains(name)) {
+        reader.problem("to", "there is no [[switch." + kind + "]] \"" + name + "\"");
+    }
+}
+
+void read_main(Reader& reader, SwitchSettings& settings) {
+    settings.listen = read_listen(reader, "listen");
+    settings.advertise = read_advertise(reader);
+    settings.media = reader.texts("media");
+    for (const auto& media : settings.media) {
+        if (!is_sip_uri(media)) reader.problem("media", "\"" + media + "\" must be sip:HOST or sip:HOST:PORT");
+    }
+    settings.archive = read_archive_link(reader);
+    const std::string cti = reader.text("cti");
+    const auto bound = host_port_from_text(cti);
+    if (!cti.empty() && !bound) reader.problem("cti", "must be ADDRESS:PORT");
+    settings.cti = bound.value_or(HostPort{});
+    settings.cti_without_token = read_without_token(reader, "cti_auth", settings.cti.address);
+    settings.record_consult = reader.flag("record_consult", false);
+    settings.record_hold = reader.flag("record_hold", false);
+    settings.leave_conference = reader.flag("leave_conference", false);
+    settings.ready_on_register = reader.flag("ready_on_register", true);
+    settings.wrap_up_ms = static_cast<int>(reader.number("wrap_up_ms", 0, 0, kWrapUpMsMax));
+}
+
+}  // namespace
+
+SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
+    SwitchSettings settings;
+    settings.node = node;
+    read_main(reader, settings);
+    Names names;
+    std::set<std::string> secrets;
+    reader.each("trunk", kEntriesMax, [&](Reader& one) { settings.trunks.push_back(read_trunk(one, names)); });
+    reader.each("site", kEntriesMax, [&](Reader& one) { settings.sites.push_back(read_site(one, node, names)); });
+    reader.each("token", kEntriesMax, [&](Reader& one) { settings.tokens.push_back(read_token(one, names, secrets)); });
+    reader.each("agent", kEntriesMax, [&](Reader& one) { settings.agents.push_back(read_agent(one, names)); });
+    reader.each("routing_point", kEntriesMax, [&](Reader& one) {
+        settings.routing_points.push_back(read_routing_point(one, names));
+        check_targets(one, settings.routing_points.back(), names);
+    });
+    reader.each("route", kEntriesMax, [&](Reader& one) {
+        settings.routes.push_back(read_route(one));
+        check_route(one, settings.routes.back(), names);
+    });
+    return settings;
+}
+
+}  // namespace sheaf::config
