@@ -166,7 +166,12 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
         Match{
             [&](const exchange::RingLeg& e) { with_leg(e, [&](Leg& leg) { core.ring(now, leg, e); }); },
             [&](const exchange::AnswerLeg& e) { with_leg(e, [&](Leg& leg) { core.answer(now, leg, e); }); },
-            [&](const exchange::RejectLeg& e) { core.drop(now, e.leg, e.status, e.reason); },
+            [&](const exchange::RejectLeg& e) {
+                  with_leg(e, [&](Leg& leg) {
+                      if (!e.calluuid.empty()) leg.calluuid = e.calluuid;
+                      core.drop(now, e.leg, e.status, e.reason);
+                  });
+              },
             [&](const exchange::PlaceLeg& e) { core.place(now, e); },
             [&](const exchange::EndLeg& e) { core.drop(now, e.leg, e.status == 0 ? 480 : e.status); },
             [&](const exchange::MoveLeg& e) { with_leg(e, [&](Leg& leg) { core.move(now, leg, e.room); }); },

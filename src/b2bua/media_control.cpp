@@ -63,7 +63,11 @@ void B2bua::Core::on_command_failed(Stamp now, Leg& of, const MsmlCommand& faile
                          events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::lost_control, {}});
                          drop(now, of.id, 503);
                      },
-                     [&](const MsmlPlay& play) { of.plays.erase(play.name); },
+                     [&](const MsmlPlay& play) {
+                         // A play that cannot be had has ended; the exchange goes on to the next.
+                         if (of.plays.erase(play.name) == 0) return;
+                         events.emplace_back(exchange::PlayEnded{of.id, play.name});
+                     },
                      [&](const MsmlRecord& record) {
                          if (of.recordings.erase(record.segment) == 0) return;
                          events.emplace_back(exchange::RecordingFailed{of.id, record.segment, clean_name(why)});

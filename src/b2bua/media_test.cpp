@@ -233,6 +233,17 @@ TEST_CASE("a treatment of several items plays them once and the last for ever") 
     w.must_be_clean();
 }
 
+TEST_CASE("a treatment that cannot be played has ended") {
+    World w;
+    const auto leg = w.answered_call();
+    w.media.refuse_command = "dialogstart";
+    w.order(exchange::StartPlay{leg, "p1", {"say:nothing"}, false});
+    REQUIRE(w.last<exchange::PlayEnded>() != nullptr);
+    CHECK(w.last<exchange::PlayEnded>()->play == "p1");
+    w.order(exchange::EndLeg{leg, 0, exchange::Cause::normal});
+    w.must_be_clean();
+}
+
 TEST_CASE("a leg moves to another room by join, and a refused join ends it") {
     World w;
     const auto leg = w.answered_call();

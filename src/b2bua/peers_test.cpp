@@ -57,6 +57,14 @@ TEST_CASE("a call from a site with a good header is linked; the answer names our
     w.must_be_clean();
 }
 
+TEST_CASE("a refusal to a site names our call, when one was begun") {
+    World w;
+    call_with_link(w, w.paris, [&](const LinkCarrier& c) { return good(w, c); });
+    w.order(exchange::RejectLeg{w.last<exchange::LegOffered>()->leg, 480, {}, CallUuid("u9")});
+    CHECK(*w.paris.last<sip::Failed>()->response->first("X-Sheaf-Call") == "u9");
+    w.must_be_clean();
+}
+
 TEST_CASE("a header that is not believed is ignored and logged once, and the call goes on") {
     struct Case {
         const char* name;
