@@ -59,6 +59,13 @@ Result<UdpSocket> UdpSocket::bind(const SocketAddress& at, const UdpSocketOption
     return out;
 }
 
+Result<UdpSocket> UdpSocket::adopt(int fd) {
+    UdpSocket out;
+    out.fd_ = fd;
+    TRY(out.local_, SocketAddress::of_socket(fd));
+    return out;
+}
+
 UdpSocket::~UdpSocket() {
     if (fd_ >= 0) ::close(fd_);
 }

@@ -58,6 +58,8 @@ class UdpSocket {
 public:
     // Non-blocking. Port 0: any. Errc::conflict: the port is taken; Errc::io: anything else.
     [[nodiscard]] static Result<UdpSocket> bind(const SocketAddress& at, const UdpSocketOptions& options = {});
+    // Takes over a socket that bind() made and release() gave away.
+    [[nodiscard]] static Result<UdpSocket> adopt(int fd);
     UdpSocket() = default;  // no socket
     ~UdpSocket();
     UdpSocket(UdpSocket&& other) noexcept;
