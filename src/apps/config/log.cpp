@@ -46,7 +46,8 @@ class Log {
 public:
     Log() : logger_("sheaf", std::make_shared<spdlog::sinks::stderr_sink_mt>()) { logger_.set_pattern("%v"); }
 
-    void write(std::string_view level, std::string_view message, LogFields fields) {
+    void write(std::string_view level, std::string_view message,
+               std::vector<std::pair<std::string_view, std::string_view>> all) {
         using namespace std::chrono;
         const auto now = system_clock::now();
         const std::string time = to_rfc3339(time_point_cast<milliseconds>(now));
@@ -60,7 +61,6 @@ public:
             put(log_line(time, old.substr(0, space), old.substr(space + 1), {{"repeated", number}}));
         }
         if (!left_out) return;
-        std::vector<std::pair<std::string_view, std::string_view>> all(fields.begin(), fields.end());
         const std::string number = std::to_string(*left_out);
         if (*left_out > 0) all.emplace_back("repeated", number);
         put(log_line(time, level, message, all));
@@ -126,6 +126,11 @@ void log_warn(std::string_view message, LogFields fields) {
 }
 void log_error(std::string_view message, LogFields fields) {
     the_log().write("error", message, fields);
+}
+void log_fields(LogLevel level, std::string_view message,
+                const std::vector<std::pair<std::string, std::string>>& fields) {
+    constexpr std::string_view names[] = {"info", "warn", "error"};
+    the_log().write(names[static_cast<std::size_t>(level)], message, {fields.begin(), fields.end()});
 }
 
 }  // namespace sheaf::config

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <initializer_list>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace sheaf::config {
 
@@ -16,5 +18,10 @@ using LogFields = std::initializer_list<std::pair<std::string_view, std::string_
 void log_info(std::string_view message, LogFields fields = {});
 void log_warn(std::string_view message, LogFields fields = {});
 void log_error(std::string_view message, LogFields fields = {});
+
+enum class LogLevel { info, warn, error };
+// The same with fields gathered at run time.
+void log_fields(LogLevel level, std::string_view message,
+                const std::vector<std::pair<std::string, std::string>>& fields);
 
 }  // namespace sheaf::config
