@@ -20,11 +20,10 @@ boost::json::object counts(const media::ChannelCounts& c, const media::PacketLed
 }
 
 std::vector<FactDraft> facts_of(const SegmentContent& content, const media::StoredTail& tail,
-                                const media::Channels& channels) {
+                                const media::Channels& channels, bool say_opened) {
     const media::SegmentHead& head = content.header.head;
     std::vector<FactDraft> facts;
-    // Nobody knows whether the recorder that died has said so; the same again changes nothing.
-    if (tail.tail.cause == "lost-control") facts.push_back({head.opened, "segment.opened", names(head)});
+    if (say_opened) facts.push_back({head.opened, "segment.opened", names(head)});
     for (const media::LostStretch& lost : content.lost) {
         boost::json::object data = names(head);
         data["from_ms"] = to_ms(std::max(lost.from, Duration{0}));
@@ -55,7 +54,8 @@ Result<void> encode(const std::string& segment_file, media::Channels& channels) 
 
 }  // namespace
 
-Result<SealedSegment> publish_segment(const std::string& segment_file, const std::string& target, AudioFormat format) {
+Result<SealedSegment> publish_segment(const std::string& segment_file, const std::string& target, AudioFormat format,
+                                      bool say_opened) {
     TRY(SegmentContent content, read_segment(segment_file));
     if (!content.tail) return fail(Errc::malformed, segment_file + " has no tail");
     media::StoredTail& tail = *content.tail;
@@ -73,7 +73,7 @@ Result<SealedSegment> publish_segment(const std::string& segment_file, const std
     TRY_VOID(rename_durably(temporary, target));
 
     SealedSegment sealed;
-    sealed.facts = facts_of(content, tail, channels);
+    sealed.facts = facts_of(content, tail, channels, say_opened);
     sealed.file.segment = content.header.head.segment;
     sealed.file.path = target;
     sealed.file.media_type = media_type_of(format);

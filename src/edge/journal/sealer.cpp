@@ -89,6 +89,7 @@ private:
         Clock::time_point not_before{};
         std::chrono::milliseconds delay{kRetryFirst};
         bool tried = false;
+        bool left_behind = false;  // by an earlier run
     };
 
     void run() {
@@ -134,7 +135,8 @@ private:
     }
 
     void work(Job job) {
-        auto done = job.segment.head.segment.empty() ? publish(job.to_publish) : seal(job.segment);
+        auto done = job.segment.head.segment.empty() ? publish(job.to_publish, job.left_behind)
+                                                     : seal(job.segment, job.left_behind);
         const MutexLock lock(mutex_);
         if (done) {
             ++sealed_;
@@ -153,7 +155,7 @@ private:
         if (hooks_.on_trouble) hooks_.on_trouble(segment, error);
     }
 
-    Result<void> seal(const ClosedSegment& segment) {
+    Result<void> seal(const ClosedSegment& segment, bool left_behind) {
         const SegmentId& id = segment.head.segment;
         const std::string name = media::file_name_of(id);
         const std::string path = segments_ + "/" + name + ".seg";
@@ -171,12 +173,12 @@ private:
         }
         auto freed = files_.cut(id);
         if (!freed) trouble(id, freed.error());
-        return publish(name);
+        return publish(name, left_behind);
     }
 
-    Result<void> publish(const std::string& name) {
+    Result<void> publish(const std::string& name, bool left_behind) {
         const std::string target = encoded_ + "/" + name + std::string(suffix_of(options_.format));
-        auto sealed = publish_segment(segments_ + "/" + name + ".seg", target, options_.format);
+        auto sealed = publish_segment(segments_ + "/" + name + ".seg", target, options_.format, left_behind);
         if (!sealed) {
             auto removed = remove_file(target + ".tmp");
             if (!removed) trouble(SegmentId(name), removed.error());
@@ -202,13 +204,13 @@ private:
         if (!names) trouble({}, names.error());
         for (std::string& name : names.value_or(std::vector<std::string>{})) {
             name.resize(name.size() - 4);
-            jobs.push_back({.to_publish = std::move(name)});
+            jobs.push_back({.to_publish = std::move(name), .left_behind = true});
         }
         JournalScan scan = scan_journals(files_);
         for (const Error& error : scan.troubles) trouble({}, error);
         for (ClosedSegment& segment : scan.segments) {
             if (find_segment_file(options_.folder, segment.head.segment).empty()) {
-                jobs.push_back({.segment = std::move(segment)});
+                jobs.push_back({.segment = std::move(segment), .left_behind = true});
                 continue;
             }
             auto freed = files_.cut(segment.head.segment);

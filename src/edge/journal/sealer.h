@@ -25,7 +25,7 @@ struct ArchiveFile {
 };
 
 struct SealedSegment {
-    std::vector<FactDraft> facts;  // segment.sealed, segment.lost; of a recovered segment segment.opened as well
+    std::vector<FactDraft> facts;  // segment.sealed, segment.lost; of an earlier run's segment segment.opened as well
     ArchiveFile file;
 };
 
