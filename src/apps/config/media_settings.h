@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct MediaSettings {
     std::uint16_t rtp_port_last = 0;   // ≥ first + 1
     ArchiveLink archive;
     ArchiveFormat format = ArchiveFormat::wav;
-    std::string prompts;  // folder of the treatments' files; empty: silence is played
+    std::vector<std::string> allow;    // literal addresses of switches, besides loopback; others get 403
+    std::int64_t keep_ms = 3'600'000;  // how long a delivered segment file stays, from its sealing
+    std::string prompts;               // folder of the treatments' files; empty: silence is played
 };
 
 }  // namespace sheaf::config

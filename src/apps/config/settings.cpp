@@ -10,6 +10,8 @@
 namespace sheaf::config {
 namespace {
 
+constexpr std::int64_t kKeepMsDefault = 3'600'000;
+constexpr std::int64_t kKeepMsMax = 365 * 24 * 3'600'000LL;
 constexpr std::int64_t kSettleMsDefault = 3'600'000;
 constexpr std::int64_t kSettleMsMax = 7 * 24 * 3'600'000LL;
 
@@ -136,6 +138,11 @@ MediaSettings read_media(Reader& reader, const NodeSettings& node) {
     media.archive = read_archive_link(reader);
     const std::string format = reader.choice("format", {"wav", "flac"}, "wav", {"opus", "mp3"});
     media.format = format == "flac" ? ArchiveFormat::flac : ArchiveFormat::wav;
+    media.allow = reader.texts("allow");
+    for (const auto& address : media.allow) {
+        if (!is_ip_literal(address)) reader.problem("allow", "\"" + address + "\" is not an IP address");
+    }
+    media.keep_ms = reader.number("keep_ms", kKeepMsDefault, 0, kKeepMsMax);
     media.prompts = reader.path("prompts");
     std::error_code ignored;
     if (!media.prompts.empty() && !std::filesystem::is_directory(media.prompts, ignored)) {

@@ -88,6 +88,8 @@ rtp="127.0.0.1:20000-29999"
 archive="http://127.0.0.1:8080"
 archive_token="t"
 format="flac"
+allow=["192.0.2.1"]
+keep_ms=0
 prompts="/tmp"
 [archive]
 http="127.0.0.1:8080"
@@ -148,6 +150,8 @@ scope="admin"
     CHECK(media.rtp_port_last == 29999);
     CHECK(media.format == ArchiveFormat::flac);
     CHECK(media.prompts == "/tmp");
+    CHECK(media.allow == std::vector<std::string>{"192.0.2.1"});
+    CHECK(media.keep_ms == 0);
     CHECK(media.advertise == "10.0.0.1");
     const auto& archive = *settings->archive;
     CHECK(archive.port == 8080);
@@ -222,6 +226,8 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "wrap_up_ms=-1\n", "switch.wrap_up_ms"},
         {kSwitch + "wrap_up_ms=3600001\n", "switch.wrap_up_ms"},
         {kSwitch + "wrap_up_ms=1.5\n", "switch.wrap_up_ms"},
+        {kMedia + "allow=[\"switch.example\"]\n", "media.allow"},
+        {kMedia + "keep_ms=-1\n", "media.keep_ms"},
         {kSwitch + "agent=5\n", "must be written [[switch.agent]]"},
         {kSwitch + "agent=[5]\n", "must be written [[switch.agent]]"},
         {"switch=1\n" + kArchive, "must be written [switch]"},
