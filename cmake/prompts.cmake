@@ -1,0 +1,14 @@
+# The treatments' audio, made at build by tools/make_prompts.py: ${CMAKE_BINARY_DIR}/prompts/{say,music}/NAME.wav.
+find_program(ESPEAK_NG espeak-ng REQUIRED)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(prompts_made ${CMAKE_BINARY_DIR}/prompts/made)
+add_custom_command(
+  OUTPUT ${prompts_made}
+  COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/make_prompts.py --espeak ${ESPEAK_NG} ${CMAKE_BINARY_DIR}/prompts
+  COMMAND ${CMAKE_COMMAND} -E touch ${prompts_made}
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/make_prompts.py
+  COMMENT "Making the prompts"
+  VERBATIM)
+add_custom_target(prompts ALL DEPENDS ${prompts_made})
+add_test(NAME prompts
+         COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/make_prompts.py --check ${CMAKE_BINARY_DIR}/prompts)
