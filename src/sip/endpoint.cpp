@@ -12,6 +12,8 @@ namespace sheaf::sip {
 namespace {
 
 using Address6 = std::array<std::uint8_t, 16>;
+constexpr Address6 kOne = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+constexpr Address6 kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};  // 127.x.x.x as IPv6: 13 bytes
 
 // inet_pton wants a terminated string; anything longer than the longest literal is none.
 template <typename Bytes>
@@ -35,8 +37,6 @@ bool is_loopback(std::string_view address) {
     if (read_address(AF_INET, address, four)) return four[0] == 127;
     Address6 six{};
     if (!read_address(AF_INET6, address, six)) return false;
-    static constexpr Address6 kOne = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    static constexpr Address6 kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
     return six == kOne || std::memcmp(six.data(), kMapped.data(), 13) == 0;
 }
 

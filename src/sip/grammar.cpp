@@ -80,7 +80,8 @@ Result<std::string> take_quoted(std::string_view& rest) {
             rest.remove_prefix(i + 1);
             return out;
         }
-        if (rest[i] == '\\' && ++i == rest.size()) break;
+        if (rest[i] == '\\') ++i;
+        if (i == rest.size()) break;
         if (rest[i] == '\r' || rest[i] == '\n') return fail(Errc::malformed, "Line end in quoted string");
         out += rest[i];
     }

@@ -278,7 +278,7 @@ Result<Message> salvage_request(std::string_view bytes) {
     bytes = without_leading_line_ends(bytes.substr(0, kMessageBytesMax));
     const auto end = std::min(bytes.find(kSectionEnd), bytes.rfind(kLineEnd));
     std::vector<std::string> lines;
-    static_cast<void>(unfold(bytes.substr(0, end), lines));  // whatever broke it, the lines before are here
+    [[maybe_unused]] const auto whole = unfold(bytes.substr(0, end), lines);  // the lines before an error will do
     if (lines.empty()) return fail(Errc::not_found, "no start line");
     const auto& start = lines.front();
     const auto method = start.substr(0, start.find(' '));

@@ -79,6 +79,8 @@ TEST_CASE("bare line feeds, odd order and what is not understood do not stop a d
     CHECK(sdp_from_text(to_text(s)).value() == s);
     CHECK(sdp("m=image 9 udptl t38\r\na=fmtp:0 x\r\n").media[0].formats == std::vector<std::string>{"t38"});
     CHECK(sdp("m=video 0 RTP/AVP\r\n").media[0].formats.empty());
+    const auto twice = sdp("m=audio 5 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\nc=IN IP4 192.0.2.3\r\n");
+    CHECK(address_of(twice, twice.media[0]) == "192.0.2.2");
 }
 
 TEST_CASE("broken descriptions are refused") {

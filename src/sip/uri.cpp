@@ -13,6 +13,10 @@ constexpr std::string_view kUserMarks = "-_.!~*'()&=+$,;?/";
 constexpr std::string_view kPasswordMarks = "-_.!~*'()&=+$,";
 constexpr std::string_view kParamMarks = "-_.!~*'()[]/:&+$";
 
+constexpr std::string_view kHex = "0123456789ABCDEF";
+// A URI with one of these is never equivalent to one without (§19.1.4).
+constexpr std::string_view kNeverDefault[] = {"user", "ttl", "method", "maddr", "transport"};
+
 int hex_digit(char c) {
     if (is_digit(c)) return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -43,7 +47,6 @@ Result<std::string> unescape(std::string_view text, std::string_view marks) {
 }
 
 std::string escape(std::string_view text, std::string_view marks) {
-    static constexpr std::string_view kHex = "0123456789ABCDEF";
     std::string out;
     for (const char c : text) {
         if (is_alphanumeric(c) || marks.find(c) != std::string_view::npos) {
@@ -114,7 +117,6 @@ std::vector<std::pair<std::string, std::string>> uri_headers(const Uri& uri) {
 }
 
 bool params_equivalent(const Params& a, const Params& b) {
-    static constexpr std::string_view kNeverDefault[] = {"user", "ttl", "method", "maddr", "transport"};
     for (const auto& item : a.items) {
         const auto& name = item.first;
         if (!b.has(name)) {
