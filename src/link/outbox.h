@@ -11,9 +11,9 @@ namespace sheaf::link {
 
 // A file on its way to the archive.
 struct OutboxFile {
-    std::string segment;     // segment id
-    std::string path;        // absolute
-    std::string sha256;      // hex, of the file's bytes
+    std::string segment;  // segment id
+    std::string path;     // absolute
+    std::string sha256;   // hex, of the file's bytes
     std::uint64_t bytes = 0;
     std::string media_type;  // audio/wav, audio/flac
 };
