@@ -329,6 +329,12 @@ bool Connection::become_stream() {
         refuse(std::move(*response));
         return true;
     }
+    auto opened = route->second.opened;
+    if (route->second.opened_for) {
+        opened = [call = route->second.opened_for, request = request_](std::shared_ptr<Stream> stream) {
+            call(request, std::move(stream));
+        };
+    }
     struct Ending {
         std::weak_ptr<OpenStream> stream;
         bool over = false;
@@ -339,7 +345,7 @@ bool Connection::become_stream() {
                       std::move(buffer_),
                       header_->release(),
                       shared_->idle,
-                      route->second.opened,
+                      std::move(opened),
                       [shared = shared_, ending] {
                           ending->over = true;
                           shared->open_streams.erase(ending->stream.lock());

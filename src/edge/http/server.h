@@ -67,6 +67,8 @@ inline constexpr std::size_t kStreamBytesMax = 1 << 20;
 struct StreamRoute {
     std::function<std::optional<Response>(const Request&)> admit;
     std::function<void(std::shared_ptr<Stream>)> opened;  // shared: the connection and the application both hold it
+    // Instead of `opened`, for who must know whose stream it is: with the request that was admitted.
+    std::function<void(const Request&, std::shared_ptr<Stream>)> opened_for;
 };
 
 struct ServerOptions {
