@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/switch/cti.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/config/log.h"
+#include "base/digest.h"
+#include "base/fact.h"
+#include "base/json.h"
+#include "edge/net/clock.h"
+
+namespace sheaf::apps {
+namespace {
+
+constexpr std::size_t kFieldBytesMax = 256;
+constexpr std::size_t kPathPartsMax = 6;
+
+std::vector<std::string> parts_of(std::string_view path) {
+    std::vector<std::string> parts;
+    while (!path.empty() && parts.size() <= kPathPartsMax) {
+        path.remove_prefix(1);  // its slash
+        const auto end = path.find('/');
+        parts.emplace_back(path.substr(0, end));
+        path = end == std::string_view::npos ? std::string_view{} : path.substr(end);
+    }
+    return parts;
+}
+
+http::Response method_not_allowed(std::string_view allowed) {
+    auto response = http::problem(405, "Method not allowed");
+    response.headers.emplace_back("Allow", allowed);
+    return response;
+}
+
+http::Response unauthorized() {
+    auto response = http::problem(401, "Unauthorized", "a bearer token is needed");
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return response;
+}
+
+bool is_here(const std::vector<std::string>& devices, const std::string& device) {
+    return std::ranges::find(devices, device) != devices.end();
+}
+
+// The services' body: an object whose known fields are strings.
+Result<void> take_body(const std::string& body, exchange::CtiRequest& into) {
+    if (body.empty()) return {};
+    TRY(const auto value, json_from_text(body));
+    const auto* object = value.if_object();
+    if (object == nullptr) return fail(Errc::malformed, "the body is not an object");
+    for (const auto& [name, field] : {std::pair{"device", &into.device}, {"to", &into.to}, {"state", &into.state}}) {
+        TRY(auto text, optional_string_field(*object, name));
+        if (text.size() > kFieldBytesMax) return fail(Errc::malformed, std::string(name) + " is too long");
+        if (!text.empty()) *field = std::move(text);
+    }
+    return {};
+}
+
+// What a path and method ask for: a service without its body, or the answer that refuses them.
+struct Asked {
+    exchange::CtiRequest request;
+    std::optional<http::Response> refusal;
+};
+
+Asked call_service(const http::Request& request, const std::vector<std::string>& parts) {
+    Asked asked;
+    asked.request.calluuid = parts[2];
+    asked.request.service = parts.size() == 5 ? parts[3] + "/" + parts[4] : parts[3];
+    if (parts.size() == 4 && parts[3] == "messages") {
+        asked.refusal = http::problem(501, "Not there yet", "the ladder of a call is not built yet");
+    } else if (request.method != "POST") {
+        asked.refusal = method_not_allowed("POST");
+    } else if (asked.request.calluuid.size() > kFieldBytesMax) {
+        asked.refusal = http::problem(404, "Unknown", "no such call");
+    }
+    return asked;
+}
+
+Asked asked_of(const http::Request& request) {
+    const auto parts = parts_of(request.path);
+    const auto is = [&](std::size_t size, std::string_view second) {
+        return parts.size() == size && parts[0] == "v1" && parts[1] == second;
+    };
+    Asked asked;
+    if (is(2, "agents")) {
+        asked.request.service = "agents";
+        if (request.method != "GET") asked.refusal = method_not_allowed("GET");
+    } else if (is(2, "calls")) {
+        asked.request.service = request.method == "GET" ? "calls" : "make-call";
+        if (request.method != "GET" && request.method != "POST") asked.refusal = method_not_allowed("GET, POST");
+    } else if (is(4, "agents") && parts[3] == "state") {
+        asked.request.service = "agent-state";
+        asked.request.device = parts[2].substr(0, kFieldBytesMax);
+        if (request.method != "POST") asked.refusal = method_not_allowed("POST");
+    } else if (is(4, "calls") || is(5, "calls")) {
+        return call_service(request, parts);
+    } else {
+        asked.refusal = http::problem(404, "Not found");
+    }
+    return asked;
+}
+
+// The part of an event that says which device it is about: a token for one device hears of its calls only.
+bool concerns(const boost::json::object& event, const std::vector<std::string>& devices) {
+    if (is_here(devices, "*")) return true;
+    const auto names = [&](const boost::json::object& object) {
+        const auto* device = object.if_contains("device");
+        const auto* text = device == nullptr ? nullptr : device->if_string();
+        return text != nullptr && is_here(devices, std::string(*text));
+    };
+    if (names(event)) return true;
+    const auto* parties = event.if_contains("parties");
+    const auto* list = parties == nullptr ? nullptr : parties->if_array();
+    return list != nullptr && std::ranges::any_of(*list, [&](const boost::json::value& party) {
+               return party.is_object() && names(party.get_object());
+           });
+}
+
+boost::json::array agents_of(const boost::json::array& agents, const std::vector<std::string>& devices) {
+    if (is_here(devices, "*")) return agents;
+    boost::json::array out;
+    for (const auto& agent : agents) {
+        const auto* object = agent.if_object();
+        const auto* dn = object == nullptr ? nullptr : object->if_contains("dn");
+        const auto* text = dn == nullptr ? nullptr : dn->if_string();
+        if (text != nullptr && is_here(devices, std::string(*text))) out.push_back(agent);
+    }
+    return out;
+}
+
+boost::json::array calls_of(const boost::json::array& calls, const std::vector<std::string>& devices) {
+    boost::json::array out;
+    for (const auto& call : calls) {
+        if (call.is_object() && concerns(call.get_object(), devices)) out.push_back(call);
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Cti>> Cti::start(boost::asio::io_context& io, const config::SwitchSettings& settings,
+                                        CtiPort port) {
+    std::unique_ptr<Cti> cti(new Cti(std::move(port)));
+    cti->take(settings);
+    http::ServerOptions options;
+    options.address = settings.cti.address;
+    options.port = settings.cti.port;
+    options.body_bytes_max = kSiteBodyMax;
+    auto* self = cti.get();
+    TRY(cti->server_, http::Server::listen(io, options, [self](http::Request request, http::Reply reply) {
+            self->on_request(request, std::move(reply));
+        }));
+    http::StreamRoute route;
+    route.admit = [self](const http::Request& request) { return self->admit(request); };
+    route.opened_for = [self](const http::Request& request, std::shared_ptr<http::Stream> stream) {
+        self->opened(request, std::move(stream));
+    };
+    cti->server_->add_stream("/v1/events", std::move(route));
+    const bool is_v6 = settings.cti.address.find(':') != std::string::npos;
+    cti->address_ =
+        (is_v6 ? "[" + settings.cti.address + "]" : settings.cti.address) + ":" + std::to_string(cti->server_->port());
+    return cti;
+}
+
+void Cti::take(const config::SwitchSettings& settings) {
+    without_token_ = settings.cti_without_token;
+    tokens_ = settings.tokens;
+    sites_ = settings.sites;
+}
+
+void Cti::reload(const config::SwitchSettings& settings) {
+    take(settings);
+}
+
+std::string Cti::bound() const {
+    return address_;
+}
+
+void Cti::close() {
+    for (auto& listener : listeners_) listener.stream->close();
+    listeners_.clear();
+    for (auto& [id, reply] : std::exchange(waiting_, {})) reply(http::problem(503, "Shutting down"));
+    if (server_) server_->close();
+}
+
+const config::CtiTokenSettings* Cti::bearer_of(const http::Request& request) const {
+    if (without_token_) return &anyone_;
+    const auto given = request.bearer();
+    const config::CtiTokenSettings* found = nullptr;
+    for (const auto& token : tokens_) {
+        // All are compared, so that the time does not tell which one was near.
+        if (!token.secret.empty() && equal_in_constant_time(token.secret, given)) found = &token;
+    }
+    return found;
+}
+
+void Cti::on_request(const http::Request& request, http::Reply reply) {
+    if (request.path == kSiteAgentsPath) return on_site_agents(request, reply);
+    const auto* token = bearer_of(request);
+    if (token == nullptr) {
+        config::log_warn("CTI request without a valid token", {{"from", request.remote_address}});
+        return reply(unauthorized());
+    }
+    auto asked = asked_of(request);
+    if (asked.refusal) return reply(std::move(*asked.refusal));
+    asked.request.token = token->name;
+    asked.request.devices = token->devices;
+    on_service(request, std::move(asked.request), std::move(reply));
+}
+
+void Cti::on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply) {
+    const std::string device = wanted.device;
+    if (request.method == "POST") {
+        if (auto taken = take_body(request.body, wanted); !taken) {
+            return reply(http::problem(400, "Bad request", taken.error().what));
+        }
+    }
+    if (!device.empty()) wanted.device = device;  // the path's, whatever the body says
+    if (waiting_.size() >= kCtiWaitingMax) return reply(http::problem(503, "Too many requests wait"));
+    wanted.request = ++last_request_;
+    waiting_.emplace(wanted.request, std::move(reply));
+    port_.input(std::move(wanted));
+}
+
+void Cti::answer(const exchange::CtiReply& reply) {
+    const auto it = waiting_.find(reply.request);
+    if (it == waiting_.end()) return;
+    const auto respond = std::move(it->second);
+    waiting_.erase(it);
+    if (reply.status / 100 == 2) return respond(http::json_response(reply.status, boost::json::serialize(reply.body)));
+    const auto text = [&](std::string_view name) {
+        const auto* object = reply.body.if_object();
+        const auto* field = object == nullptr ? nullptr : object->if_contains(name);
+        const auto* value = field == nullptr ? nullptr : field->if_string();
+        return value == nullptr ? std::string() : std::string(*value);
+    };
+    respond(http::problem(reply.status, text("title"), text("detail")));
+}
+
+void Cti::on_site_agents(const http::Request& request, const http::Reply& reply) {
+    if (request.method != "POST") return reply(method_not_allowed("POST"));
+    const SiteSignature given{request.header("sheaf-site"), request.header("sheaf-date"), request.header("sheaf-nonce"),
+                              request.header("sheaf-signature")};
+    const auto site = std::ranges::find(sites_, given.site, &config::SiteSettings::name);
+    const auto refuse = [&](std::string_view why) {
+        config::log_warn("site message refused",
+                         {{"site", given.site}, {"from", request.remote_address}, {"why", why}});
+        reply(http::problem(403, "Forbidden", "the signature does not hold"));
+    };
+    if (site == sites_.end()) return refuse("unknown site");
+    const auto believed = guard_.check(given, "POST", kSiteAgentsPath, site->secret, request.body, net::now().wall);
+    if (!believed) return refuse(believed.error().what);
+    auto agents = readiness_from_body(request.body, site->name);
+    if (!agents) return reply(http::problem(400, "Bad request", agents.error().what));
+    reply(http::Response{204, {}, {}, {}});
+    port_.input(std::move(*agents));
+}
+
+std::optional<http::Response> Cti::admit(const http::Request& request) const {
+    if (bearer_of(request) == nullptr) return unauthorized();
+    if (listeners_.size() >= kCtiStreamsMax) return http::problem(503, "Too many event streams");
+    return std::nullopt;
+}
+
+void Cti::opened(const http::Request& request, std::shared_ptr<http::Stream> stream) {
+    const auto* token = bearer_of(request);
+    if (token == nullptr) return stream->close();  // taken away meanwhile
+    const boost::json::object snapshot{{"type", "snapshot"},
+                                       {"at", to_rfc3339(net::now().wall)},
+                                       {"calls", calls_of(port_.calls(), token->devices)},
+                                       {"agents", agents_of(port_.agents(), token->devices)}};
+    stream->send(boost::json::serialize(snapshot));
+    listeners_.push_back({std::move(stream), token->devices});
+}
+
+void Cti::say(const exchange::CtiEvent& event) {
+    std::erase_if(listeners_, [](const Listener& listener) { return !listener.stream->is_open(); });
+    if (listeners_.empty()) return;
+    const auto text = boost::json::serialize(event.event);
+    for (auto& listener : listeners_) {
+        if (concerns(event.event, listener.devices)) listener.stream->send(text);
+    }
+}
+
+}  // namespace sheaf::apps

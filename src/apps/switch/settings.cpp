@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/switch/settings.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+
+namespace sheaf::apps {
+namespace {
+
+exchange::Record record_of(const config::RecordRule& rule) {
+    switch (rule.when) {
+        case config::RecordWhen::never: return {exchange::RecordPolicy::never, 0};
+        case config::RecordWhen::always: return {exchange::RecordPolicy::always, 0};
+        case config::RecordWhen::on_demand: return {exchange::RecordPolicy::on_demand, 0};
+        case config::RecordWhen::percent: return {exchange::RecordPolicy::percentage, rule.percent};
+    }
+    return {};
+}
+
+Result<sip::Uri> literal(const std::string& text) {
+    TRY(auto uri, sip::uri_from_text(text));
+    boost::system::error_code error;
+    auto address = boost::asio::ip::make_address(uri.host, error);
+    if (error) {
+        boost::asio::io_context io;
+        boost::asio::ip::udp::resolver resolver(io);
+        const auto found = resolver.resolve(uri.host, "", error);
+        if (error || found.empty()) return fail(Errc::not_found, "no address for " + uri.host + " of " + text);
+        address = found.begin()->endpoint().address();
+    }
+    uri.host = address.to_string();
+    const auto endpoint = b2bua::endpoint_of(uri);
+    if (!endpoint) return fail(Errc::malformed, text + ": " + endpoint.error().what);
+    return uri;
+}
+
+}  // namespace
+
+exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings) {
+    exchange::SiteSettings out;
+    out.site = settings.node.site;
+    out.node = settings.node.name;
+    out.record_consult = settings.record_consult;
+    out.record_hold = settings.record_hold;
+    out.leave_conference = settings.leave_conference;
+    out.ready_on_register = settings.ready_on_register;
+    out.wrap_up_ms = settings.wrap_up_ms;
+    for (const auto& agent : settings.agents) {
+        out.agents.push_back({agent.dn, agent.name, record_of(agent.record), agent.auto_answer});
+    }
+    for (const auto& trunk : settings.trunks) out.trunks.push_back({trunk.name, trunk.refer, record_of(trunk.record)});
+    for (const auto& site : settings.sites) {
+        out.peers.push_back({site.name, site.prefix, site.return_transfers, site.record_duplicate});
+    }
+    for (const auto& point : settings.routing_points) {
+        out.routing_points.push_back(
+            {point.dn, point.numbers, point.treatment, point.targets, record_of(point.record)});
+    }
+    for (const auto& route : settings.routes) out.routes.push_back({route.match, route.to, route.number});
+    return out;
+}
+
+Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host) {
+    b2bua::Settings out;
+    out.site = settings.node.site;
+    out.host = host;
+    for (const auto& text : settings.media) {
+        TRY(auto uri, literal(text));
+        out.media.push_back(std::move(uri));
+    }
+    for (const auto& trunk : settings.trunks) {
+        b2bua::TrunkPeer peer{trunk.name, {}, std::nullopt};
+        for (const auto& text : trunk.addresses) {
+            TRY(auto uri, literal(text));
+            peer.addresses.push_back(std::move(uri));
+        }
+        if (!trunk.user.empty()) peer.account = sip::Account{trunk.user, trunk.password};
+        out.trunks.push_back(std::move(peer));
+    }
+    for (const auto& site : settings.sites) {
+        TRY(auto uri, literal(site.address));
+        out.sites.push_back({site.name, std::move(uri), site.secret});
+    }
+    for (const auto& agent : settings.agents) out.agents.push_back({agent.dn, agent.password});
+    return out;
+}
+
+}  // namespace sheaf::apps

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/switch/switch_role.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <filesystem>
+#include <utility>
+
+#include "apps/config/log.h"
+#include "apps/switch/cti.h"
+#include "apps/switch/input_journal.h"
+#include "apps/switch/readiness.h"
+#include "apps/switch/settings.h"
+#include "b2bua/b2bua.h"
+#include "base/entropy.h"
+#include "base/match.h"
+#include "edge/delivery/courier.h"
+#include "edge/net/clock.h"
+#include "edge/net/sip_node.h"
+#include "exchange/journal.h"
+#include "sip/grammar.h"
+
+namespace sheaf::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kFactsRetry{1};
+constexpr std::chrono::milliseconds kStopLook{20};
+constexpr std::string_view kOutbox = "outbox.db";
+
+void write_log(const exchange::Log& log) {
+    config::log_fields(log.warning ? config::LogLevel::warn : config::LogLevel::info, log.text, log.fields);
+}
+
+std::string host_without_port(const std::string& advertise) {
+    const auto parsed = sip::host_port_from_text(advertise, false);
+    return parsed ? parsed->host : advertise;
+}
+
+class Role final : public SwitchRole {
+public:
+    Role(boost::asio::io_context& io, config::SwitchSettings settings)
+        : io_(io),
+          settings_(std::move(settings)),
+          timer_(io),
+          stop_timer_(io),
+          exchange_(exchange_settings(settings_)) {}
+    ~Role() override { close(); }
+
+    Result<void> start() {
+        std::error_code error;
+        fs::create_directories(settings_.node.data, error);
+        if (error) return fail(Errc::io, settings_.node.data + ": " + error.message());
+        TRY_VOID(open_journal());
+        TRY_VOID(open_courier());
+        TRY_VOID(open_sip());
+        if (!settings_.cti.address.empty()) {
+            CtiPort port{[this](exchange::Event event) { input_from_outside(std::move(event)); },
+                         [this] { return exchange_.calls(); }, [this] { return exchange_.agents(); }};
+            TRY(cti_, Cti::start(io_, settings_, std::move(port)));
+        }
+        readiness_ = std::make_unique<ReadinessTeller>(io_, settings_.node.site,
+                                                       [this] { return exchange_.readiness(net::now().mono); });
+        readiness_->set_peers(settings_.sites);
+        readiness_->start();
+        arm();
+        return {};
+    }
+
+    [[nodiscard]] Bound bound() const override {
+        Bound out;
+        for (const auto& endpoint : node_->bound()) out.sip.push_back(sip::to_text(endpoint));
+        if (cti_) out.cti = cti_->bound();
+        return out;
+    }
+    [[nodiscard]] exchange::Exchange::Counts counts() const override { return exchange_.counts(); }
+
+    Result<void> reload(config::SwitchSettings settings) override {
+        TRY(auto peers, b2bua_settings(settings, host_));
+        b2bua_->reload(std::move(peers));
+        settings_ = std::move(settings);
+        if (cti_) cti_->reload(settings_);
+        readiness_->set_peers(settings_.sites);
+        input_from_outside(exchange::SettingsChanged{exchange_settings(settings_)});
+        config::log_info("settings read anew", {{"site", settings_.node.site}});
+        return {};
+    }
+
+    void stop(std::function<void()> done) override {
+        if (stopped_) return boost::asio::post(io_, std::move(done));
+        stopped_ = std::move(done);
+        stop_until_ = net::now().mono + std::chrono::milliseconds{kStopMaxMs};
+        readiness_->stop();
+        input_from_outside(exchange::Shutdown{});
+        look_whether_stopped();
+    }
+
+private:
+    Result<void> open_journal() {
+        JournalOptions options;
+        options.folder = settings_.node.data;
+        options.run = std::to_string(to_unix_ms(net::now().wall));
+        options.settings = exchange::settings_line(exchange_settings(settings_));
+        while (!options.settings.empty() && options.settings.back() == '\n') options.settings.pop_back();
+        TRY(journal_, InputJournal::open(std::move(options)));
+        return {};
+    }
+    Result<void> open_courier() {
+        const auto& node = settings_.node;
+        delivery::CourierOptions options{(fs::path(node.data) / kOutbox).string(),
+                                         node.tenant,
+                                         node.site,
+                                         node.name,
+                                         "switch",
+                                         settings_.archive.url,
+                                         settings_.archive.token};
+        delivery::CourierEvents events;
+        events.notice = [](link::Notice notice, const std::string& detail) {
+            config::log_warn(delivery::text_of(notice), {{"detail", detail}});
+        };
+        TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
+        return {};
+    }
+    Result<void> open_sip() {
+        auto options = b2bua::options_of_switch();
+        for (const auto& text : settings_.listen) {
+            TRY(auto endpoint, sip::endpoint_from_text(text));
+            options.listen.push_back(std::move(endpoint));
+        }
+        if (options.listen.empty()) return fail(Errc::malformed, "switch.listen is empty");
+        options.advertise = host_without_port(settings_.advertise);
+        TRY(node_,
+            net::SipNode::start(io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); }));
+        host_ = settings_.advertise;
+        if (host_.empty()) {
+            const auto& first = node_->bound().front();
+            host_ = sip::host_to_text(first.address) + ":" + std::to_string(first.port);
+        }
+        TRY(auto peers, b2bua_settings(settings_, host_));
+        b2bua_ = std::make_unique<b2bua::B2bua>(std::move(peers), node_->agent(), net::seed());
+        return {};
+    }
+
+    // ---- The loop: one event, one step, its effects in order, the next --------------------------------------
+    void on_sip(const sip::Event& event) {
+        b2bua_->handle(net::now(), event);
+        drain();
+        arm();
+    }
+    void input_from_outside(exchange::Event event) {
+        pending_.push_back(std::move(event));
+        if (is_draining_) return;
+        drain();
+        node_->pump();
+        arm();
+    }
+    void drain() {
+        if (is_draining_) return;
+        is_draining_ = true;
+        for (;;) {
+            for (auto& event : b2bua_->take_events()) pending_.push_back(std::move(event));
+            for (const auto& log : b2bua_->take_logs()) write_log(log);
+            if (pending_.empty()) break;
+            auto event = std::move(pending_.front());
+            pending_.pop_front();
+            step(std::move(event));
+        }
+        is_draining_ = false;
+    }
+    void step(exchange::Event event) {
+        const exchange::Input input{net::now(), net::seed(), std::move(event)};
+        const auto effects = exchange_.step(input);
+        journal(input, effects);
+        std::vector<FactDraft> facts;
+        for (const auto& effect : effects) {
+            b2bua_->carry_out(input.now, effect);
+            carry_out(input.now, effect, facts);
+        }
+        keep(std::move(facts));
+    }
+    void carry_out(Stamp now, const exchange::Effect& effect, std::vector<FactDraft>& facts) {
+        if (const auto* fact = std::get_if<exchange::SayFact>(&effect)) {
+            facts.push_back({now, fact->type, fact->data});
+        } else if (const auto* reply = std::get_if<exchange::CtiReply>(&effect)) {
+            if (cti_) cti_->answer(*reply);
+        } else if (const auto* said = std::get_if<exchange::CtiEvent>(&effect)) {
+            if (cti_) cti_->say(*said);
+        } else if (std::holds_alternative<exchange::TellReadiness>(effect)) {
+            if (readiness_ && !stopped_) readiness_->tell();
+        } else if (const auto* log = std::get_if<exchange::Log>(&effect)) {
+            write_log(*log);
+        }
+    }
+    void journal(const exchange::Input& input, const std::vector<exchange::Effect>& effects) {
+        if (!journal_) return;
+        auto line = exchange::input_line(input, effects);
+        while (!line.empty() && line.back() == '\n') line.pop_back();
+        journal_->append(std::move(line));
+        if (const auto why = journal_->failure(); !why.empty()) {
+            config::log_error("the journal of inputs has ended: this run cannot be replayed past here",
+                              {{"file", journal_->path()}, {"why", why}});
+            journal_.reset();
+        }
+    }
+    // Facts are durable before the next event is taken. What the outbox cannot take waits in memory, in order.
+    void keep(std::vector<FactDraft> facts) {
+        if (facts.empty() && facts_kept_.empty()) return;
+        for (auto& fact : facts) facts_kept_.push_back(std::move(fact));
+        if (facts_retry_ && net::now().mono < *facts_retry_) return shed_facts();
+        if (const auto added = courier_->add(facts_kept_); !added) {
+            config::log_error("the outbox does not take facts", {{"why", added.error().what}});
+            facts_retry_ = net::now().mono + kFactsRetry;
+            return shed_facts();
+        }
+        facts_kept_.clear();
+        facts_retry_.reset();
+    }
+    void shed_facts() {
+        if (facts_kept_.size() <= kFactsKeptMax) return;
+        const auto over = facts_kept_.size() - kFactsKeptMax;
+        facts_lost_ += over;
+        facts_kept_.erase(facts_kept_.begin(), facts_kept_.begin() + static_cast<std::ptrdiff_t>(over));
+        config::log_error("facts are lost: the outbox has not taken any for too long",
+                          {{"lost", std::to_string(facts_lost_)}});
+    }
+
+    // ---- Time -------------------------------------------------------------------------------------------------
+    void arm() {
+        if (is_closed_) return;
+        std::optional<Instant> next = exchange_.next_deadline();
+        for (const auto& other : {b2bua_->next_deadline(), facts_retry_}) {
+            if (other && (!next || *other < *next)) next = other;
+        }
+        if (next == armed_) return;
+        armed_ = next;
+        timer_.cancel();
+        if (!next) return;
+        timer_.expires_after(std::max(*next - net::now().mono, Duration{0}));
+        timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+            if (!error && !alive.expired()) on_timer();
+        });
+    }
+    void on_timer() {
+        armed_.reset();
+        const auto now = net::now();
+        b2bua_->tick(now);
+        const auto due = exchange_.next_deadline();
+        if (due && *due <= now.mono) pending_.emplace_back(exchange::Tick{});
+        drain();
+        if (facts_retry_) keep({});
+        node_->pump();
+        arm();
+    }
+    void look_whether_stopped() {
+        const auto legs = b2bua_->counts();
+        const bool is_quiet = legs.legs == 0 && node_->agent().counts().dialogs == 0 && exchange_.counts().calls == 0;
+        if (is_quiet || net::now().mono >= stop_until_) {
+            if (!is_quiet) {
+                config::log_warn("stopped before every peer had confirmed", {{"legs", std::to_string(legs.legs)}});
+            }
+            close();
+            return boost::asio::post(io_, stopped_);
+        }
+        stop_timer_.expires_after(kStopLook);
+        stop_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+            if (!error && !alive.expired()) look_whether_stopped();
+        });
+    }
+    void close() {
+        if (std::exchange(is_closed_, true)) return;
+        timer_.cancel();
+        stop_timer_.cancel();
+        if (readiness_) readiness_->stop();
+        if (cti_) cti_->close();
+        if (node_) node_->close();
+        if (!facts_kept_.empty() && courier_ && !courier_->add(facts_kept_)) {
+            config::log_error("facts are lost: the outbox did not take them before the end",
+                              {{"lost", std::to_string(facts_kept_.size())}});
+        }
+        facts_kept_.clear();
+        journal_.reset();
+    }
+
+    boost::asio::io_context& io_;
+    config::SwitchSettings settings_;
+    boost::asio::steady_timer timer_;
+    boost::asio::steady_timer stop_timer_;
+    exchange::Exchange exchange_;
+    std::string host_;
+    std::unique_ptr<InputJournal> journal_;
+    std::unique_ptr<delivery::Courier> courier_;
+    std::unique_ptr<net::SipNode> node_;
+    std::unique_ptr<b2bua::B2bua> b2bua_;  // calls into the node's agent
+    std::unique_ptr<Cti> cti_;
+    std::unique_ptr<ReadinessTeller> readiness_;
+    std::deque<exchange::Event> pending_;
+    bool is_draining_ = false;
+    std::vector<FactDraft> facts_kept_;
+    std::optional<Instant> facts_retry_;
+    std::uint64_t facts_lost_ = 0;
+    std::optional<Instant> armed_;
+    std::function<void()> stopped_;
+    Instant stop_until_{};
+    bool is_closed_ = false;
+    // Timers that are due already when the role goes hold it weakly.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SwitchRole>> SwitchRole::start(boost::asio::io_context& io, config::SwitchSettings settings) {
+    auto role = std::make_unique<Role>(io, std::move(settings));
+    TRY_VOID(role->start());
+    return role;
+}
+
+}  // namespace sheaf::apps
