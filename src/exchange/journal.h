@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/result.h"
 #include "exchange/exchange.h"
 
 // A switch's journal of inputs, as text: docs/formats/switch-journal.md. One JSON object a line: first the settings,
@@ -21,6 +22,9 @@ struct JournalledInput {
     std::string effects_digest;
 };
 [[nodiscard]] Result<std::variant<SiteSettings, JournalledInput>> line_from_text(std::string_view line);
+
+// One event by its type's name and its fields, as they stand in an input line.
+[[nodiscard]] Result<Event> event_from_text(std::string_view name, const boost::json::object& data);
 
 [[nodiscard]] std::string to_text(const Effect& effect);  // one line, for transcripts and replay output
 [[nodiscard]] std::string effects_digest(const std::vector<Effect>& effects);

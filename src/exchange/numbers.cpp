@@ -2,6 +2,7 @@
 #include "exchange/numbers.h"
 
 #include "base/match.h"
+#include "exchange/text.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -51,7 +52,7 @@ std::optional<Destination> NumberPlan::by_route(const Route& route, const std::s
         return std::nullopt;
     }
     std::string out = route.number.empty() ? number : filled_in(route.number, found);
-    if (out.empty() || out.size() > kNumberMax) return std::nullopt;
+    if (!is_id(out) || out.size() > kNumberMax) return std::nullopt;
     if (route.kind == "trunk") return ToTrunk{route.name, out};
     if (route.kind == "site") return ToSite{route.name, out};
     if (route.kind == "agent") return ToAgent{route.name};
@@ -60,7 +61,7 @@ std::optional<Destination> NumberPlan::by_route(const Route& route, const std::s
 }
 
 std::optional<Destination> NumberPlan::destination_of(std::string_view number) const {
-    if (number.empty() || number.size() > kNumberMax) return std::nullopt;
+    if (!is_id(number) || number.size() > kNumberMax) return std::nullopt;
     if (const auto found = exact_.find(number); found != exact_.end()) return found->second;
     for (std::size_t length = number.size(); length > 0; --length)
         if (const auto found = prefixes_.find(number.substr(0, length)); found != prefixes_.end())

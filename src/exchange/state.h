@@ -13,6 +13,7 @@
 #include "call/call.h"
 #include "exchange/exchange.h"
 #include "exchange/numbers.h"
+#include "exchange/text.h"
 #include "exchange/timers.h"
 
 // What a site knows, for the files of this room only.
@@ -23,7 +24,6 @@ inline constexpr Duration kHoldOff = std::chrono::seconds{5};        // before a
 inline constexpr Duration kSiteRingGrace = std::chrono::seconds{2};  // the site that knows the agent gives up first
 inline constexpr Duration kTrunkRing = std::chrono::seconds{180};    // as timer C, RFC 3261 §16.6
 inline constexpr std::size_t kRemoteAgentsMax = 10'000;              // of one site
-inline constexpr std::size_t kIdMax = 128;                           // docs/formats/facts.md
 
 enum class AgentState { logged_off, not_ready, ready, busy, wrap_up };
 [[nodiscard]] std::string_view name_of(AgentState state);
@@ -128,9 +128,5 @@ struct Turn {
         add(Log{warning, std::move(text), std::move(fields)});
     }
 };
-
-// Text from a peer, fit for facts and log lines: valid UTF-8 without control characters, at most `bytes_max`.
-[[nodiscard]] std::string shown(std::string_view text, std::size_t bytes_max = kIdMax);
-[[nodiscard]] bool is_id(std::string_view text);  // 1 to 128 printable ASCII characters without space
 
 }  // namespace sheaf::exchange

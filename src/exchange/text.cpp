@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include "exchange/text.h"
 
-#include "exchange/state.h"
+#include <algorithm>
 
 namespace sheaf::exchange {
 namespace {
@@ -38,6 +38,15 @@ std::string shown(std::string_view text, std::size_t bytes_max) {
         text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return out;
+}
+
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
 }
 
 bool is_id(std::string_view text) {

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exchange/journal.h"
+
+#include <array>
+
+#include "base/digest.h"
+#include "base/fact.h"
+#include "base/json.h"
+#include "exchange/reader.h"
+#include "exchange/writer.h"
+
+namespace sheaf::exchange {
+namespace {
+
+constexpr std::int64_t kVersion = 1;
+constexpr std::string_view kHex = "0123456789abcdef";
+
+Result<std::string> bytes_of_hex(std::string_view hex) {
+    if (hex.size() % 2 != 0) return fail(Errc::malformed, "hex digits come in pairs");
+    std::string bytes;
+    for (std::size_t i = 0; i < hex.size(); i += 2) {
+        const std::size_t high = kHex.find(hex[i]);
+        const std::size_t low = kHex.find(hex[i + 1]);
+        if (high == std::string_view::npos || low == std::string_view::npos)
+            return fail(Errc::malformed, "not a hex digit");
+        bytes += static_cast<char>(high * 16 + low);
+    }
+    return bytes;
+}
+
+// The alternative of Event with this name, read from `object`.
+template <std::size_t I = 0>
+Result<Event> event_named(std::string_view name, const boost::json::object& object) {
+    if constexpr (I == std::variant_size_v<Event>) {
+        return fail(Errc::unsupported, "no such event: " + std::string(name));
+    } else {
+        using E = std::variant_alternative_t<I, Event>;
+        if (name != kTypeName<E>) return event_named<I + 1>(name, object);
+        TRY(E event, from_object<E>(object));
+        return Event{std::move(event)};
+    }
+}
+
+Result<boost::json::object> object_field(const boost::json::object& object, std::string_view name) {
+    const boost::json::value* value = object.if_contains(name);
+    if (!value || !value->is_object()) return fail(Errc::malformed, std::string(name) + " is not an object");
+    return value->get_object();
+}
+
+Result<JournalledInput> input_from(const boost::json::object& object) {
+    JournalledInput journalled;
+    TRY(const std::string name, string_field(object, "input"));
+    TRY(const boost::json::object data, object_field(object, "data"));
+    TRY(journalled.input.event, event_from_text(name, data));
+    TRY(const std::int64_t mono, integer_field(object, "mono_ns"));
+    TRY(const std::int64_t wall, integer_field(object, "wall_ms"));
+    TRY(const std::string seed_hex, string_field(object, "seed"));
+    TRY(journalled.effects_digest, string_field(object, "effects"));
+    TRY(const std::string seed, bytes_of_hex(seed_hex));
+    if (seed.size() != journalled.input.seed.size()) return fail(Errc::malformed, "seed is not 32 bytes");
+    for (std::size_t i = 0; i < seed.size(); ++i) journalled.input.seed.at(i) = static_cast<std::uint8_t>(seed[i]);
+    journalled.input.now = {Instant{Duration{mono}}, WallTime{std::chrono::milliseconds{wall}}};
+    return journalled;
+}
+
+}  // namespace
+
+bool JsonReader::read(const boost::json::value& json, std::string& text) {
+    if (json.is_string()) {
+        text = json.get_string();
+        return true;
+    }
+    if (!json.is_object() || json.get_object().size() != 1) return false;
+    const auto hex = string_field(json.get_object(), "hex");
+    if (!hex) return false;
+    auto bytes = bytes_of_hex(*hex);
+    if (!bytes) return false;
+    text = *std::move(bytes);
+    return true;
+}
+
+std::string settings_line(const SiteSettings& settings) {
+    return boost::json::serialize(boost::json::object{{"journal", kVersion}, {"settings", to_object(settings)}});
+}
+
+std::string input_line(const Input& input, const std::vector<Effect>& effects) {
+    return std::visit(
+        [&]<typename E>(const E& event) {
+            return boost::json::serialize(
+                boost::json::object{{"input", kTypeName<E>},
+                                    {"mono_ns", input.now.mono.time_since_epoch().count()},
+                                    {"wall_ms", to_unix_ms(input.now.wall)},
+                                    {"seed", to_hex(Bytes{input.seed.data(), input.seed.size()})},
+                                    {"data", to_object(event)},
+                                    {"effects", effects_digest(effects)}});
+        },
+        input.event);
+}
+
+Result<std::variant<SiteSettings, JournalledInput>> line_from_text(std::string_view line) {
+    if (line.size() > kJournalLineMax) return fail(Errc::exhausted, "journal line is too long");
+    TRY(const boost::json::value value, json_from_text(line));
+    if (!value.is_object()) return fail(Errc::malformed, "journal line is not an object");
+    const boost::json::object& object = value.get_object();
+    if (object.contains("input")) {
+        TRY(JournalledInput input, input_from(object));
+        return input;
+    }
+    TRY(const std::int64_t version, integer_field(object, "journal"));
+    if (version != kVersion) return fail(Errc::unsupported, "journal version " + std::to_string(version));
+    TRY(const boost::json::object settings_object, object_field(object, "settings"));
+    TRY(SiteSettings settings, from_object<SiteSettings>(settings_object));
+    return settings;
+}
+
+Result<Event> event_from_text(std::string_view name, const boost::json::object& data) {
+    return event_named(name, data);
+}
+
+std::string to_text(const Effect& effect) {
+    return std::visit(
+        []<typename E>(const E& it) {
+            const boost::json::object object = to_object(it);
+            std::string text{kTypeName<E>};
+            if (!object.empty()) text += " " + boost::json::serialize(object);
+            return text;
+        },
+        effect);
+}
+
+std::string effects_digest(const std::vector<Effect>& effects) {
+    Sha256Stream hash;
+    for (const Effect& effect : effects) hash.add(as_bytes(to_text(effect) + "\n"));
+    const Sha256 digest = hash.finish();
+    return to_hex(Bytes{digest.data(), digest.size()});
+}
+
+}  // namespace sheaf::exchange
