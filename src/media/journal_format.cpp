@@ -84,7 +84,8 @@ std::optional<JournalRecord> record_at(Bytes bytes, std::uint32_t seed) {
     const std::size_t payload = read_u32le(&bytes[4]);
     const bool plausible = payload <= kRecordPayloadMax && kRecordHeaderBytes + payload <= bytes.size() &&
                            bytes[8] >= 1 && bytes[8] <= 5 && bytes[9] <= 1 && bytes[10] == 0 && bytes[11] == 0 &&
-                           read_u32le(&bytes[12]) < kSegmentsRunningMax;
+                           read_u32le(&bytes[12]) < kSegmentsRunningMax &&
+                           is_moment(static_cast<std::int64_t>(read_u64le(&bytes[16])));
     if (!plausible) return std::nullopt;
     if (read_u32le(bytes.data()) != crc32c(bytes.subspan(4, kRecordHeaderBytes - 4 + payload), seed)) {
         return std::nullopt;
@@ -125,7 +126,7 @@ std::vector<std::uint8_t> lost_payload(const LostRecord& lost) {
 Result<SegmentHead> head_from(const JournalRecord& open) {
     Unpacker u(open.payload);
     SegmentHead head;
-    head.opened = {open.when, WallTime(std::chrono::milliseconds(u.i64()))};
+    head.opened = {open.when, WallTime(std::chrono::milliseconds(u.wall()))};
     head.segment = SegmentId(u.text(kIdTextMax));
     head.calluuid = CallUuid(u.text(kIdTextMax));
     head.connection = ConnectionId(u.text(kIdTextMax));
@@ -136,7 +137,7 @@ Result<SegmentHead> head_from(const JournalRecord& open) {
 Result<SegmentTail> tail_from(const JournalRecord& close) {
     Unpacker u(close.payload);
     SegmentTail tail;
-    tail.sealed = {close.when, WallTime(std::chrono::milliseconds(u.i64()))};
+    tail.sealed = {close.when, WallTime(std::chrono::milliseconds(u.wall()))};
     tail.said = unpack_counts(u);
     tail.heard = unpack_counts(u);
     tail.cause = u.text(kCauseTextMax);
@@ -147,8 +148,8 @@ Result<SegmentTail> tail_from(const JournalRecord& close) {
 Result<LostRecord> lost_from(const JournalRecord& lost) {
     Unpacker u(lost.payload);
     LostRecord out;
-    out.from = Instant(Duration(u.i64()));
-    out.to = Instant(Duration(u.i64()));
+    out.from = Instant(Duration(u.moment()));
+    out.to = Instant(Duration(u.moment()));
     out.packets = u.u64();
     out.reason = u.u8() == 2 ? LostReason::disk : LostReason::buffer;
     if (!u.ok()) return fail(Errc::malformed, "a lost record that is too short");
@@ -170,8 +171,8 @@ Result<JournalReader> JournalReader::open(ByteSource& source) {
     h.worker = u.u32();
     h.number = u.u64();
     h.file_bytes = u.u64();
-    h.made.wall = WallTime(std::chrono::milliseconds(u.i64()));
-    h.made.mono = Instant(Duration(u.i64()));
+    h.made.wall = WallTime(std::chrono::milliseconds(u.wall()));
+    h.made.mono = Instant(Duration(u.moment()));
     h.tenant = TenantId(u.text(kIdTextMax));
     h.site = SiteId(u.text(kIdTextMax));
     h.node = NodeId(u.text(kIdTextMax));

@@ -37,6 +37,17 @@ private:
     std::vector<std::uint8_t>& out_;
 };
 
+// Times that come from disk are refused beyond these, so that their differences can be taken: 126 years either side of
+// a clock's zero, wall clocks from 1970 to 2096.
+inline constexpr std::int64_t kMomentMaxNs = 4'000'000'000'000'000'000;
+inline constexpr std::int64_t kWallMaxMs = 4'000'000'000'000;
+[[nodiscard]] constexpr bool is_moment(std::int64_t ns) {
+    return ns >= -kMomentMaxNs && ns <= kMomentMaxNs;
+}
+[[nodiscard]] constexpr bool is_wall(std::int64_t ms) {
+    return ms >= 0 && ms <= kWallMaxMs;
+}
+
 // Takes fields from the front of bytes from outside. The first that is not there fails it for good: read all, then
 // ask `ok` once. A failed reader gives zeros.
 class Unpacker {
@@ -47,6 +58,16 @@ public:
     std::uint32_t u32() { return take(4) ? read_u32le(&in_[at_ - 4]) : 0U; }
     std::uint64_t u64() { return take(8) ? read_u64le(&in_[at_ - 8]) : std::uint64_t{0}; }
     std::int64_t i64() { return static_cast<std::int64_t>(u64()); }
+    std::int64_t moment() {
+        const std::int64_t ns = i64();
+        if (!is_moment(ns)) ok_ = false;
+        return ok_ ? ns : 0;
+    }
+    std::int64_t wall() {
+        const std::int64_t ms = i64();
+        if (!is_wall(ms)) ok_ = false;
+        return ok_ ? ms : 0;
+    }
     Bytes bytes(std::size_t n) { return take(n) ? in_.subspan(at_ - n, n) : Bytes{}; }
     std::string text(std::size_t max) {
         const std::size_t n = u16();

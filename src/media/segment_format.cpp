@@ -43,10 +43,6 @@ bool fits(const SegmentHeader& h) {
            short_enough(h.node.text()) && short_enough(h.key_id) && h.wrapped_key.size() <= kWrappedKeyMax;
 }
 
-std::int64_t plus(std::int64_t a, std::int64_t b) {  // wraps instead of overflowing: values come from files
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-
 }  // namespace
 
 Result<void> SegmentWriter::put(Bytes bytes) {
@@ -170,8 +166,8 @@ Result<SegmentReader> SegmentReader::open(ByteSource& source) {
     SegmentHeader& h = reader.header_;
     h.cipher = u.u16();
     (void)u.u32();
-    h.head.opened.wall = WallTime(std::chrono::milliseconds(u.i64()));
-    h.head.opened.mono = Instant(Duration(u.i64()));
+    h.head.opened.wall = WallTime(std::chrono::milliseconds(u.wall()));
+    h.head.opened.mono = Instant(Duration(u.moment()));
     (void)u.bytes(16);
     h.head.segment = SegmentId(u.text(kIdTextMax));
     h.head.calluuid = CallUuid(u.text(kIdTextMax));
@@ -233,7 +229,7 @@ std::optional<SegmentItem> SegmentReader::next_packet() {
     const std::uint8_t channel = u.u8();
     (void)u.u8();
     const std::size_t length = u.u16();
-    const Duration after(u.i64());
+    const Duration after(u.moment());
     const Bytes rtp = u.bytes(length);
     if (!u.ok() || channel > 1 || length > kRtpBytesMax) {
         if (u.left() != 0 || !u.ok()) ++state_.damaged_chunks;
@@ -248,10 +244,9 @@ std::optional<SegmentItem> SegmentReader::next_packet() {
 std::optional<SegmentItem> SegmentReader::tail_from() {
     Unpacker u(Bytes(chunk_).first(payload_));
     StoredTail t;
-    t.tail.sealed.wall = WallTime(std::chrono::milliseconds(u.i64()));
-    t.duration = Duration(u.i64());
-    t.tail.sealed.mono =
-        Instant(Duration(plus(header_.head.opened.mono.time_since_epoch().count(), t.duration.count())));
+    t.tail.sealed.wall = WallTime(std::chrono::milliseconds(u.wall()));
+    t.duration = Duration(u.moment());
+    t.tail.sealed.mono = header_.head.opened.mono + t.duration;
     t.tail.said = unpack_counts(u);
     t.tail.heard = unpack_counts(u);
     t.said_in_file = u.u64();
@@ -277,8 +272,8 @@ std::optional<SegmentItem> SegmentReader::item_from(std::uint8_t type) {
     }
     if (type == kTail) return tail_from();
     if (type != kStretch && type != kLost) return std::nullopt;
-    const Duration from(u.i64());
-    const Duration to(u.i64());
+    const Duration from(u.moment());
+    const Duration to(u.moment());
     const auto channels = static_cast<std::uint8_t>(u.u8() & kBothChannels);
     if (type == kStretch) {
         Stretch s{from, to, channels, u.text(kIdTextMax), {}};
