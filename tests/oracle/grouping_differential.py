@@ -97,7 +97,7 @@ def expected(cap, facts):
 
 def main():
     driver = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
     histories = [(rng.choice((4, 256)), history(rng)) for _ in range(count)]
     got = answers(driver, histories)
