@@ -68,7 +68,7 @@ struct ArchiveRole::Impl : std::enable_shared_from_this<ArchiveRole::Impl> {
         std::filesystem::remove_all(spool, error);
         std::filesystem::create_directories(spool, error);
         if (error) return fail(Errc::io, "make " + spool + ": " + error.message());
-        TRY(auto store, store::open_catalogue(settings.data + "/archive.db"));
+        TRY(auto store, store::open_catalogue(settings.data + ".db"));
         TRY(auto media, store::open_media_directory(settings.data + "/media"));
         Api::Parts parts{access_of(settings),
                          std::move(store),

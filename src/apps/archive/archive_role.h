@@ -21,7 +21,7 @@ using Clock = std::function<Stamp()>;
 // The clocks of this machine.
 [[nodiscard]] Stamp stamp_now();
 
-// The archive: takes facts and files, keeps them below settings.data (archive.db, media/, spool/), groups, serves the
+// The archive: takes facts and files, keeps them at settings.data (see there), groups, serves the
 // API and one page. Everything runs on the io_context's thread, but for reading uploads, which has a thread of its own.
 class ArchiveRole {
 public:

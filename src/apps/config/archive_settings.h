@@ -25,7 +25,7 @@ struct ArchiveSettings {
     std::string tenant = "default";  // [node] tenant: whose view an unauthenticated (auth = none) reader gets
     std::string site = "archive";    // [node] site and name: sender of the archive's own facts
     std::string node = "archive-1";
-    std::string data;  // folder for archive.db, media/ and spool/; made when absent
+    std::string data;  // folder for media/ and spool/, made when absent; the catalogue lies beside it, as <data>.db
 
     std::string address = "127.0.0.1";  // IPv4 or IPv6 literal, without brackets
     std::uint16_t port = 8080;          // 0: any
