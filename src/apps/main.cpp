@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() {
-    return 2;
+#include "apps/cli/command_line.h"
+
+int main(int argc, char** argv) {
+    return sheaf::apps::run_command_line(argc, argv);
 }

@@ -137,10 +137,11 @@ void Reader::each(const std::string& key, std::size_t most, const std::function<
     const std::string name = name_of(key);
     const auto* list = value == nullptr ? nullptr : std::get_if<List>(&value->is);
     if (value != nullptr && list == nullptr) problem(key, "must be written [[" + name + "]]");
-    if (list == nullptr) {
+    if (table_ == nullptr) {
         Reader nothing(findings_, name, nullptr);
         return read(nothing);
     }
+    if (list == nullptr) return;
     if (list->size() > most) problem(key, "there are more than " + std::to_string(most));
     for (std::size_t i = 0; i < std::min(most, list->size()); ++i) {
         const auto* table = std::get_if<Table>(&(*list)[i].is);

@@ -41,7 +41,7 @@ public:
     // One of these words.
     [[nodiscard]] std::string choice(const std::string& key, const std::vector<std::string>& words,
                                      std::string otherwise, const std::vector<std::string>& not_built = {});
-    // Each table of [[path.key]]; once with an empty one when nothing is there, so that the keys are known.
+    // Each table of [[path.key]]; where only keys are gathered, once with nothing.
     void each(const std::string& key, std::size_t most, const std::function<void(Reader&)>& read);
     // The table [path.key].
     [[nodiscard]] Reader table(const std::string& key);

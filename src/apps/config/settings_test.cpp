@@ -169,11 +169,15 @@ TEST_CASE("what a file leaves out has the documented default") {
     CHECK(exchange.cti.address.empty());
     CHECK_FALSE(exchange.cti_without_token);
     CHECK(exchange.ready_on_register);
+    CHECK(exchange.agents.size() == 1);
+    CHECK((exchange.trunks.empty() && exchange.sites.empty() && exchange.tokens.empty()));
+    CHECK((exchange.routing_points.empty() && exchange.routes.empty()));
     CHECK(exchange.agents[0].name == "1001");
     CHECK(exchange.agents[0].record == RecordRule{});
     CHECK(settings_from_text(kMedia, "f.toml")->media->format == ArchiveFormat::wav);
     CHECK(settings_from_text(kArchive, "f.toml")->archive->settle_ms == 3'600'000);
     CHECK(settings_from_text(kArchive, "f.toml")->archive->auth_none);
+    CHECK(settings_from_text(kArchive, "f.toml")->archive->tokens.empty());
     CHECK_FALSE(settings_from_text(kArchive, "f.toml")->exchange.has_value());
 }
 
