@@ -28,12 +28,13 @@ class Labels {
 public:
     std::string shorten(const std::string& text) {
         static const std::regex id(
-            R"re("([a-z_]+)":"((leg-|conn-)?([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}))")re");
+            R"re("([a-z_]+)"([:,])"((leg-|conn-)?([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}))")re");
         std::string out;
         auto at = text.cbegin();
         for (std::sregex_iterator found(text.begin(), text.end(), id), end; found != end; ++found) {
             out.append(at, found->prefix().second);
-            out += "\"" + (*found)[1].str() + "\":\"" + label_of((*found)[2].str(), (*found)[1].str()) + "\"";
+            out += "\"" + (*found)[1].str() + "\"" + (*found)[2].str() + "\"" +
+                   label_of((*found)[3].str(), (*found)[1].str()) + "\"";
             at = found->suffix().first;
         }
         out.append(at, text.cend());
