@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "archive/view.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "archive/catalogue.h"
+#include "archive/story_test.h"
+
+using namespace sheaf;
+using namespace sheaf::archive;
+using namespace sheaf::archive::testing;
+
+namespace {
+
+constexpr Ms kLater = Story::kStart + 200'000;
+constexpr Ms kHour = 3'600'000;
+
+RecordingView look(const Story& s, const std::string& id = "U1", Ms now = kLater) {
+    Catalogue catalogue({});
+    for (TypedFact& fact : typed(s.facts)) catalogue.add(std::move(fact));
+    const RecordingView* view = catalogue.recording("default", id, now);
+    REQUIRE(view != nullptr);
+    return *view;
+}
+
+// C calls at 0, A1 answers at 1 s, both leave at 20 s; no segment yet.
+Story talk() {
+    Story s;
+    s.call("london", 0, "U1", "inbound", "U1");
+    s.joined("london", 0, "U1", "c", "customer", "+44");
+    s.joined("london", 1'000, "U1", "a", "agent", "1001");
+    return s;
+}
+void hang_up(Story& s) {
+    for (const char* connection : {"c", "a"}) s.left("london", 20'000, "U1", connection);
+    s.end("london", 20'000, "U1");
+}
+void drop(Story& s, const std::string& type) {
+    std::erase_if(s.facts, [&](const Fact& f) { return f.type == type; });
+}
+
+std::string words(const std::vector<GapView>& gaps) {
+    std::string text;
+    for (const GapView& g : gaps)
+        text += std::string(name_of(g.reason)) + " " + std::to_string(g.from - Story::kStart) + "-" +
+                std::to_string(g.to - Story::kStart) + "; ";
+    return text;
+}
+std::string words(const std::vector<TimelineEntry>& timeline) {
+    std::string text;
+    for (const TimelineEntry& e : timeline)
+        text += std::string(name_of(e.label)) + " " + std::to_string(e.from_ms) + "-" + std::to_string(e.to_ms) + "; ";
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a recording is open, then incomplete, and complete with the last thing it lacked") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    drop(s, "segment.stored");
+    CHECK(look(s).state == RecordingState::open);
+    hang_up(s);
+    const Ms end = Story::kStart + 20'000;
+    CHECK(look(s, "U1", end + kHour - 1).state == RecordingState::open);
+    CHECK(look(s, "U1", end + kHour - 1).changes_at == end + kHour);
+    CHECK(look(s, "U1", end + kHour).state == RecordingState::incomplete);
+    s.stored("F");
+    CHECK(look(s, "U1", end).state == RecordingState::complete);
+    CHECK(look(s, "U1", end + 2 * kHour).state == RecordingState::complete);
+}
+
+TEST_CASE("a signed link needs both halves to be complete; a consult's and a moved link have one") {
+    Story s = talk();
+    hang_up(s);
+    s.half("london", 2'000, "LC", "both", "U1", "U1c", "consult", "");
+    s.merge("london", 3'000, "U1c", "U1");
+    CHECK(look(s).state == RecordingState::complete);
+    s.half("london", 4'000, "L1", "from", "U1", nullptr, "route", "");
+    CHECK(look(s).state == RecordingState::open);
+    CHECK(look(s, "U1", kLater + kHour).state == RecordingState::incomplete);
+    s.half("paris", 4'004, "L1", "to", "U1", "U2", "route", "");
+    s.end("paris", 5'000, "U2");
+    CHECK(look(s, "U2", kLater + kHour).state == RecordingState::complete);
+    CHECK(look(s, "U2").id == CallUuid("U1"));
+}
+
+TEST_CASE("a sending half and the answer that names the other call join them, in either order") {
+    for (const bool answer_first : {false, true}) {
+        Story s;
+        s.half("london", 0, "L1", "from", "U1", nullptr, "route", "");
+        s.answered("london", 100, "L1", "from", "U2");
+        if (answer_first) std::swap(s.facts[0], s.facts[1]);
+        const auto view = look(s, "U2");
+        CHECK(view.id == CallUuid("U1"));
+        CHECK(view.links.at(0).to == CallUuid("U2"));
+    }
+    Story s;  // but not another site's answer
+    s.half("london", 0, "L1", "from", "U1", nullptr, "route", "");
+    s.answered("paris", 100, "L1", "from", "U2");
+    CHECK(look(s, "U1").aliases.empty());
+}
+
+TEST_CASE("a retracted link parts the calls, only for who said it, and every id still resolves") {
+    Story s;
+    s.half("paris", 0, "L1", "to", "U1", "U2", "route", "");
+    CHECK(look(s, "U2").id == CallUuid("U1"));
+    s.say("hub", 10, "link.retracted", {{"link", "L1"}, {"reason", "spite"}});
+    CHECK(look(s, "U2").id == CallUuid("U1"));
+    s.say("paris", 10, "link.retracted", {{"link", "L1"}, {"reason", "wrong"}});
+    CHECK(look(s, "U2").id == CallUuid("U2"));
+    CHECK(look(s, "U1").id == CallUuid("U1"));
+    CHECK(look(s, "U2").links.empty());
+    std::rotate(s.facts.begin(), s.facts.begin() + 2, s.facts.end());
+    CHECK(look(s, "U2").id == CallUuid("U2"));
+}
+
+TEST_CASE("a suggestion joins nothing, and the standings of links say what became of each") {
+    Story s = talk();
+    s.call("paris", 0, "U2", "inbound", "U2");
+    s.say("paris", 5, "link.opened",
+          {{"link", "L9"}, {"from", "U1"}, {"to", "U2"}, {"kind", "cti"}, {"tier", 2}, {"half", "both"}});
+    const auto standing = [&] {
+        Catalogue catalogue({});
+        for (TypedFact& fact : typed(s.facts)) catalogue.add(std::move(fact));
+        return catalogue.link_standings("default", "U1").at(0).effect;
+    };
+    using Effect = Catalogue::LinkStanding::Effect;
+    CHECK(look(s, "U2").id == CallUuid("U2"));
+    CHECK(standing() == Effect::suggestion);
+    s.say("archive", 9, "operator.accept", {{"link", "L9"}, {"version", 1}, {"on", true}, {"by", "me"}});
+    CHECK(look(s, "U2").id == CallUuid("U1"));
+    CHECK(standing() == Effect::joins);
+    s.say("archive", 9, "operator.veto", {{"a", "U2"}, {"b", "U1"}, {"version", 1}, {"on", true}, {"by", "me"}});
+    CHECK(look(s, "U2").id == CallUuid("U2"));
+    CHECK(standing() == Effect::vetoed);
+    s.say("archive", 9, "operator.veto", {{"a", "U1"}, {"b", "U2"}, {"version", 2}, {"on", false}, {"by", "me"}});
+    s.say("archive", 9, "operator.link", {{"link", "M1"}, {"from", "U1"}, {"to", "U2"}, {"by", "me"}});
+    CHECK(look(s, "U2").links.size() == 2);
+}
+
+TEST_CASE("every moment of a customer without a file has its reason") {
+    Story s = talk();
+    SUBCASE("nobody is recorded") {
+        hang_up(s);
+        CHECK(words(look(s).gaps) == "unknown 0-1000; not-selected 1000-20000; ");
+    }
+    SUBCASE("it waits, it rings, it is talked to, it is held") {
+        s = {};
+        s.call("london", 0, "U1", "inbound", "U1");
+        s.joined("london", 5, "U1", "c", "customer", "+44");
+        s.queued("london", 5, 600, "U1", "c");
+        s.alerting("london", 600, "U1", "a", "agent", "1001");
+        s.joined("london", 1'000, "U1", "a", "agent", "1001");
+        s.music_off("london", 1'000, "U1", "c");
+        s.segment("london", 1'000, 20'000, "F", "U1", "a");
+        s.held("london", 5'000, "U1", "c", "a");
+        s.held("london", 7'000, "U1", "c", "a", false);
+        hang_up(s);
+        // The 20 ms until the file begins belong to the ringing before it, those at its end to nobody.
+        CHECK(words(look(s).gaps) == "queue 0-600; ringing 600-1020; hold 5000-7000; ");
+        CHECK(words(look(s).segments[0].timeline) == "talk 0-3980; hold 3980-5980; talk 5980-18995; ");
+    }
+    SUBCASE("a part is lost") {
+        s.segment("london", 1'000, 20'000, "F", "U1", "a");
+        s.say("london", 20'000, "segment.lost",
+              {{"segment", "F"},
+               {"calluuid", "U1"},
+               {"connection", "a"},
+               {"from_ms", 3'000},
+               {"to_ms", 3'010},
+               {"cause", "disk"}});
+        hang_up(s);
+        const auto view = look(s);
+        CHECK(words(view.gaps) == "unknown 0-1020; lost 4020-4030; ");
+        CHECK(words(view.segments[0].timeline) == "talk 0-3000; lost 3000-3010; talk 3010-18995; ");
+        CHECK(view.state == RecordingState::complete);
+    }
+    SUBCASE("all of it is lost") {
+        s.say("london", 900, "segment.expected",
+              {{"segment", "F"}, {"calluuid", "U1"}, {"connection", "a"}, {"rule", "agent always"}});
+        s.say("london", 1'000, "segment.lost",
+              {{"segment", "F"},
+               {"calluuid", "U1"},
+               {"connection", "a"},
+               {"from_ms", nullptr},
+               {"to_ms", nullptr},
+               {"cause", "no media server"}});
+        hang_up(s);
+        const auto view = look(s);
+        CHECK(words(view.gaps) == "unknown 0-900; lost 900-20000; ");
+        CHECK(view.segments[0].state == SegmentState::lost);
+        CHECK(view.segments[0].cause == "no media server");
+        CHECK(view.state == RecordingState::complete);
+        CHECK(view.alarms.at(0).kind == "segment-lost");
+    }
+    SUBCASE("it is missing, once a minute has passed") {
+        s.segment("london", 1'000, 20'000, "F", "U1", "a");
+        drop(s, "segment.sealed");
+        drop(s, "segment.stored");
+        hang_up(s);
+        CHECK(words(look(s, "U1", Story::kStart + 79'999).gaps) == "unknown 0-1020; ");
+        const auto view = look(s, "U1", Story::kStart + 80'000);
+        CHECK(words(view.gaps) == "unknown 0-1020; missing 1020-20000; ");
+        CHECK(view.segments[0].state == SegmentState::missing);
+        CHECK(view.alarms.at(0).kind == "segment-missing");
+    }
+    SUBCASE("somebody paused") {
+        s.segment("london", 1'000, 20'000, "F", "U1", "a");
+        s.say("london", 4'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+        s.say("london", 6'000, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+        hang_up(s);
+        const auto view = look(s);
+        CHECK(words(view.gaps) == "unknown 0-1020; paused 4000-6000; ");
+        CHECK(view.gaps.at(1).detail == "by 1001");
+        CHECK(words(view.segments[0].timeline) == "talk 0-2980; paused 2980-4980; talk 4980-18995; ");
+    }
+}
+
+TEST_CASE("a pause at one site is labelled in every segment that hears the customer") {
+    Story s = talk();
+    s.set_clock("paris", 600'000);
+    s.half("london", 2'000, "L1", "from", "U1", nullptr, "conference", "leg");
+    s.half("paris", 2'004, "L1", "to", "U1", "U2", "conference", "leg");
+    s.answered("paris", 3'000, "L1", "to", "U1");
+    s.answered("london", 3'004, "L1", "from", "U2");
+    s.joined("london", 3'004, "U1", "leg", "site", "2001@paris", "L1");
+    s.joined("paris", 3'000, "U2", "leg", "site", "+44", "L1");
+    s.joined("paris", 3'000, "U2", "a2", "agent", "2001");
+    s.segment("paris", 3'000, 20'000, "F2", "U2", "a2");
+    s.say("london", 5'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    s.say("london", 6'000, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    hang_up(s);
+    const auto view = look(s, "U2");
+    CHECK(words(view.segments[0].timeline) == "talk 0-1980; paused 1980-2980; talk 2980-16995; ");
+    CHECK(view.segments[0].timeline[0].parties.size() == 3);
+}
+
+TEST_CASE("a hold at either site stops the walk in both directions") {
+    Story s = talk();
+    s.half("london", 2'000, "L1", "from", "U1", nullptr, "transfer", "leg");
+    s.half("paris", 2'004, "L1", "to", "U1", "U2", "transfer", "leg");
+    s.left("london", 2'500, "U1", "a");
+    s.joined("london", 3'000, "U1", "leg", "site", "2001@paris", "L1");
+    s.joined("paris", 3'000, "U2", "leg", "site", "+44", "L1");
+    s.joined("paris", 3'000, "U2", "a2", "agent", "2001");
+    s.segment("london", 1'000, 20'000, "FC", "U1", "c");
+    s.segment("paris", 3'000, 20'000, "F2", "U2", "a2");
+    s.held("paris", 5'000, "U2", "leg", "a2");
+    s.held("paris", 6'000, "U2", "leg", "a2", false);
+    hang_up(s);
+    const auto view = look(s, "U2");
+    REQUIRE(view.segments.size() == 2);
+    CHECK(words(view.segments[1].timeline) == "talk 0-1980; hold 1980-2980; talk 2980-16995; ");
+    CHECK(view.segments[1].timeline[1].held == std::vector<std::string>{"london/c"});
+    CHECK(view.segments[0].timeline.at(3).label == Label::hold);
+    CHECK(view.segments[0].timeline.at(3).held == std::vector<std::string>{"paris/a2"});
+}
+
+TEST_CASE("a leg to a site that has said nothing yet leads to somebody unknown") {
+    Story s = talk();
+    s.half("london", 2'000, "L1", "from", "U1", nullptr, "conference", "leg");
+    s.joined("london", 3'000, "U1", "leg", "site", "2001@paris", "L1");
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    hang_up(s);
+    const auto view = look(s);
+    CHECK(view.segments[0].timeline.back().parties == std::vector<std::string>{"london/a", "london/c", "london/leg"});
+    CHECK(view.parties.back().role == Role::unknown);
+    CHECK(view.parties.back().address == "2001@paris");
+}
+
+TEST_CASE("rings of merges and of moved links end") {
+    Story s = talk();
+    s.merge("london", 2'000, "U1", "U2");
+    s.merge("london", 2'000, "U2", "U1");
+    s.half("london", 2'000, "L1", "both", "U1", "U2", "transfer", "x", "L2");
+    s.half("london", 2'000, "L2", "both", "U2", "U1", "transfer", "x", "L1");
+    s.joined("london", 2'000, "U2", "x", "site", "p", "L1");
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    CHECK(look(s).segments.size() == 1);
+}
+
+TEST_CASE("tenants do not see or touch each other") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    auto other = s.facts;
+    for (Fact& fact : other) fact.tenant = "other";
+    for (Fact& fact : other) fact.id = fact_id(fact).value();
+    hang_up(s);
+    Catalogue catalogue({});
+    for (TypedFact& fact : typed(s.facts)) catalogue.add(std::move(fact));
+    for (TypedFact& fact : typed(other)) catalogue.add(std::move(fact));
+    CHECK(catalogue.recording("default", "U1", kLater)->state == RecordingState::complete);
+    CHECK(catalogue.recording("other", "U1", kLater)->state == RecordingState::open);
+    CHECK(catalogue.list("other", {}, kLater).items.size() == 1);
+    CHECK(catalogue.recording("nobody", "U1", kLater) == nullptr);
+    CHECK(catalogue.segment("other", SegmentId("F"))->stored);
+    CHECK_FALSE(catalogue.segment("nobody", SegmentId("F")));
+}
+
+TEST_CASE("more calls than a recording may hold are cut, flagged and an alarm") {
+    Story s;
+    for (int i = 0; i < 6; ++i)
+        s.half("london", i, "L" + std::to_string(i), "both", "U" + std::to_string(i),
+               ("U" + std::to_string(i + 1)).c_str(), "transfer", "");
+    Catalogue catalogue({kHour, 4});
+    for (TypedFact& fact : typed(s.facts)) catalogue.add(std::move(fact));
+    const RecordingView* view = catalogue.recording("default", "U6", kLater);
+    CHECK(view->needs_review);
+    CHECK(view->alarms.at(0).kind == "needs-review");
+    CHECK(view->calls.size() <= 4);
+}
+
+TEST_CASE("what changed is told once, and what becomes late is told by itself") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    drop(s, "segment.sealed");
+    drop(s, "segment.stored");
+    hang_up(s);
+    Catalogue catalogue({});
+    for (TypedFact& fact : typed(s.facts)) catalogue.add(std::move(fact));
+    const Ms now = Story::kStart + 30'000;
+    const std::vector<Catalogue::Key> one = {{"default", "U1"}};
+    CHECK(catalogue.take_changed(now) == one);
+    CHECK(catalogue.take_changed(now).empty());
+    CHECK(catalogue.next_change() == Story::kStart + 80'000);
+    CHECK(catalogue.take_changed(catalogue.next_change()) == one);
+    CHECK(catalogue.next_change() == Story::kStart + 20'000 + kHour);
+    CHECK(catalogue.take_changed(catalogue.next_change()) == one);
+    CHECK(catalogue.next_change() == kNever);
+    CHECK_FALSE(catalogue.add(typed(s.facts).front()));
+    CHECK(catalogue.take_changed(now).empty());
+}
