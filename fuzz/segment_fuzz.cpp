@@ -14,7 +14,7 @@
 namespace sheaf::media {
 namespace {
 
-constexpr std::size_t kSamplesMax = 8'000 * 30;
+constexpr std::size_t kSamplesMax = 8'000 * 2;
 
 struct Count : PcmSink {
     Result<void> write(std::span<const std::int16_t> said, std::span<const std::int16_t> heard) override {
@@ -53,7 +53,7 @@ void read(Bytes bytes) {
     ASSERT(reader->header().head.segment.text().size() <= kIdTextMax);
     ASSERT(file_name_of(reader->header().head.segment).find('/') == std::string::npos);
     Count sink;
-    const Duration length = std::chrono::seconds{30};
+    const Duration length = std::chrono::seconds{2};
     Channels channels(sink, length);
     PacketLedger ledger;
     std::uint64_t packets = 0;
