@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/switch/switch_role.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json.hpp>
+#include <filesystem>
+#include <optional>
+
+#include "apps/switch/replay.h"
+#include "apps/switch/site_messages.h"
+#include "edge/http/client.h"
+#include "edge/net/clock.h"
+#include "edge/net/sip_node.h"
+
+using namespace sheaf;
+using namespace sheaf::apps;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A real switch on loopback, and a client and a phone to speak with it.
+struct Lab {
+    boost::asio::io_context io;
+    fs::path folder;
+    std::unique_ptr<SwitchRole> role;
+    std::unique_ptr<http::Client> client = http::Client::create(io);
+    std::unique_ptr<net::SipNode> phone;
+    std::vector<sip::Event> heard;
+
+    static config::SwitchSettings settings(const fs::path& folder) {
+        config::SwitchSettings out;
+        out.node = {"london", "london-1", folder.string(), "default"};
+        out.listen = {"udp:127.0.0.1:0", "tcp:127.0.0.1:0"};
+        out.cti = {"127.0.0.1", 0};
+        out.tokens = {{"desktop", "let me in", {"1001"}}, {"wall", "show all", {"*"}}};
+        out.agents = {{"1001", "Ada", "ada's", {}, false}, {"1002", "Bob", "bob's", {}, false}};
+        out.sites = {{"paris", "sip:127.0.0.2:5060", "", "the pair's", "2", false, false}};
+        out.routing_points = {{"8000", {}, {"music:default"}, {"agent:1001", "agent:2001@paris"}, {}}};
+        return out;
+    }
+    explicit Lab(const std::function<void(config::SwitchSettings&)>& change = {}) {
+        std::string name = (fs::temp_directory_path() / "sheaf-role-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        folder = name;
+        auto given = settings(folder);
+        if (change) change(given);
+        auto started = SwitchRole::start(io, std::move(given));
+        REQUIRE_MESSAGE(started, (started ? "" : started.error().what));
+        role = std::move(*started);
+        sip::UserAgentOptions options;
+        options.listen = {*sip::endpoint_from_text("udp:127.0.0.1:0")};
+        auto node =
+            net::SipNode::start(io, options, [this](Instant, const sip::Event& event) { heard.push_back(event); });
+        REQUIRE(node);
+        phone = std::move(*node);
+    }
+    ~Lab() {
+        role.reset();
+        fs::remove_all(folder);
+    }
+    template <typename Ready>
+    void run_until(Ready ready) {
+        const auto end = std::chrono::steady_clock::now() + 10s;
+        while (!ready() && std::chrono::steady_clock::now() < end) io.run_one_for(100ms);
+        REQUIRE(ready());
+    }
+    http::ClientResponse ask(http::ClientRequest request, const std::string& token = {}) {
+        request.url = "http://" + role->bound().cti + request.url;
+        if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
+        std::optional<Result<http::ClientResponse>> answer;
+        client->send(std::move(request), [&](Result<http::ClientResponse> response) { answer = std::move(response); });
+        run_until([&] { return answer.has_value(); });
+        REQUIRE(*answer);
+        return **answer;
+    }
+    http::ClientResponse get(const std::string& path, const std::string& token = {}) {
+        http::ClientRequest request;
+        request.url = path;
+        return ask(std::move(request), token);
+    }
+    http::ClientResponse post(const std::string& path, const std::string& body, const std::string& token) {
+        http::ClientRequest request;
+        request.method = "POST";
+        request.url = path;
+        request.body = body;
+        return ask(std::move(request), token);
+    }
+    http::ClientResponse tell_agents(const std::string& body, const std::string& secret, const std::string& nonce,
+                                     const std::string& site = "paris") {
+        http::ClientRequest request;
+        request.method = "POST";
+        request.url = std::string(kSiteAgentsPath);
+        request.body = body;
+        const auto given = sign_site_request("POST", kSiteAgentsPath, site, secret, body, net::now().wall, nonce);
+        request.headers = {{"Sheaf-Site", given.site},
+                           {"Sheaf-Date", given.date},
+                           {"Sheaf-Nonce", given.nonce},
+                           {"Sheaf-Signature", given.signature}};
+        return ask(std::move(request));
+    }
+    [[nodiscard]] sip::Uri uri(const std::string& user) const {
+        const auto at = sip::endpoint_from_text(role->bound().sip.front());
+        return *sip::uri_from_text("sip:" + user + (user.empty() ? "" : "@") + "127.0.0.1:" + std::to_string(at->port));
+    }
+    int register_phone(const std::string& password) {
+        sip::OutsideRequest request;
+        request.method = "REGISTER";
+        request.target = uri("");
+        request.from.uri = uri("1001");
+        request.to.uri = uri("1001");
+        request.headers = {{"Contact", "<sip:1001@127.0.0.1:" + std::to_string(phone->bound().front().port) + ">"}};
+        request.account = sip::Account{"1001", password};
+        heard.clear();
+        phone->agent().request_outside(net::now().mono, request);
+        phone->pump();
+        run_until([&] { return !heard.empty(); });
+        return std::get<sip::Responded>(heard.back()).status;
+    }
+    void stop() {
+        bool done = false;
+        role->stop([&] { done = true; });
+        run_until([&] { return done; });
+    }
+    [[nodiscard]] std::string journal() const {
+        for (const auto& entry : fs::directory_iterator(folder)) {
+            if (entry.path().extension() == ".jsonl") return entry.path().string();
+        }
+        return {};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the CTI API wants a token, and knows whose devices it may touch") {
+    Lab lab;
+    const auto refused = lab.get("/v1/agents");
+    CHECK(refused.status == 401);
+    CHECK(refused.body.find("Unauthorized") != std::string::npos);
+    CHECK(lab.get("/v1/agents", "wrong").status == 401);
+    const auto own = lab.get("/v1/agents", "let me in");
+    CHECK(own.status == 200);
+    CHECK(own.body.find("\"1001\"") != std::string::npos);
+    CHECK(own.body.find("\"1002\"") == std::string::npos);
+    CHECK(lab.get("/v1/agents", "show all").body.find("\"1002\"") != std::string::npos);
+    CHECK(lab.get("/v1/calls", "show all").body == "[]");
+    CHECK(lab.post("/v1/agents/1002/state", R"({"state":"ready"})", "let me in").status == 403);
+    CHECK(lab.post("/v1/agents/1001/state", R"({"state":"ready"})", "let me in").status == 409);  // not registered
+    CHECK(lab.post("/v1/agents/1001/state", R"({"state":"asleep"})", "let me in").status == 400);
+    CHECK(lab.post("/v1/agents/1001/state", R"({"state":7})", "let me in").status == 400);
+    CHECK(lab.post("/v1/agents/1001/state", "{", "let me in").status == 400);
+    CHECK(lab.post("/v1/calls/nobody/clear", R"({"device":"1001"})", "let me in").status == 404);
+    CHECK(lab.get("/v1/calls/nobody/clear", "let me in").status == 405);
+    CHECK(lab.get("/v1/calls/nobody/messages", "let me in").status == 501);
+    CHECK(lab.get("/v1/nothing", "let me in").status == 404);
+    CHECK(lab.get("/", "let me in").status == 404);
+}
+
+TEST_CASE("without tokens on loopback everyone may ask") {
+    Lab lab([](config::SwitchSettings& settings) {
+        settings.tokens.clear();
+        settings.cti_without_token = true;
+    });
+    CHECK(lab.get("/v1/agents").status == 200);
+}
+
+TEST_CASE("a peer site's readiness is believed with its signature, once") {
+    Lab lab;
+    const std::string body = R"({"boot":"b","seq":1,"agents":[{"dn":"2001","state":"ready","for_ms":10}]})";
+    CHECK(lab.tell_agents(body, "wrong", "0000000000000001").status == 403);
+    CHECK(lab.tell_agents(body, "the pair's", "0000000000000002", "rome").status == 403);
+    CHECK(lab.tell_agents(body, "the pair's", "0000000000000003").status == 204);
+    CHECK(lab.tell_agents(body, "the pair's", "0000000000000003").status == 403);
+    CHECK(lab.tell_agents("{}", "the pair's", "0000000000000004").status == 400);
+    CHECK(lab.get(std::string(kSiteAgentsPath)).status == 405);
+}
+
+TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it, and the run replays") {
+    Lab lab;
+    boost::asio::ip::tcp::socket socket(lab.io);
+    const auto at = lab.role->bound().cti;
+    const auto port = static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
+    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port});
+    boost::asio::write(
+        socket, boost::asio::buffer(std::string("GET /v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
+                                                "Authorization: Bearer let me in\r\n\r\n")));
+    std::string heard;
+    std::function<void()> listen = [&] {
+        boost::asio::async_read_until(socket, boost::asio::dynamic_buffer(heard), "\n\n",
+                                      [](const boost::system::error_code&, std::size_t) {});
+    };
+    listen();
+    lab.run_until([&] { return heard.find("\"snapshot\"") != std::string::npos; });
+    CHECK(heard.find("\"1001\"") != std::string::npos);
+    CHECK(heard.find("\"1002\"") == std::string::npos);
+
+    CHECK(lab.register_phone("wrong") == 403);
+    CHECK(lab.register_phone("ada's") == 200);
+    CHECK(lab.get("/v1/agents", "let me in").body.find("\"ready\"") != std::string::npos);
+    // A call of a stranger to nowhere, and one with no media server to take it.
+    for (const auto& [number, status] : {std::pair{"9999", 404}, {"8000", 503}}) {
+        sip::Invitation invitation;
+        invitation.target = lab.uri(number);
+        invitation.from.uri = *sip::uri_from_text("sip:someone@127.0.0.1");
+        invitation.to.uri = invitation.target;
+        lab.heard.clear();
+        lab.phone->agent().invite(net::now().mono, invitation);
+        lab.phone->pump();
+        lab.run_until([&] { return !lab.heard.empty() && std::holds_alternative<sip::Failed>(lab.heard.back()); });
+        CHECK(std::get<sip::Failed>(lab.heard.back()).status == status);
+    }
+    CHECK(lab.role->counts().calls == 0);
+    CHECK(lab.role->counts().legs == 0);
+    lab.stop();
+    CHECK(fs::exists(lab.folder / "outbox.db"));
+    const auto report = replay_file(lab.journal());
+    REQUIRE_MESSAGE(report, (report ? "" : report.error().what));
+    CHECK(report->inputs >= 4);
+    CHECK(!report->difference);
+}
+
+TEST_CASE("settings can be read anew: agents and tokens change, calls and addresses stay") {
+    Lab lab;
+    const auto before = lab.role->bound();
+    auto settings = Lab::settings(lab.folder);
+    settings.agents.push_back({"1003", "Eve", "eve's", {}, false});
+    settings.tokens = {{"wall", "new secret", {"*"}}};
+    REQUIRE(lab.role->reload(settings));
+    CHECK(lab.get("/v1/agents", "show all").status == 401);
+    CHECK(lab.get("/v1/agents", "new secret").body.find("\"1003\"") != std::string::npos);
+    CHECK(lab.role->bound().sip == before.sip);
+    settings.sites[0].address = "sip:no.such.host.invalid";
+    CHECK(!lab.role->reload(settings));
+}
+
+TEST_CASE("what cannot be bound or opened is said in words") {
+    Lab lab;
+    auto settings = Lab::settings(lab.folder);
+    settings.listen = {lab.role->bound().sip.front()};
+    auto started = SwitchRole::start(lab.io, settings);
+    REQUIRE(!started);
+    CHECK(!started.error().what.empty());
+    settings = Lab::settings("/proc/nothing");
+    CHECK(SwitchRole::start(lab.io, settings).error().code == Errc::io);
+}
