@@ -26,9 +26,12 @@ int parse_and_do(CLI::App& app, int argc, const char* const* argv) {
 
     VerifyCommand verify_command;
     auto* verify_app = app.add_subcommand("verify", "Check what was recorded, packet by packet, without a server");
-    verify_app->add_option("what", verify_command.what, "A file, a folder, or a calluuid or segment id (with --data)")
+    verify_app
+        ->add_option("what", verify_command.what,
+                     "A file, a folder, or a recording-id, calluuid or segment id (with --data)")
         ->required();
-    verify_app->add_option("--data", verify_command.data, "Folder to look in for a calluuid or segment id");
+    verify_app->add_option("--data", verify_command.data,
+                           "Folder to look in for it: media servers' data, and the archive's for a whole recording");
     verify_app->add_flag("--json", verify_command.json, "Print JSON");
     verify_app->callback([&] { status = verify(verify_command); });
 

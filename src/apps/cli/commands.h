@@ -20,7 +20,7 @@ struct CheckCommand {
 [[nodiscard]] int check_config(const CheckCommand& command);
 
 struct VerifyCommand {
-    std::string what;  // a file or folder; or a calluuid or segment id to look for in `data`
+    std::string what;  // a file or folder; or a recording-id, calluuid or segment id to look for in `data`
     std::string data;  // folder searched for a recording
     bool json = false;
 };
