@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 namespace sheaf::net {
 
@@ -32,7 +33,7 @@ Result<SocketAddress> SocketAddress::from_text(const std::string& address, std::
 Result<SocketAddress> SocketAddress::of_socket(int fd) {
     SocketAddress out;
     socklen_t size = kSizeMax;
-    if (getsockname(fd, out.data(), &size) != 0) return fail(Errc::io, std::strerror(errno));
+    if (getsockname(fd, out.data(), &size) != 0) return fail(Errc::io, std::generic_category().message(errno));
     return out;
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <system_error>
 #include <utility>
 
 namespace sheaf::net {
@@ -45,7 +46,8 @@ UdpBatch::UdpBatch(std::size_t packets, std::size_t bytes_each)
 Result<UdpSocket> UdpSocket::bind(const SocketAddress& at, const UdpSocketOptions& options) {
     UdpSocket out;
     out.fd_ = ::socket(at.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (out.fd_ < 0) return fail(Errc::io, std::string("cannot open a UDP socket: ") + std::strerror(errno));
+    if (out.fd_ < 0)
+        return fail(Errc::io, std::string("cannot open a UDP socket: ") + std::generic_category().message(errno));
     const int on = 1;
     if (at.family() == AF_INET6) setsockopt(out.fd_, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (options.timestamps) setsockopt(out.fd_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
@@ -53,7 +55,7 @@ Result<UdpSocket> UdpSocket::bind(const SocketAddress& at, const UdpSocketOption
     if (::bind(out.fd_, at.data(), at.size()) != 0) {
         const Errc code = errno == EADDRINUSE ? Errc::conflict : Errc::io;
         return fail(code, "cannot bind udp " + at.address() + " port " + std::to_string(at.port()) + ": " +
-                              std::strerror(errno));
+                              std::generic_category().message(errno));
     }
     TRY(out.local_, SocketAddress::of_socket(out.fd_));
     return out;
