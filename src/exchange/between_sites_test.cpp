@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "exchange/test_site.h"
+
+using namespace sheaf;
+using namespace sheaf::exchange;
+using namespace std::chrono_literals;
+
+namespace {
+
+LegOffered from_site(const std::string& site, bool with_link = true) {
+    LegOffered offered;
+    offered.leg = LegId{"in"};
+    offered.from = {DeviceKind::site, site};
+    offered.called = "1001";
+    offered.calling = "+44";
+    offered.message = "x@paris;1;INVITE";
+    if (with_link) offered.link = LinkHeader{LinkId{"link"}, CallUuid{"theirs"}, CallUuid{"root"}, "transfer", false};
+    return offered;
+}
+
+}  // namespace
+
+TEST_CASE("a call with a believed header belongs to its root, and both moments of the link are said") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    site.step(from_site("paris"));
+    const auto started = site.fact("call.started");
+    CHECK(started.at("root") == "root");
+    CHECK(started.at("direction") == "inter-site");
+    const auto opened = site.fact("link.opened");
+    CHECK(opened.at("from") == "theirs");
+    CHECK(opened.at("to") == started.at("calluuid"));
+    CHECK(opened.at("half") == "to");
+    CHECK(opened.at("tier") == 1);
+    CHECK(opened.at("kind") == "transfer");
+    CHECK(opened.at("evidence").at(0).at("rule") == "signed-header");
+    CHECK(opened.at("evidence").at(0).at("messages").at(0) == "x@paris;1;INVITE");
+    const LegId agent = site.one<PlaceLeg>().leg;
+    site.step(LegAlerting{agent});
+    CHECK(site.one<RingLeg>().leg == LegId{"in"});
+    CHECK(site.one<RingLeg>().calluuid.text() == started.at("calluuid").as_string());
+    site.step(LegAnswered{agent, {}, {}, "m"});
+    CHECK(site.one<AnswerLeg>().leg == LegId{"in"});
+    CHECK(site.one<StartRecording>().leg == agent);
+    site.step(LegConnected{LegId{"in"}, "m"});
+    CHECK(site.fact("link.answered").at("half") == "to");
+    CHECK(site.fact("link.answered").at("status") == 200);
+    CHECK(site.fact("party.joined").at("link") == "link");
+    site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
+    CHECK(site.fact("link.ended").at("link") == "link");
+}
+
+TEST_CASE("a call without a believed header is a call of its own") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    LegOffered offered = from_site("paris", false);
+    SUBCASE("none came") {}
+    SUBCASE("its ids are no ids") {
+        offered.link = LinkHeader{LinkId{"li nk"}, CallUuid{"u"}, CallUuid{"r"}, "route", false};
+    }
+    SUBCASE("a stranger's is not looked at") {
+        offered = from_site("paris");
+        offered.from = {DeviceKind::stranger, ""};
+        offered.called = "8000";
+    }
+    site.step(offered);
+    CHECK(site.fact("call.started").at("root") == site.fact("call.started").at("calluuid"));
+    CHECK(site.facts("link.opened").empty());
+}
+
+TEST_CASE("the half of a link is there also when the agent cannot take the call") {
+    TestSite site{london_settings()};
+    int status = 480;
+    SUBCASE("not registered") {}
+    SUBCASE("not ready") {
+        site.register_agent("1001");
+        site.step(CtiRequest{1, "t", {"*"}, "agent-state", "", "1001", "", "not-ready"});
+    }
+    SUBCASE("busy") {
+        site.register_agent("1001");
+        site.step(from_site("hub"));
+        status = 486;
+    }
+    LegOffered offered = from_site("paris");
+    offered.leg = LegId{"in2"};
+    site.step(offered);
+    CHECK(site.one<RejectLeg>().status == status);
+    CHECK(site.fact("link.answered").at("status") == status);
+    CHECK(site.facts("link.ended").size() == 1);
+    CHECK(site.fact("call.ended").at("calluuid") == site.fact("call.started").at("calluuid"));
+    CHECK(site.one<RejectLeg>().calluuid.text() == site.fact("call.started").at("calluuid").as_string());
+}
+
+TEST_CASE("an agent who does not answer another site's call refuses it with 480") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    site.step(from_site("paris"));
+    site.pass(20s);
+    CHECK(site.one<RejectLeg>().status == 480);
+    CHECK(site.fact("link.answered").at("status") == 480);
+    CHECK(site.fact("agent.state").at("state") == "not-ready");
+    CHECK(site.exchange.counts().calls == 0);
+}
+
+TEST_CASE("the agent is not recorded twice when the sender records the leg, unless the site wants it") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    bool recorded = false;
+    LegOffered offered = from_site("paris");
+    SUBCASE("the sender records") {
+        offered.link->sender_records = true;
+    }
+    SUBCASE("the sender records, and so do we") {
+        offered = from_site("hub");
+        offered.link->sender_records = true;
+        recorded = true;
+    }
+    SUBCASE("the sender does not") {
+        recorded = true;
+    }
+    site.step(offered);
+    site.step(LegAnswered{site.one<PlaceLeg>().leg, {}, {}, "m"});
+    CHECK(site.any<StartRecording>() == recorded);
+}
+
+TEST_CASE("the routing point's recording of a leg to a site is told to that site") {
+    SiteSettings settings = london_settings();
+    settings.routing_points[0].record.policy = RecordPolicy::always;
+    TestSite site{settings};
+    site.step(RemoteAgents{"paris", "b", 1, {{"2001", "ready", 0}}});
+    LegOffered offered;
+    offered.leg = LegId{"c"};
+    offered.from = {DeviceKind::trunk, "carrier"};
+    offered.called = "8000";
+    site.step(offered);
+    site.step(LegConnected{offered.leg, "m"});
+    const PlaceLeg placed = site.one<PlaceLeg>();
+    REQUIRE(placed.link);
+    CHECK(placed.link->sender_records);
+    site.step(LegPlaced{placed.leg, "m"});
+    const auto opened = site.fact("link.opened");
+    CHECK(opened.at("tier") == 0);
+    CHECK(opened.at("to").is_null());
+    CHECK(opened.at("evidence").at(0).at("rule") == "own-route");
+    CHECK(opened.at("evidence").at(0).at("source") == "routing point 8000");
+    site.step(LegAnswered{placed.leg, CallUuid{"theirs"}, {}, "m"});
+    CHECK(site.fact("segment.expected").at("rule") == "routing point always");
+    CHECK(site.fact("link.answered").at("peer_calluuid") == "theirs");
+}
+
+TEST_CASE("who calls a number of another site gets through, and hears that site's refusal") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    LegOffered offered;
+    offered.leg = LegId{"a"};
+    offered.from = {DeviceKind::agent, "1001"};
+    offered.called = "2001";
+    site.step(offered);
+    CHECK(site.fact("call.started").at("direction") == "internal");
+    const PlaceLeg placed = site.one<PlaceLeg>();
+    CHECK(placed.to.name == "paris");
+    CHECK(placed.calling == "1001");
+    CHECK(placed.calling_name == "Ada");
+    SUBCASE("answered") {
+        site.step(LegPlaced{placed.leg, "m"});
+        site.step(LegAnswered{placed.leg, CallUuid{"theirs"}, {}, "m"});
+        CHECK_FALSE(site.any<StartRecording>());
+        site.step(LegConnected{offered.leg, "m"});
+        CHECK(site.fact("segment.expected").at("rule") == "agent always");
+    }
+    SUBCASE("refused before the INVITE went: no link was opened") {
+        site.step(LegFailed{placed.leg, 503, {}, ""});
+        CHECK(site.facts("link.answered").empty());
+        CHECK(site.facts("link.ended").empty());
+        CHECK(site.one<RejectLeg>().status == 503);
+    }
+    SUBCASE("refused") {
+        site.step(LegPlaced{placed.leg, "m"});
+        site.step(LegFailed{placed.leg, 486, CallUuid{"theirs"}, "m"});
+        CHECK(site.fact("link.answered").at("status") == 486);
+        CHECK(site.fact("link.answered").at("peer_calluuid") == "theirs");
+        CHECK(site.one<RejectLeg>().status == 486);
+        CHECK(site.fact("agent.state").at("state") == "ready");
+        CHECK(site.exchange.counts().calls == 0);
+    }
+}
+
+TEST_CASE("an agent calls out by a trunk, and both connections are recorded as their policies say") {
+    SiteSettings settings = london_settings();
+    settings.trunks[0].record = {RecordPolicy::percentage, 100};
+    TestSite site{settings};
+    site.register_agent("1001");
+    LegOffered offered;
+    offered.leg = LegId{"a"};
+    offered.from = {DeviceKind::agent, "1001"};
+    offered.called = "933123";
+    site.step(offered);
+    CHECK(site.fact("call.started").at("direction") == "outbound");
+    const PlaceLeg placed = site.one<PlaceLeg>();
+    CHECK(placed.to == Device{DeviceKind::trunk, "carrier"});
+    CHECK(placed.number == "+33123");
+    CHECK_FALSE(placed.link);
+    site.step(LegAnswered{placed.leg, {}, {}, "m"});
+    CHECK(site.fact("segment.expected").at("rule") == "trunk 100%");
+    site.step(LegConnected{offered.leg, "m"});
+    CHECK(site.fact("segment.expected").at("rule") == "agent always");
+    CHECK(site.exchange.counts().recordings == 2);
+    site.step(LegEnded{placed.leg, Cause::normal, "m"});
+    CHECK(site.all<StopRecording>().size() == 2);
+    CHECK(site.exchange.counts().legs == 0);
+}
