@@ -46,7 +46,8 @@ std::vector<Appender::Piece> Appender::pieces_of(std::span<std::uint8_t> batch) 
         pieces.push_back(batch.first(whole));
         batch = batch.subspan(whole);
     }
-    std::ranges::stable_sort(pieces, {}, slot_of);
+    // Records of a segment together, in their order: they lie one behind the other in the batch.
+    std::ranges::sort(pieces, {}, [](const Piece& piece) { return std::pair(slot_of(piece), piece.data()); });
     return pieces;
 }
 

@@ -19,7 +19,7 @@ namespace sheaf::journal {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kNiceness = 19;
+constexpr int kNiceness = 10;
 constexpr std::chrono::milliseconds kRetryFirst{1'000};
 constexpr std::chrono::milliseconds kRetryMost{60'000};
 constexpr std::chrono::seconds kPurgeEvery{10};
