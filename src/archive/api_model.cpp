@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "archive/api_model.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <deque>
 #include <map>
+#include <tuple>
 
 namespace sheaf::archive {
 namespace {
@@ -159,8 +161,9 @@ std::map<std::string, std::vector<std::string>> ways_from_root(const RecordingVi
     std::vector<const LinkView*> joining;
     for (const auto& standing : standings)
         if (standing.effect == Catalogue::LinkStanding::Effect::joins) joining.push_back(&standing.link);
-    std::stable_sort(joining.begin(), joining.end(),
-                     [](const LinkView* a, const LinkView* b) { return a->tier < b->tier; });
+    std::sort(joining.begin(), joining.end(), [](const LinkView* a, const LinkView* b) {
+        return std::tie(a->tier, a->at, a->id) < std::tie(b->tier, b->at, b->id);
+    });
     std::map<std::string, std::vector<std::string>> ways{{recording.id.text(), {}}};
     std::deque<std::string> todo{recording.id.text()};
     while (!todo.empty()) {

@@ -33,9 +33,8 @@ bool contains(const std::vector<std::string>& sorted, const std::string& id) {
 
 class Ledger {
 public:
-    Ledger(const std::vector<SegmentView>& segments, const std::vector<CallView>& calls, const Presence& presence,
-           Ms until)
-        : calls_(calls), presence_(presence), until_(until) {
+    Ledger(const std::vector<SegmentView>& segments, const Presence& presence, Ms until)
+        : presence_(presence), until_(until) {
         for (const SegmentView& segment : segments)
             segments_.push_back({&segment, window_of(segment, presence, until)});
     }
@@ -206,7 +205,6 @@ private:
         return {true, GapReason::unknown, {}, true};
     }
 
-    const std::vector<CallView>& calls_;
     const Presence& presence_;
     Ms until_;
     std::vector<Held> segments_;
@@ -261,7 +259,7 @@ std::vector<Customer> customers_of(const std::vector<CallView>& calls, const Pre
 
 std::vector<GapView> gaps_of(const std::vector<SegmentView>& segments, const std::vector<CallView>& calls,
                              const Presence& presence, Ms until) {
-    const Ledger ledger(segments, calls, presence, until);
+    const Ledger ledger(segments, presence, until);
     std::vector<GapView> gaps;
     for (const Customer& customer : customers_of(calls, presence)) {
         auto own = ledger.gaps_of(customer);

@@ -75,7 +75,7 @@ private:
         const auto clocks = site_clocks(root == sites_.end() ? std::string() : root->second, facts_);
         for (const TypedFact* fact : facts_)
             timed_.push_back({to_unix_ms(fact->at) - clocks.at(fact->site).offset_ms, fact});
-        std::stable_sort(timed_.begin(), timed_.end(), [](const TimedFact& a, const TimedFact& b) {
+        std::sort(timed_.begin(), timed_.end(), [](const TimedFact& a, const TimedFact& b) {
             const auto key = [](const TimedFact& t) {
                 return std::tie(t.at, t.fact->site, t.fact->node, t.fact->seq, t.fact->id);
             };
@@ -209,21 +209,21 @@ private:
     }
 
     void fold_events(const Presence& presence) {
-        for (const auto& [at, fact] : timed_) {
-            const auto say = [&, at = at, fact = fact](const CallUuid& id, const ConnectionId& connection,
-                                                       const char* event) {
+        for (const TimedFact& timed : timed_) {
+            const TypedFact& fact = *timed.fact;
+            const auto say = [&](const CallUuid& id, const ConnectionId& connection, const char* event) {
                 view_.events.push_back(
-                    {at, to_unix_ms(fact->at), id, presence.party_of(fact->site, connection), event});
+                    {timed.at, to_unix_ms(fact.at), id, presence.party_of(fact.site, connection), event});
             };
-            const auto is_leg_to_site = [&, fact = fact](const ConnectionId& id) {
-                const auto c = presence.find(fact->site, id);
-                return !c || presence.connections()[*c].role == Role::site;  // or never connected
+            const auto is_person = [&](const ConnectionId& id) {  // who was ever connected, and is no leg to a site
+                const auto c = presence.find(fact.site, id);
+                return c && presence.connections()[*c].role != Role::site;
             };
             std::visit(Match{[&](const PartyJoined& f) {
-                                 if (!is_leg_to_site(f.connection)) say(f.call, f.connection, "joined");
+                                 if (is_person(f.connection)) say(f.call, f.connection, "joined");
                              },
                              [&](const PartyLeft& f) {
-                                 if (!is_leg_to_site(f.connection)) say(f.call, f.connection, "left");
+                                 if (is_person(f.connection)) say(f.call, f.connection, "left");
                              },
                              [&](const PartyHeld& f) { say(f.call, f.connection, "held"); },
                              [&](const PartyRetrieved& f) { say(f.call, f.connection, "retrieved"); },
@@ -233,7 +233,7 @@ private:
                                  if (f.treatment.starts_with("say:")) say(f.call, f.connection, "announcement-played");
                              },
                              [](const auto&) {}},
-                       fact->body);
+                       fact.body);
         }
     }
 
