@@ -165,6 +165,7 @@ void Engine::play_frames(Instant now) {
     // From the back: a play that ends leaves the list.
     for (std::size_t i = playing_.size(); i-- > 0;) {
         Leg& leg = *legs_[playing_[i]];
+        if (!leg.player) continue;
         Frame frame;
         std::uint64_t index = 0;
         while (leg.player->next(now, frame, index)) {

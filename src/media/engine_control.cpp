@@ -92,6 +92,7 @@ std::optional<LegSlot> Engine::slot_recording(const SegmentId& segment) const {
 
 std::vector<LegId> Engine::legs() const {
     std::vector<LegId> ids;
+    ids.reserve(slots_.size());
     for (const auto& [id, slot] : slots_) ids.push_back(id);
     return ids;
 }
@@ -155,7 +156,7 @@ Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
 
 Result<void> Engine::remove(const RemoveLeg& command, const Stamp& now) {
     TRY(Leg* const leg, find(command.leg));
-    if (leg->player) end_play(*leg, false);
+    end_play(*leg, false);
     while (!leg->taps.empty()) close_tap(*leg, leg->taps.size() - 1, now, command.cause);
     leave_room(*leg);
     if (leg->out.packets() > 0) report(*leg, now, true);
@@ -237,7 +238,7 @@ Result<void> Engine::play(const Play& command, const Stamp& now) {
         has_sample = has_sample || !prompt->samples.empty();
     }
     if (!has_sample) return fail(Errc::malformed, "nothing to play");
-    if (leg->player) end_play(*leg, false);
+    end_play(*leg, false);
     leg->player.emplace(command, now.mono);
     ++leg->plays;
     playing_.push_back(leg->slot);
@@ -254,6 +255,7 @@ Result<void> Engine::stop_play(const StopPlay& command) {
 }
 
 void Engine::end_play(Leg& leg, bool completed) {
+    if (!leg.player) return;
     notices_.emplace_back(PlayEnded{.leg = leg.id, .name = leg.player->name(), .completed = completed});
     leg.player.reset();
     std::erase(playing_, leg.slot);

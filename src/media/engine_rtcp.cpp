@@ -24,10 +24,10 @@ void Engine::rtcp_received(LegSlot slot, const Stamp& when, const Address& from,
         return;
     }
     ++leg->counters.rtcp_received;
-    if (compound->sender) {
+    if (const auto& sender = compound->sender) {
         for (Leg::Source& source : leg->sources) {
             if (source.is_used && source.ssrc == compound->ssrc) {
-                source.reception.sender_report(compound->sender->ntp, when.mono);
+                source.reception.sender_report(sender->ntp, when.mono);
             }
         }
     }

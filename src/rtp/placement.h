@@ -59,7 +59,7 @@ struct Placed {
 class Placer {
 public:
     // `origin` is the timeline's zero, `rate` its samples a second.
-    Placer(Instant origin, std::uint32_t rate = 8'000);
+    explicit Placer(Instant origin, std::uint32_t rate = 8'000);
 
     void add(const Arrived& packet);
     // It is `now` on the channel, though nothing may have come: what has waited its look-ahead is placed.

@@ -110,10 +110,10 @@ TEST_CASE("a silence without packets keeps the place the timestamps give") {
     Placer placer(Instant{});
     Sender sender;
     for (int n = 0; n < 100; ++n) placer.add(sender.at(n * 20 + jitter_of(n)));
-    sender.rest(8'000 * 30);
+    sender.rest(8'000L * 30);
     for (int n = 0; n < 100; ++n) placer.add(sender.at(32'000 + n * 20 + jitter_of(n)));
     const auto placed = all(placer);
-    CHECK(placed[100].position == placed[0].position + 32'000 * 8);
+    CHECK(placed[100].position == placed[0].position + 32'000L * 8);
     CHECK(placer.anchored() == 1);
 }
 
@@ -124,8 +124,8 @@ TEST_CASE("a source that stops its timestamps in silence is anchored anew") {
     for (int n = 0; n < 100; ++n) placer.add(sender.at(12'000 + n * 20));  // timestamps went on as if at 2,000
     const auto placed = all(placer);
     CHECK(placed[99].position == 99 * kPtimeSamples);
-    CHECK(placed[100].position == 12'000 * 8);
-    CHECK(placed[199].position == 12'000 * 8 + 99 * kPtimeSamples);
+    CHECK(placed[100].position == 12'000L * 8);
+    CHECK(placed[199].position == 12'000L * 8 + 99 * kPtimeSamples);
     CHECK(placer.anchored() == 2);
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("a step of the delay that stays is followed once the look-ahead has se
     for (int n = 0; n < 500; ++n) placer.add(sender.at(n * 20 + (n < 200 ? 0 : 250)));
     const auto placed = all(placer);
     CHECK(placed[199].position == 199 * kPtimeSamples);
-    CHECK(placed[200].position == 200 * kPtimeSamples + 250 * 8);
+    CHECK(placed[200].position == 200 * kPtimeSamples + 250L * 8);
     CHECK(placer.anchored() == 2);
 }
 
@@ -259,7 +259,7 @@ TEST_CASE("before the origin is negative, and timestamps without sense end nowhe
     CHECK(placed.front().position == -160);
     for (const Placed& one : placed) {
         const std::int64_t arrived = (to_ms(one.when) - 1'000) * 8;
-        const bool in_reach = one.position <= arrived + 800 && one.position >= arrived - 5'100 * 8;
+        const bool in_reach = one.position <= arrived + 800 && one.position >= arrived - 5'100L * 8;
         CHECK(in_reach);
     }
 }

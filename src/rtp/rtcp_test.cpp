@@ -104,14 +104,14 @@ TEST_CASE("loss is reported for the interval and in sum, and a duplicate hides n
     Reception reception;
     for (std::uint16_t n = 0; n < 100; ++n) {
         if (n % 4 == 1) continue;
-        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20), 8'000));
-        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20), 8'000));
+        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20L), 8'000));
+        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20L), 8'000));
     }
     ReportBlock block = reception.report(1, at_ms(2'000));
     CHECK(block.cumulative_lost == 25);
     CHECK(block.fraction_lost == 64);
     CHECK(block.jitter == 0);
-    for (std::uint16_t n = 100; n < 150; ++n) static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20), 8'000));
+    for (std::uint16_t n = 100; n < 150; ++n) static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20L), 8'000));
     block = reception.report(1, at_ms(3'000));
     CHECK(block.cumulative_lost == 25);
     CHECK(block.fraction_lost == 0);
@@ -122,7 +122,7 @@ TEST_CASE("jitter goes to the mean difference of two packets' transits") {
     Reception reception;
     for (std::uint16_t n = 0; n < 1'000; ++n) {
         // Every second packet is 10 ms late: each step of transit is 80 units.
-        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20 + (n % 2) * 10), 8'000));
+        static_cast<void>(reception.packet(n, n * 160U, at_ms(n * 20L + (n % 2) * 10L), 8'000));
     }
     CHECK(reception.jitter() >= 78);
     CHECK(reception.jitter() <= 80);
@@ -135,9 +135,8 @@ TEST_CASE("the round trip comes from the report's echo of our own clock") {
     const ReportBlock block = reception.report(1, at_ms(10'500));
     CHECK(block.delay_since_last_sr == 32'768);
     const auto trip = round_trip(block, ntp_from_wall(sent + milliseconds{560}));
-    REQUIRE(trip);
-    CHECK(to_ms(*trip) >= 59);
-    CHECK(to_ms(*trip) <= 61);
+    CHECK(to_ms(trip.value_or(Duration::zero())) >= 59);
+    CHECK(to_ms(trip.value_or(Duration::zero())) <= 61);
     CHECK_FALSE(round_trip({}, 1));
     CHECK((ntp_from_wall(WallTime{}) >> 32) == 2'208'988'800);
 }

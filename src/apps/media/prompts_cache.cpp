@@ -4,32 +4,29 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <iterator>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 namespace sheaf::media_role {
 namespace {
 
-constexpr std::size_t kWavBytesMax = kPromptSamplesMax * 2 + 64 * 1'024;  // room for other chunks
+constexpr std::size_t kWavBytesMax = kPromptSamplesMax * 2 + 65'536;  // room for other chunks
 constexpr std::uint16_t kPcm = 1;
 
 bool is_name(std::string_view name) {
-    constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    return !name.empty() && name.size() <= kPromptNameMax && name.find_first_not_of(kLetters) == std::string_view::npos;
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    return !name.empty() && name.size() <= kPromptNameMax && name.find_first_not_of(letters) == std::string_view::npos;
 }
 
 Result<std::vector<std::uint8_t>> read_file(const std::filesystem::path& path) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-    if (!file) return fail(Errc::io, path.string() + ": " + std::strerror(errno));
-    std::vector<std::uint8_t> bytes;
-    std::vector<std::uint8_t> part(64 * 1'024);
-    while (const std::size_t got = std::fread(part.data(), 1, part.size(), file.get())) {
-        bytes.insert(bytes.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(got));
-        if (bytes.size() > kWavBytesMax) return fail(Errc::exhausted, path.string() + ": longer than ten minutes");
-    }
-    if (std::ferror(file.get()) != 0) return fail(Errc::io, path.string() + ": " + std::strerror(errno));
+    if (!file) return fail(Errc::io, path.string() + ": " + std::generic_category().message(errno));
+    // One byte more than is allowed tells a file that is too long.
+    std::vector<std::uint8_t> bytes(kWavBytesMax + 1);
+    bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
+    if (std::ferror(file.get()) != 0) return fail(Errc::io, path.string() + ": cannot be read");
+    if (bytes.size() > kWavBytesMax) return fail(Errc::exhausted, path.string() + ": longer than ten minutes");
     return bytes;
 }
 
@@ -107,7 +104,7 @@ Result<PromptCache> PromptCache::load(const std::filesystem::path& folder) {
             if (path.extension() != ".wav") continue;
             const std::string name = path.stem().string();
             if (!is_name(name)) return fail(Errc::malformed, "prompts: not a prompt's name: " + path.string());
-            TRY(auto prompt, load_prompt(path, kind + ":" + name));
+            TRY(auto prompt, load_prompt(path, std::string(kind).append(":").append(name)));
             sum += prompt->samples.size();
             if (cache.prompts_.size() >= kPromptsMax || sum > kPromptSamplesSumMax) {
                 return fail(Errc::exhausted, "prompts: too many, or too long together, in " + folder.string());

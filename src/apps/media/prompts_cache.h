@@ -14,9 +14,9 @@
 
 namespace sheaf::media_role {
 
-inline constexpr std::size_t kPromptSamplesMax = 10 * 60 * 8'000;  // ten minutes
+inline constexpr std::size_t kPromptSamplesMax = 10UL * 60 * 8'000;  // ten minutes
 inline constexpr std::size_t kPromptsMax = 1'000;
-inline constexpr std::size_t kPromptSamplesSumMax = 4 * 60 * 60 * 8'000;  // of all together: 230 MB
+inline constexpr std::size_t kPromptSamplesSumMax = 4UL * 60 * 60 * 8'000;  // of all together: 230 MB
 inline constexpr std::size_t kPromptNameMax = 64;
 
 // Reads a RIFF WAVE file of 8 kHz, mono, 16-bit PCM. Errc::malformed: no WAVE, or cut; unsupported: another format;

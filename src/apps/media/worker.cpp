@@ -10,11 +10,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <deque>
 #include <iterator>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "apps/media/worker_outbox.h"
@@ -129,7 +129,7 @@ private:
 Result<void> Worker::Loop::prepare() {
     if (epoll_.get() < 0 || wake_.get() < 0 || timer_.get() < 0 || !watch(wake_.get(), kWakeTag) ||
         !watch(timer_.get(), kTimerTag)) {
-        return fail(Errc::io, std::string("cannot prepare a media worker: ") + std::strerror(errno));
+        return fail(Errc::io, std::string("cannot prepare a media worker: ") + std::generic_category().message(errno));
     }
     return {};
 }
@@ -270,7 +270,8 @@ void Worker::Loop::settle(const media::Command& command, std::optional<media::Le
     const auto* add = std::get_if<media::AddLeg>(&command);
     if (add == nullptr) return;
     legs_.fetch_add(1, std::memory_order_relaxed);
-    const media::LegSlot slot = *engine_.slot_of(add->leg);
+    const media::LegSlot slot = engine_.slot_of(add->leg).value_or(media::kNoLeg);
+    ASSERT(slot != media::kNoLeg);
     auto rtp = net::UdpSocket::adopt(add->rtp_socket);
     auto rtcp = net::UdpSocket::adopt(add->rtcp_socket);
     if (rtp && rtcp && watch(rtp->fd(), tag_of(slot, false)) && watch(rtcp->fd(), tag_of(slot, true))) {
@@ -285,14 +286,14 @@ void Worker::Loop::settle(const media::Command& command, std::optional<media::Le
         .leg = add->leg,
         .segment = {},
         .command = "AddLeg",
-        .error = {Errc::io, std::string("cannot use the leg's sockets: ") + std::strerror(error)}});
+        .error = {Errc::io, std::string("cannot use the leg's sockets: ") + std::generic_category().message(error)}});
 }
 
 void Worker::Loop::finish() {
     std::string cause;
     {
         MutexLock lock(mutex_);
-        cause = *stop_cause_;
+        cause = stop_cause_.value_or("shutdown");
     }
     for (const LegId& leg : engine_.legs()) carry_out(media::RemoveLeg{.leg = leg, .cause = cause});
     tell();
@@ -329,7 +330,7 @@ void Worker::Loop::set_timer() {
 
 Worker::Worker() = default;
 
-Result<std::unique_ptr<Worker>> Worker::start(WorkerSettings settings, media::CaptureSink& capture,
+Result<std::unique_ptr<Worker>> Worker::start(const WorkerSettings& settings, media::CaptureSink& capture,
                                               std::function<void()> on_notice) {
     std::unique_ptr<Worker> worker(new Worker);
     worker->loop_ = std::make_unique<Loop>(settings, capture, std::move(on_notice));

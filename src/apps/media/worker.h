@@ -39,7 +39,8 @@ class Worker {
 public:
     // `capture` outlives the worker and is called on its thread only. `on_notice` is called on that thread whenever
     // notices have become available; it must not block or throw.
-    [[nodiscard]] static Result<std::unique_ptr<Worker>> start(WorkerSettings settings, media::CaptureSink& capture,
+    [[nodiscard]] static Result<std::unique_ptr<Worker>> start(const WorkerSettings& settings,
+                                                               media::CaptureSink& capture,
                                                                std::function<void()> on_notice);
     ~Worker();  // stops, cause "shutdown", if it was not stopped
     Worker(const Worker&) = delete;
