@@ -333,8 +333,8 @@ private:
             overflow_told_ = journal.packets_overflow;
         }
         timer_.expires_after(kLook);
-        timer_.async_wait([this](const boost::system::error_code& error) {
-            if (!error) look();
+        timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
+            if (!error && !alive.expired()) look();
         });
     }
 
