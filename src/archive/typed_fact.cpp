@@ -213,8 +213,10 @@ ConnectionId connection(Fields& f) {
 
 using Parser = FactBody (*)(Fields&);
 
-const std::map<std::string_view, Parser>& parsers() {
-    static const std::map<std::string_view, Parser> table = {
+using Parsers = std::map<std::string_view, Parser>;
+
+Parsers of_calls() {
+    return {
         {"call.started",
          [](Fields& f) -> FactBody {
              return CallStarted{call(f),
@@ -227,6 +229,11 @@ const std::map<std::string_view, Parser>& parsers() {
          }},
         {"call.ended", [](Fields& f) -> FactBody { return CallEnded{call(f), f.text("cause")}; }},
         {"call.merged", [](Fields& f) -> FactBody { return CallMerged{call(f), f.id<CallUuid>("into")}; }},
+    };
+}
+
+Parsers of_parties() {
+    return {
         {"party.joined",
          [](Fields& f) -> FactBody {
              return PartyJoined{call(f),           connection(f),  f.one_of("role", kRoles),
@@ -255,11 +262,21 @@ const std::map<std::string_view, Parser>& parsers() {
          }},
         {"agent.state",
          [](Fields& f) -> FactBody { return AgentState{f.text("dn"), f.text("state"), f.text("reason")}; }},
+    };
+}
+
+Parsers of_links() {
+    return {
         {"link.opened", link_opened},
         {"link.answered", link_answered},
         {"link.ended",
          [](Fields& f) -> FactBody { return LinkEnded{f.id<LinkId>("link"), f.one_of("half", kHalves)}; }},
         {"link.retracted", [](Fields& f) -> FactBody { return LinkRetracted{f.id<LinkId>("link"), f.text("reason")}; }},
+    };
+}
+
+Parsers of_segments() {
+    return {
         {"segment.expected",
          [](Fields& f) -> FactBody {
              return SegmentExpected{f.id<SegmentId>("segment"), call(f), connection(f), f.text("rule")};
@@ -282,6 +299,11 @@ const std::map<std::string_view, Parser>& parsers() {
          [](Fields& f) -> FactBody { return RecordingPaused{call(f), f.text("by"), f.text("pause")}; }},
         {"recording.resumed",
          [](Fields& f) -> FactBody { return RecordingResumed{call(f), f.text("by"), f.text("pause")}; }},
+    };
+}
+
+Parsers of_operators() {
+    return {
         {"operator.veto",
          [](Fields& f) -> FactBody {
              return OperatorVeto{f.id<CallUuid>("a"), f.id<CallUuid>("b"), f.required_count("version"),
@@ -305,7 +327,15 @@ const std::map<std::string_view, Parser>& parsers() {
              return OperatorErase{f.id<CallUuid>("recording"), f.text("by"), f.text("reason")};
          }},
     };
-    return table;
+}
+
+const Parsers& parsers() {
+    static const Parsers all = [] {
+        Parsers table;
+        for (Parsers some : {of_calls(), of_parties(), of_links(), of_segments(), of_operators()}) table.merge(some);
+        return table;
+    }();
+    return all;
 }
 
 template <typename E, std::size_t N>
