@@ -232,6 +232,18 @@ TEST_CASE("a wrong password, an unknown agent and no password do not register") 
     w.must_be_clean();
 }
 
+TEST_CASE("a phone that stumbles over SHA-256 is offered MD5 alone") {
+    World w;
+    auto request = registration("", kHere);
+    request.headers.push_back({"User-Agent", "baresip v1.0.0 (x86_64/linux)"});
+    CHECK(register_phone(w, request) == 401);
+    const auto offered = w.phone.last<sip::Responded>()->response->all("WWW-Authenticate");
+    REQUIRE(offered.size() == 1);
+    CHECK(sip::challenge_from_text(offered[0])->algorithm == sip::DigestAlgorithm::md5);
+    request.account = sip::Account{"1001", "ada"};
+    CHECK(register_phone(w, request) == 200);
+}
+
 TEST_CASE("registration limits: too short is 423, too long is cut, several contacts keep the newest") {
     World w;
     CHECK(register_phone(w, registration("ada", {{"Contact", "<sip:1001@127.0.0.1:40001>;expires=59"}})) == 423);

@@ -2,6 +2,7 @@
 #include "b2bua/registrar.h"
 
 #include <algorithm>
+#include <array>
 
 #include "sip/grammar.h"
 #include "sip/transaction.h"
@@ -9,9 +10,24 @@
 namespace sheaf::b2bua {
 namespace {
 
-Registrar::Refusal challenge(const std::vector<std::string>& values, std::string why) {
+// Phones that give up at a challenge they cannot compute instead of taking the next one (RFC 8760 §2.4 allows neither
+// them nor us to leave it at that): they are offered MD5 alone. By the start of their User-Agent.
+constexpr std::array<std::string_view, 2> kMd5Only{"baresip v0.", "baresip v1."};
+
+bool knows_md5_only(const sip::Message& request) {
+    const auto* agent = request.first("User-Agent");
+    return agent != nullptr &&
+           std::ranges::any_of(kMd5Only, [&](std::string_view start) { return agent->starts_with(start); });
+}
+
+Registrar::Refusal challenge(const sip::Message& request, const std::vector<std::string>& values, std::string why) {
     Registrar::Refusal out{{401, {}, {}}, std::move(why)};
-    for (const auto& value : values) out.answer.headers.push_back({"WWW-Authenticate", value});
+    const bool md5_only = knows_md5_only(request);
+    for (const auto& value : values) {
+        const auto parsed = sip::challenge_from_text(value);
+        if (md5_only && parsed && parsed->algorithm != sip::DigestAlgorithm::md5) continue;
+        out.answer.headers.push_back({"WWW-Authenticate", value});
+    }
     return out;
 }
 
@@ -50,7 +66,7 @@ std::optional<Registrar::Refusal> Registrar::authenticate(const sip::Message& re
         auto credentials = sip::credentials_from_text(text);
         if (credentials && credentials->realm == realm_) given = std::move(*credentials);
     }
-    if (!given) return challenge(authenticator_.challenges(now.wall, salt, false), {});
+    if (!given) return challenge(request, authenticator_.challenges(now.wall, salt, false), {});
     // An unknown agent gets what a wrong password gets: nobody learns which directory numbers exist.
     const bool known = agent != nullptr && !agent->password.empty() && given->username == agent->dn;
     const std::string nobody = "?" + salt;
@@ -59,9 +75,10 @@ std::optional<Registrar::Refusal> Registrar::authenticate(const sip::Message& re
         case sip::Authenticator::Verdict::accepted:
             if (known) return std::nullopt;
             break;
-        case sip::Authenticator::Verdict::stale: return challenge(authenticator_.challenges(now.wall, salt, true), {});
+        case sip::Authenticator::Verdict::stale:
+            return challenge(request, authenticator_.challenges(now.wall, salt, true), {});
         case sip::Authenticator::Verdict::replayed:
-            return challenge(authenticator_.challenges(now.wall, salt, true), "credentials seen before");
+            return challenge(request, authenticator_.challenges(now.wall, salt, true), "credentials seen before");
         case sip::Authenticator::Verdict::wrong: break;
     }
     return Refusal{{403, {}, {}}, "wrong user or password"};
