@@ -80,6 +80,7 @@ class Phones(LabTest):
         a1.wait("CALL_INCOMING")
         a1.send("accept")
         times["t1"] = a1.wait("CALL_ESTABLISHED")["at"]
+        world.set_agent("london", "1001", "not-ready")
         scenarios.talk()
         mark = a1.mark()
         a1.send("transfer", f"sip:8000@{ADDRESSES['london']}:{PORT_BASE}")

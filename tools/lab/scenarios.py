@@ -51,6 +51,8 @@ def head(stage):
     stage.world.set_agent("london", "1001", "ready")
     stage.at("t1", people.wait("A1", "established", since))
     people.wait("A1", "hears", since, where=lambda e: e["tones"] == [467])
+    # A1 takes no further call after this one: the transfer must reach somebody else.
+    stage.world.set_agent("london", "1001", "not-ready")
     return since
 
 
