@@ -172,7 +172,7 @@ TEST_CASE("a treatment reaches the phone at its pace and tells its end") {
     Lab lab;
     Phone a = lab.phone("a", "room");
     auto prompt = std::make_shared<media::Prompt>();
-    prompt->samples.resize(160 * 10);
+    prompt->samples.resize(1'600);
     const auto began = std::chrono::steady_clock::now();
     REQUIRE(lab.worker->command(media::Play{.leg = LegId{"a"}, .name = "welcome", .prompts = {prompt}}));
     for (int i = 0; i < 10; ++i) CHECK(a.hear().size() == 172);
