@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     settings.queue_max = 3;
     settings.wrap_up_ms = number(2) == 0 ? 0 : 2000;
     Exchange site{settings};
-    AnyEvents events{number};
+    AnyEvents events{number, changes_of(settings)};
     const std::string broken = broken_by(site, events, number, size / 3 + 1);
     if (!broken.empty()) {
         std::fprintf(stderr, "%s\n", broken.c_str());

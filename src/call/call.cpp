@@ -62,6 +62,7 @@ public:
             if (is<Queued>(waiting)) {
                 leave_queue(waiting, "routed");
                 waiting.state = Connected{};
+                tell("diverted", waiting.party.address);
             }
             stop_treatment(waiting, true);
             if (is<Offered>(waiting)) {

@@ -36,7 +36,7 @@ TEST_CASE("in any order of events no leg, recording or queue place is forgotten 
         settings.calls_max = 5 + seed % 10;
         settings.queue_max = 3;
         Exchange site{settings};
-        AnyEvents events{number};
+        AnyEvents events{number, changes_of(settings)};
         CHECK(broken_by(site, events, number, 200) == "");
     }
 }

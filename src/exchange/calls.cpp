@@ -14,7 +14,14 @@ void leave_waiting(Turn& turn, const LiveCall& live, const std::string& routing_
     const auto point = turn.state.routing_points.find(routing_point);
     if (point == turn.state.routing_points.end()) return;
     std::erase(point->second.waiting, live.call.id);
-    if (!point->second.configured && point->second.waiting.empty()) turn.state.routing_points.erase(point);
+    if (point->second.is_forgotten()) turn.state.routing_points.erase(point);
+}
+
+void come(Turn& turn, LiveCall& live) {
+    const auto point = turn.state.routing_points.find(std::exchange(live.coming_to, {}));
+    if (point == turn.state.routing_points.end()) return;
+    --point->second.coming;
+    if (point->second.is_forgotten()) turn.state.routing_points.erase(point);
 }
 
 void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
@@ -26,6 +33,7 @@ void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
     turn.state.legs.erase(found);
     turn.state.timers.cancel({Timer::Kind::ring, gone.leg.text()});
     if (live.ringing == gone.leg) live.ringing.reset();
+    if (!leg.placed && !gone.was_connected) come(turn, live);
     if (leg.device.kind == DeviceKind::agent)
         let_go(turn, leg.device.name, gone.leg, {gone.refused, gone.was_connected, gone.cause});
     if (leg.device.kind == DeviceKind::site && leg.placed) {
@@ -66,6 +74,7 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
                 live.routing_point = e.routing_point;
                 live.waiting_since = turn.now.mono;
                 turn.state.routing_points.at(e.routing_point).waiting.push_back(id);
+                come(turn, live);
                 turn.serve = true;
             },
             [&](call::WaitsNoMore& e) { leave_waiting(turn, live, e.routing_point); },

@@ -163,8 +163,19 @@ int status_for_caller(int status) {
     }
 }
 
+void enqueue(Turn& turn, LiveCall& live, const std::string& routing_point) {
+    const call::Connection* party = waiting_party(live);
+    if (!party) return;
+    RoutingPoint& point = turn.state.routing_points.at(routing_point);
+    if (std::holds_alternative<call::Offered>(party->state)) {
+        live.coming_to = routing_point;
+        ++point.coming;
+    }
+    apply(turn, live, call::Enqueue{party->leg, routing_point, point.settings.treatment});
+}
+
 bool is_full(const State& state, const RoutingPoint& point) {
-    return point.waiting.size() >= state.settings.queue_max;
+    return point.waiting.size() + point.coming >= state.settings.queue_max;
 }
 
 // The oldest call that waits and rings nobody, of the routing points not in `exhausted`.
@@ -251,12 +262,7 @@ std::optional<Refusal> refusal_now(const State& state, const Destination& to) {
 void send_to(Turn& turn, LiveCall& live, const Destination& to) {
     std::visit(Match{
                    [&](const ToAgent& agent) { ring(turn, live, to_agent(turn.state, live, agent.dn)); },
-                   [&](const ToRoutingPoint& point) {
-                       if (const call::Connection* party = waiting_party(live))
-                           apply(turn, live,
-                                 call::Enqueue{party->leg, point.dn,
-                                               turn.state.routing_points.at(point.dn).settings.treatment});
-                   },
+                   [&](const ToRoutingPoint& point) { enqueue(turn, live, point.dn); },
                    [&](const ToSite& site) { ring(turn, live, to_site(turn, live, site)); },
                    [&](const ToTrunk& trunk) { ring(turn, live, to_trunk(turn.state, live, trunk)); },
                },

@@ -22,8 +22,7 @@ void configure(Turn& turn, const SiteSettings& settings) {
         state.routing_points[point.dn].settings = point;
         state.routing_points[point.dn].configured = true;
     }
-    std::erase_if(state.routing_points,
-                  [](const auto& entry) { return !entry.second.configured && entry.second.waiting.empty(); });
+    std::erase_if(state.routing_points, [](const auto& entry) { return entry.second.is_forgotten(); });
     std::map<std::string, RemoteSite, std::less<>> sites;
     for (const PeerSettings& peer : settings.peers)
         if (peer.name != settings.site) sites[peer.name] = std::move(state.sites[peer.name]);

@@ -113,11 +113,14 @@ private:
 template <typename Number>
 class AnyEvents {
 public:
-    explicit AnyEvents(Number number) : number_(std::move(number)) {}
+    explicit AnyEvents(Number number, std::vector<SiteSettings> settings)
+        : number_(std::move(number)), settings_(std::move(settings)) {}
 
     Event next(const Promises& seen) {
-        switch (number_(20)) {
-            case 0: return AgentRegistered{dn(), "sip:a@10.0.0.1", "udp:10.0.0.1:5060", static_cast<std::int64_t>(1000 * number_(100))};
+        switch (number_(21)) {
+            case 0:
+                return AgentRegistered{dn(), "sip:a@10.0.0.1", "udp:10.0.0.1:5060",
+                                       static_cast<std::int64_t>(1000 * number_(100))};
             case 1: return AgentUnregistered{dn()};
             case 2:
             case 3: return offered();
@@ -136,6 +139,9 @@ public:
             case 16: return recording(seen);
             case 17: return remote_agents();
             case 18: return cti();
+            case 19:
+                if (number_(8) == 0) return SettingsChanged{settings_[number_(settings_.size())]};
+                return Tick{};
             default: return Tick{};
         }
     }
@@ -202,6 +208,7 @@ public:
 
 private:
     Number number_;
+    std::vector<SiteSettings> settings_;  // a site may be given
     unsigned offers_ = 0;
     std::uint64_t told_ = 0;
     std::string seen_call_;

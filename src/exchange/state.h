@@ -61,6 +61,8 @@ struct RoutingPoint {
     RoutingPointSettings settings;
     bool configured = true;
     std::deque<CallUuid> waiting;  // oldest first; one that rings an agent still waits
+    std::size_t coming = 0;        // being answered, to wait here
+    [[nodiscard]] bool is_forgotten() const { return !configured && waiting.empty() && coming == 0; }
 };
 
 // Why a call was sent to where it is.
@@ -90,6 +92,7 @@ struct LiveCall {
     Device origin;
     std::string message;        // the one that began it
     std::string routing_point;  // where it waits or has waited last
+    std::string coming_to;      // the routing point it will wait at once it is answered
     Instant waiting_since{};
     std::optional<LegId> ringing;   // the leg placed for it that has not been answered
     std::optional<Evidence> moved;  // by a transfer

@@ -92,4 +92,17 @@ inline SiteSettings london_settings() {
     return settings;
 }
 
+// The same site as its owner may change it: nobody new, but agents, routing points and routes gone.
+inline std::vector<SiteSettings> changes_of(const SiteSettings& settings) {
+    SiteSettings fewer_agents = settings, no_points = settings, nothing = settings;
+    fewer_agents.agents.pop_back();
+    no_points.routing_points.clear();
+    nothing.agents.clear();
+    nothing.routing_points.clear();
+    nothing.routes.clear();
+    nothing.peers.clear();
+    nothing.trunks.clear();
+    return {settings, settings, fewer_agents, no_points, nothing};
+}
+
 }  // namespace sheaf::exchange

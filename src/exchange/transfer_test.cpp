@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exchange/transfer.h"
+
+#include <doctest/doctest.h>
+
+#include "exchange/test_site.h"
+
+using namespace sheaf;
+using namespace sheaf::exchange;
+using namespace std::chrono_literals;
+
+namespace {
+
+const LegId kCustomer{"c"};
+
+// A customer by the routing point 8000 in talk with 1001.
+struct Talk {
+    explicit Talk(SiteSettings settings = london_settings()) : site(std::move(settings)) {
+        site.register_agent("1001");
+        LegOffered offered;
+        offered.leg = kCustomer;
+        offered.from = {DeviceKind::trunk, "carrier"};
+        offered.called = "8000";
+        offered.calling = "+44";
+        site.step(offered);
+        site.step(LegConnected{kCustomer, "m"});
+        agent = site.one<PlaceLeg>().leg;
+        site.step(LegAnswered{agent, {}, {}, "m"});
+    }
+    void refer(const std::string& to) { site.step(TransferAsked{agent, to, "a@b;2;REFER"}); }
+
+    TestSite site;
+    LegId agent;
+};
+
+}  // namespace
+
+TEST_CASE("a transfer to an agent releases the first at once, and the customer hears music until the next answers") {
+    Talk talk;
+    talk.site.register_agent("1002");
+    talk.refer("1002");
+    CHECK(talk.site.one<AcceptTransfer>().leg == talk.agent);
+    CHECK(talk.site.one<TransferResult>().status == 200);
+    CHECK(talk.site.one<StopRecording>().cause == Cause::transferred);
+    CHECK(talk.site.one<EndLeg>().leg == talk.agent);
+    CHECK(talk.site.one<EndLeg>().cause == Cause::transferred);
+    CHECK(talk.site.one<StartPlay>().items == std::vector<std::string>{"music:default"});
+    const LegId next = talk.site.one<PlaceLeg>().leg;
+    CHECK(talk.site.one<PlaceLeg>().calling == "+44");
+    SUBCASE("answered") {
+        talk.site.step(LegAnswered{next, {}, {}, "m"});
+        CHECK(talk.site.one<StopPlay>().leg == kCustomer);
+        CHECK(talk.site.one<StartRecording>().leg == next);
+        talk.site.step(LegEnded{next, Cause::normal, "m"});
+        CHECK(talk.site.one<EndLeg>().leg == kCustomer);
+    }
+    SUBCASE("refused: the customer returns to the routing point, and may be called for by the first agent again") {
+        talk.site.step(LegFailed{next, 486, {}, "m"});
+        CHECK(talk.site.fact("queue.entered").at("routing_point") == "8000");
+        CHECK(talk.site.one<PlaceLeg>().number == "1001");
+    }
+    SUBCASE("not answered: likewise") {
+        talk.site.pass(20s);
+        CHECK(talk.site.fact("queue.entered").at("routing_point") == "8000");
+    }
+    SUBCASE("the customer hangs up meanwhile") {
+        talk.site.step(LegEnded{kCustomer, Cause::normal, "m"});
+        CHECK(talk.site.one<EndLeg>().leg == next);
+        CHECK(talk.site.exchange.counts().legs == 0);
+    }
+}
+
+TEST_CASE("a failed transfer of a call that came by no routing point ends it with the cause") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    site.register_agent("1002");
+    LegOffered offered;
+    offered.leg = kCustomer;
+    offered.from = {DeviceKind::trunk, "carrier"};
+    offered.called = "1001";
+    site.step(offered);
+    const LegId agent = site.one<PlaceLeg>().leg;
+    site.step(LegAnswered{agent, {}, {}, "m"});
+    site.step(LegConnected{kCustomer, "m"});
+    site.step(TransferAsked{agent, "1002", "m"});
+    site.step(LegFailed{site.one<PlaceLeg>().leg, 486, {}, "m"});
+    CHECK(site.one<EndLeg>().leg == kCustomer);
+    CHECK(site.fact("call.ended").at("cause") == "busy");
+    CHECK(site.exchange.counts().legs == 0);
+}
+
+TEST_CASE("a transfer to another site carries a link of that kind with the REFER as its evidence") {
+    Talk talk;
+    talk.refer("2001");
+    const PlaceLeg placed = talk.site.one<PlaceLeg>();
+    REQUIRE(placed.link);
+    CHECK(placed.link->kind == "transfer");
+    talk.site.step(LegPlaced{placed.leg, "l@x;1;INVITE"});
+    const auto evidence = talk.site.fact("link.opened").at("evidence").at(0);
+    CHECK(evidence.at("rule") == "own-transfer");
+    CHECK(evidence.at("source") == "REFER from 1001");
+    CHECK(evidence.at("value") == "2001");
+    CHECK(evidence.at("messages") == boost::json::array{"a@b;2;REFER", "l@x;1;INVITE"});
+}
+
+TEST_CASE("a transfer by a trunk dials the number of its route") {
+    Talk talk;
+    talk.refer("933123");
+    CHECK(talk.site.one<PlaceLeg>().number == "+33123");
+}
+
+TEST_CASE("a refused transfer says why and leaves the call untouched") {
+    Talk talk;
+    const auto before = talk.site.exchange.calls();
+    int status = 0;
+    SUBCASE("an unknown number") {
+        talk.refer("5555");
+        status = 404;
+    }
+    SUBCASE("an agent who is not there") {
+        talk.refer("1002");
+        status = 480;
+    }
+    SUBCASE("an agent in a call: oneself") {
+        talk.refer("1001");
+        status = 486;
+    }
+    SUBCASE("asked by the customer's trunk") {
+        talk.site.step(TransferAsked{kCustomer, "8000", "m"});
+        status = 403;
+    }
+    CHECK(talk.site.one<RefuseTransfer>().status == status);
+    CHECK(talk.site.one<Log>().warning);
+    CHECK_FALSE(talk.site.any<AcceptTransfer>());
+    CHECK_FALSE(talk.site.any<SayFact>());
+    CHECK(talk.site.exchange.calls() == before);
+    talk.refer("8000");
+    CHECK(talk.site.any<AcceptTransfer>());
+}
+
+TEST_CASE("a transfer into a full queue is refused") {
+    SiteSettings settings = london_settings();
+    settings.queue_max = 1;
+    Talk talk{settings};
+    LegOffered other;
+    other.leg = LegId{"d"};
+    other.from = {DeviceKind::trunk, "carrier"};
+    other.called = "8000";
+    talk.site.step(other);
+    talk.site.step(LegConnected{other.leg, "m"});
+    talk.refer("8000");
+    CHECK(talk.site.one<RefuseTransfer>().status == 486);
+    talk.site.step(LegEnded{other.leg, Cause::normal, "m"});
+    talk.refer("8000");
+    CHECK(talk.site.any<AcceptTransfer>());
+}
+
+TEST_CASE("a transfer while nobody is connected is refused") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    LegOffered offered;
+    offered.leg = LegId{"a"};
+    offered.from = {DeviceKind::agent, "1001"};
+    offered.called = "933123";
+    site.step(offered);
+    site.step(TransferAsked{offered.leg, "8000", "m"});
+    CHECK(site.one<RefuseTransfer>().status == 491);
+    site.step(TransferAsked{LegId{"unknown"}, "8000", "m"});
+    CHECK_FALSE(site.any<AcceptTransfer>());
+}
