@@ -128,6 +128,9 @@ void let_go(Turn& turn, const std::string& dn, const LegId& leg, const LegPast& 
     const auto found = turn.state.agents.find(dn);
     if (found == turn.state.agents.end() || found->second.legs.erase(leg) == 0) return;
     Agent& agent = found->second;
+    if (past.refused) {
+        turn.log(true, "an agent did not take a call", {{"dn", dn}, {"cause", std::string(call::name_of(past.cause))}});
+    }
     if (past.refused && past.cause == Cause::no_answer && !agent.chosen) {
         agent.afterwards = AgentState::not_ready;
         agent.afterwards_reason = "no-answer";

@@ -32,8 +32,8 @@ class LabTest(unittest.TestCase):
         return self.world
 
     def _close(self):
-        outcome = getattr(self, "_outcome", None)
-        failed = outcome is not None and not getattr(outcome, "success", True)
+        result = self._outcome.result
+        failed = any(test is self for test, _ in result.failures + result.errors)
         if failed:
             print(f"\nkept for looking at: {self.world.folder}", file=sys.stderr)
             for process in self.world.processes.values():

@@ -125,7 +125,7 @@ class Refusals(LabTest):
         second.bye(NUMBERS["london"])
 
     def test_dead_agent_phone_passes_the_call_to_the_next_agent(self):
-        world = self.make_world(start=False)
+        world = self.make_world(start=False, ready_on_register=True)
         world.start("archive", "london-media", "london-switch")
         people = People(world)
         self.addCleanup(people.close)

@@ -34,7 +34,7 @@ class Probe:
     def close(self):
         self.socket.close()
 
-    def request(self, method, user, headers=(), body="", cseq=None, branch=None):
+    def request(self, method, user, headers=(), body="", cseq=None, branch=None, to=None):
         if cseq is None:
             self.cseq += 1
         number = cseq or self.cseq
@@ -43,7 +43,7 @@ class Probe:
         lines = [f"{method} {target} SIP/2.0",
                  f"Via: SIP/2.0/UDP {self.here[0]}:{self.here[1]};branch={branch or f'z9hG4bK{random.getrandbits(64):x}'};rport",
                  "Max-Forwards: 70", f"From: <sip:{self.user}@{self.here[0]}>;tag={self.tag}",
-                 f"To: <{target}>" + (f";tag={self.to_tag}" if self.to_tag else ""), f"Call-ID: {self.call_id}",
+                 f"To: <{to or target}>" + (f";tag={self.to_tag}" if self.to_tag else ""), f"Call-ID: {self.call_id}",
                  f"CSeq: {number} {method}", f"Contact: <sip:{self.user}@{self.here[0]}:{self.here[1]}>"]
         lines += [f"{k}: {v}" for k, v in headers]
         if body:
@@ -87,7 +87,8 @@ class Probe:
 
     def register(self, user, password, expires=60):
         """The status of the answer to the credentials."""
-        target = self.request("REGISTER", "", [("Expires", expires)])
+        record = f"sip:{user}@{self.server[0]}:{self.server[1]}"
+        target = self.request("REGISTER", "", [("Expires", expires)], to=record)
         first = self.final("REGISTER")
         self.to_tag = ""
         challenge = next((h for h in re.findall(r"^WWW-Authenticate\s*:\s*(.*?)\r?$", first.text, re.M | re.I)
@@ -103,7 +104,7 @@ class Probe:
         response = h(f"{a1}:{field['nonce']}:00000001:c0ffee:auth:{a2}")
         self.request("REGISTER", "", [("Expires", expires), (
             "Authorization", f'Digest username="{user}", realm="{field["realm"]}", nonce="{field["nonce"]}", '
-            f'uri="{target}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"')])
+            f'uri="{target}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"')], to=record)
         answer = self.final("REGISTER")
         self.to_tag = ""
         return answer.status

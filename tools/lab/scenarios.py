@@ -32,8 +32,7 @@ class Stage:
         self.people.agent("A2", "paris", "2001")
         self.people.customer()
         for site, dn in (("london", "1001"), ("paris", "2001")):
-            world.wait_for(f"{dn} at {site}", lambda s=site, d=dn: world.agent_state(s, d) not in (None, "logged-off"))
-            world.set_agent(site, dn, "not-ready")
+            world.wait_for(f"{dn} at {site}", lambda s=site, d=dn: world.agent_state(s, d) == "not-ready")
 
     def at(self, name, event):
         self.times[name] = event["at_ms"] / 1000
@@ -77,6 +76,7 @@ def single_step_transfer(stage, by="phone"):
     stage.at("t3", ringing)
     stage.at("t4", people.wait("A2", "established", mark))
     people.wait("A2", "hears", mark, where=lambda e: e["tones"] == [467])
+    world.set_agent("paris", "2001", "not-ready")
     talk()
     people.send(cmd="hangup", phone="C")
     stage.at("t5", people.wait("C", "ended", mark))

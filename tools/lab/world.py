@@ -144,7 +144,8 @@ class World:
         lines = ["[node]", f'site="{site}"', f'name="{site}-1"', f'data="{self.folder}/{site}-switch"', "",
                  "[switch]", f'listen=["udp:{host}:{p.sip}", "tcp:{host}:{p.sip}"]', f'media=["sip:{host}:{p.media}"]',
                  f'archive="{self.site_archive_url}"', f"archive_token={self._secret('archive-' + site)}",
-                 f'cti="{host}:{p.cti}"', 'cti_auth="token"', "",
+                 f'cti="{host}:{p.cti}"', 'cti_auth="token"',
+                 f"ready_on_register={str(self.options.get('ready_on_register', False)).lower()}", "",
                  "[[switch.trunk]]", 'name="carrier"', f'addresses=["sip:{ADDRESSES["carrier"]}:{p.sip}"]',
                  f'record="{self.options.get("record_trunk", "never")}"', ""]
         for other in others:
