@@ -10,13 +10,13 @@
 
 #include "apps/config/log.h"
 #include "apps/switch/cti.h"
+#include "apps/switch/fact_keeper.h"
 #include "apps/switch/input_journal.h"
 #include "apps/switch/readiness.h"
 #include "apps/switch/settings.h"
 #include "b2bua/b2bua.h"
 #include "base/entropy.h"
 #include "base/match.h"
-#include "edge/delivery/courier.h"
 #include "edge/net/clock.h"
 #include "edge/net/sip_node.h"
 #include "exchange/journal.h"
@@ -27,7 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kFactsRetry{1};
 constexpr std::chrono::milliseconds kStopLook{20};
 constexpr std::string_view kOutbox = "outbox.db";
 
@@ -55,7 +54,7 @@ public:
         fs::create_directories(settings_.node.data, error);
         if (error) return fail(Errc::io, settings_.node.data + ": " + error.message());
         TRY_VOID(open_journal());
-        TRY_VOID(open_courier());
+        TRY_VOID(open_outbox());
         TRY_VOID(open_sip());
         if (!settings_.cti.address.empty()) {
             CtiPort port{[this](exchange::Event event) { input_from_outside(std::move(event)); },
@@ -108,20 +107,10 @@ private:
         TRY(journal_, InputJournal::open(std::move(options)));
         return {};
     }
-    Result<void> open_courier() {
+    Result<void> open_outbox() {
         const auto& node = settings_.node;
-        delivery::CourierOptions options{(fs::path(node.data) / kOutbox).string(),
-                                         node.tenant,
-                                         node.site,
-                                         node.name,
-                                         "switch",
-                                         settings_.archive.url,
-                                         settings_.archive.token};
-        delivery::CourierEvents events;
-        events.notice = [](link::Notice notice, const std::string& detail) {
-            config::log_warn(delivery::text_of(notice), {{"detail", detail}});
-        };
-        TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
+        TRY(facts_, FactKeeper::open({(fs::path(node.data) / kOutbox).string(), node.tenant, node.site, node.name,
+                                      "switch", settings_.archive.url, settings_.archive.token}));
         return {};
     }
     Result<void> open_sip() {
@@ -179,7 +168,7 @@ private:
             b2bua_->carry_out(input.now, effect);
             carry_out(input.now, effect, facts);
         }
-        keep(std::move(facts));
+        if (!facts.empty()) facts_->keep(std::move(facts));
     }
     void carry_out(Stamp now, const exchange::Effect& effect, std::vector<FactDraft>& facts) {
         if (const auto* fact = std::get_if<exchange::SayFact>(&effect)) {
@@ -205,35 +194,13 @@ private:
             journal_.reset();
         }
     }
-    // Facts are durable before the next event is taken. What the outbox cannot take waits in memory, in order.
-    void keep(std::vector<FactDraft> facts) {
-        if (facts.empty() && facts_kept_.empty()) return;
-        for (auto& fact : facts) facts_kept_.push_back(std::move(fact));
-        if (facts_retry_ && net::now().mono < *facts_retry_) return shed_facts();
-        if (const auto added = courier_->add(facts_kept_); !added) {
-            config::log_error("the outbox does not take facts", {{"why", added.error().what}});
-            facts_retry_ = net::now().mono + kFactsRetry;
-            return shed_facts();
-        }
-        facts_kept_.clear();
-        facts_retry_.reset();
-    }
-    void shed_facts() {
-        if (facts_kept_.size() <= kFactsKeptMax) return;
-        const auto over = facts_kept_.size() - kFactsKeptMax;
-        facts_lost_ += over;
-        facts_kept_.erase(facts_kept_.begin(), facts_kept_.begin() + static_cast<std::ptrdiff_t>(over));
-        config::log_error("facts are lost: the outbox has not taken any for too long",
-                          {{"lost", std::to_string(facts_lost_)}});
-    }
 
     // ---- Time -------------------------------------------------------------------------------------------------
     void arm() {
         if (is_closed_) return;
         std::optional<Instant> next = exchange_.next_deadline();
-        for (const auto& other : {b2bua_->next_deadline(), facts_retry_}) {
-            if (other && (!next || *other < *next)) next = other;
-        }
+        const auto other = b2bua_->next_deadline();
+        if (other && (!next || *other < *next)) next = other;
         if (next == armed_) return;
         armed_ = next;
         timer_.cancel();
@@ -250,7 +217,6 @@ private:
         const auto due = exchange_.next_deadline();
         if (due && *due <= now.mono) pending_.emplace_back(exchange::Tick{});
         drain();
-        if (facts_retry_) keep({});
         node_->pump();
         arm();
     }
@@ -276,11 +242,7 @@ private:
         if (readiness_) readiness_->stop();
         if (cti_) cti_->close();
         if (node_) node_->close();
-        if (!facts_kept_.empty() && courier_ && !courier_->add(facts_kept_)) {
-            config::log_error("facts are lost: the outbox did not take them before the end",
-                              {{"lost", std::to_string(facts_kept_.size())}});
-        }
-        facts_kept_.clear();
+        facts_.reset();
         journal_.reset();
     }
 
@@ -291,16 +253,13 @@ private:
     exchange::Exchange exchange_;
     std::string host_;
     std::unique_ptr<InputJournal> journal_;
-    std::unique_ptr<delivery::Courier> courier_;
+    std::unique_ptr<FactKeeper> facts_;
     std::unique_ptr<net::SipNode> node_;
     std::unique_ptr<b2bua::B2bua> b2bua_;  // calls into the node's agent
     std::unique_ptr<Cti> cti_;
     std::unique_ptr<ReadinessTeller> readiness_;
     std::deque<exchange::Event> pending_;
     bool is_draining_ = false;
-    std::vector<FactDraft> facts_kept_;
-    std::optional<Instant> facts_retry_;
-    std::uint64_t facts_lost_ = 0;
     std::optional<Instant> armed_;
     std::function<void()> stopped_;
     Instant stop_until_{};

@@ -17,7 +17,7 @@ class io_context;
 namespace sheaf::apps {
 
 // A site's switch: SIP on one side, media servers, peers, the archive and the CTI API on the others. Everything runs on
-// the io_context's one thread, but for the journal's writer.
+// the io_context's one thread, but for what touches a disk: the journal's writer and the keeper of facts.
 //
 //   datagram → SipNode → B2bua → Exchange::step → effects, carried out in order → SipNode → datagram
 class SwitchRole {
@@ -43,6 +43,5 @@ public:
 };
 
 inline constexpr int kStopMaxMs = 3'000;
-inline constexpr std::size_t kFactsKeptMax = 100'000;  // while the outbox cannot take them
 
 }  // namespace sheaf::apps

@@ -17,6 +17,7 @@
 #include "edge/http/client.h"
 #include "edge/net/clock.h"
 #include "edge/net/sip_node.h"
+#include "edge/store/outbox_sqlite.h"
 
 using namespace sheaf;
 using namespace sheaf::apps;
@@ -218,7 +219,13 @@ TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it,
     CHECK(lab.role->counts().calls == 0);
     CHECK(lab.role->counts().legs == 0);
     lab.stop();
-    CHECK(fs::exists(lab.folder / "outbox.db"));
+    auto outbox = store::open_outbox(lab.folder / "outbox.db", "default", "london", "london-1", "switch");
+    REQUIRE(outbox);
+    std::string types;
+    for (const auto& fact : *(*outbox)->pending(100, 1 << 20)) types += fact.type + " ";
+    CHECK(types.find("agent.state") != std::string::npos);
+    CHECK(types.find("call.started") != std::string::npos);
+    CHECK(types.find("call.ended") != std::string::npos);
     const auto report = replay_file(lab.journal());
     REQUIRE_MESSAGE(report, (report ? "" : report.error().what));
     CHECK(report->inputs >= 4);
