@@ -25,6 +25,7 @@ function(sheaf_planted bug tested)
   add_test(NAME ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
            COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/expect_caught.py $<TARGET_FILE:${target}>)
   set_tests_properties(${target} PROPERTIES LABELS house)
+  add_dependencies(programs ${target})
 endfunction()
 
 if(NOT SHEAF_SANITIZE)

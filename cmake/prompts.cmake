@@ -9,6 +9,8 @@ add_custom_command(
   DEPENDS ${CMAKE_SOURCE_DIR}/tools/make_prompts.py
   COMMENT "Making the prompts"
   VERBATIM)
-add_custom_target(prompts ALL DEPENDS ${prompts_made})
+add_custom_target(prompts DEPENDS ${prompts_made})
+add_dependencies(programs prompts)
 add_test(NAME prompts
          COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/make_prompts.py --check ${CMAKE_BINARY_DIR}/prompts)
+set_tests_properties(prompts PROPERTIES LABELS house)
