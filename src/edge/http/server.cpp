@@ -40,10 +40,9 @@ struct Shared {
     Handler handler;
     std::map<std::string, StreamRoute> streams;
     std::chrono::milliseconds idle{};
-    std::set<Connection*> connections;
+    std::set<std::shared_ptr<Connection>> connections;  // shared: with its handlers under way; abort() takes it out
     std::set<std::shared_ptr<OpenStream>> open_streams;
     bool closing = false;  // no further request is read
-    bool gone = false;     // the server object is no more
 
     [[nodiscard]] std::size_t count() const { return connections.size() + open_streams.size(); }
 };
@@ -73,12 +72,11 @@ public:
     // shared: the server's state lives as long as its last connection.
     Connection(tcp::socket socket, std::shared_ptr<Shared> shared)
         : shared_(std::move(shared)), socket_(std::move(socket)) {
-        shared_->connections.insert(this);
         error_code ignored;
         remote_address_ = socket_.socket().remote_endpoint(ignored).address().to_string();
         socket_.socket().set_option(tcp::no_delay(true), ignored);
     }
-    ~Connection() { shared_->connections.erase(this); }
+    ~Connection() = default;
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
@@ -87,7 +85,7 @@ public:
         if (!answering_) abort();
     }
     void abort() {
-        shared_->connections.erase(this);
+        shared_->connections.erase(shared_from_this());
         if (socket_.socket().is_open()) socket_.close();
     }
     void respond(Response response);
@@ -144,20 +142,18 @@ private:
 // The handler's side of one request: answers 500 when it is dropped.
 class PendingReply {
 public:
-    PendingReply(std::shared_ptr<Connection> connection, std::shared_ptr<Shared> shared)
-        : connection_(std::move(connection)), shared_(std::move(shared)) {}
+    explicit PendingReply(std::weak_ptr<Connection> connection) : connection_(std::move(connection)) {}
     ~PendingReply() { answer(problem(500, "Internal Server Error", "the request was not answered")); }
     PendingReply(const PendingReply&) = delete;
     PendingReply& operator=(const PendingReply&) = delete;
 
     void answer(Response response) {
-        const auto connection = std::exchange(connection_, nullptr);
-        if (connection && !shared_->gone) connection->respond(std::move(response));
+        const auto connection = std::exchange(connection_, {}).lock();
+        if (connection) connection->respond(std::move(response));
     }
 
 private:
-    std::shared_ptr<Connection> connection_;
-    std::shared_ptr<Shared> shared_;
+    std::weak_ptr<Connection> connection_;  // a handler may keep its reply longer than anything here lives
 };
 
 // ---- Reading
@@ -309,7 +305,7 @@ void Connection::upload_read(error_code error) {
 void Connection::handle() {
     socket_.expires_never();
     // shared: the handler's reply is a std::function, which it may copy.
-    const auto pending = std::make_shared<PendingReply>(shared_from_this(), shared_);
+    const auto pending = std::make_shared<PendingReply>(weak_from_this());
     Reply reply = [pending](Response response) { pending->answer(std::move(response)); };
     try {
         shared_->handler(std::move(request_), reply);
@@ -340,7 +336,7 @@ bool Connection::become_stream() {
         bool over = false;
     };
     const auto ending = std::make_shared<Ending>();  // shared: a stream may end before it is known here
-    shared_->connections.erase(this);                // the stream counts in its place
+    shared_->connections.erase(shared_from_this());  // the stream counts in its place
     StreamStart start{std::move(socket_),
                       std::move(buffer_),
                       header_->release(),
@@ -477,9 +473,8 @@ public:
     ~BeastServer() override {
         close();
         auto& shared = *listener_->shared;
-        shared.gone = true;
         const auto connections = shared.connections;
-        for (auto* connection : connections) connection->abort();
+        for (const auto& connection : connections) connection->abort();
     }
     BeastServer(const BeastServer&) = delete;
     BeastServer& operator=(const BeastServer&) = delete;
@@ -496,7 +491,7 @@ public:
         listener_->acceptor.close(ignored);
         listener_->again.cancel();
         const auto connections = shared.connections;
-        for (auto* connection : connections) connection->finish();
+        for (const auto& connection : connections) connection->finish();
         const auto streams = shared.open_streams;
         for (const auto& stream : streams) stream->abort();
     }
@@ -517,7 +512,9 @@ private:
             if (shared.closing) return;
             if (error) return accept_later(listener);
             if (shared.count() < shared.options.connections_max) {
-                std::make_shared<Connection>(std::move(socket), listener->shared)->run();
+                const auto connection = std::make_shared<Connection>(std::move(socket), listener->shared);
+                shared.connections.insert(connection);
+                connection->run();
             } else {
                 turn_away(std::move(socket));
             }
