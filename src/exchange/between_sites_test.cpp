@@ -187,6 +187,20 @@ TEST_CASE("who calls a number of another site gets through, and hears that site'
     }
 }
 
+TEST_CASE("a site that has not signed its call does not dial out by a trunk") {
+    TestSite site{london_settings()};
+    LegOffered offered;
+    offered.leg = LegId{"a"};
+    offered.from = {DeviceKind::site, "paris"};
+    offered.called = "933123";
+    site.step(offered);
+    CHECK(site.one<RejectLeg>().status == 403);
+    offered.leg = LegId{"b"};
+    offered.link = LinkHeader{LinkId{"l"}, CallUuid{"u"}, CallUuid{"u"}, "route", false};
+    site.step(offered);
+    CHECK(site.one<PlaceLeg>().to == Device{DeviceKind::trunk, "carrier"});
+}
+
 TEST_CASE("an agent calls out by a trunk, and both connections are recorded as their policies say") {
     SiteSettings settings = london_settings();
     settings.trunks[0].record = {RecordPolicy::percentage, 100};

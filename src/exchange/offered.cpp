@@ -14,6 +14,9 @@ std::optional<Refusal> refusal_of_offer(const Turn& turn, const LegOffered& even
     if (!to) return Refusal{404, "unknown number"};
     if (!may_call(from, *to) || (from.kind == DeviceKind::agent && !state.agents.contains(from.name)))
         return Refusal{403, "not allowed to call this number"};
+    // An address proves nothing: a site that has not signed the call dials out on nobody's account.
+    if (from.kind == DeviceKind::site && !event.link && std::holds_alternative<ToTrunk>(*to))
+        return Refusal{403, "a site must sign a call to a trunk"};
     if (state.calls.size() >= state.settings.calls_max) return Refusal{503, "too many calls"};
     return refusal_now(state, *to);
 }

@@ -130,7 +130,8 @@ void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int statu
     const auto message = response == nullptr ? std::nullopt : std::optional{*response};
     events.emplace_back(Failed{dialog, status, message, is_reinvite});
     if (!is_reinvite) return end_call(now, dialog);
-    if (status == 481 || status == 408) return on_dialog_lost(now, *of, status);
+    const bool is_silent = status == 408 || (status == 503 && response == nullptr);
+    if (status == 481 || is_silent) return on_dialog_lost(now, *of, status);
     if (status == 491) {
         // §14.1: who made the Call-ID waits longer, in steps of 10 ms.
         const std::uint32_t steps = of->we_called ? 210 + entropy.number() % 191 : entropy.number() % 201;

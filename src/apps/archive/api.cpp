@@ -127,6 +127,10 @@ Result<void> Api::load() {
 }
 
 std::optional<Caller> Api::caller_of(const Request& request) const {
+    // Browsers name the page that asks, for writes and for WebSockets; another site's page has no business here.
+    const std::string origin = request.header("origin");
+    const std::string host = request.header("host");
+    if (!origin.empty() && origin != "http://" + host && origin != "https://" + host) return std::nullopt;
     if (auto everyone = parts_.access.everyone()) {
         if (archive::is_loopback_host(request.header("host"))) return everyone;
         return std::nullopt;

@@ -257,6 +257,9 @@ TEST_CASE("without tokens everyone on this machine may all, but no page of a for
     Conversation with(lab);
     with.send("GET /v1/recordings HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     with.hear("HTTP/1.1 401");
+    const std::string body = R"({"facts":[]})";
+    CHECK(lab.ask("POST", "/v1/facts", "", {{"Origin", "http://evil.example"}}, body).status == 401);
+    CHECK(lab.ask("POST", "/v1/facts", "", {}, body).status == 200);
 }
 
 TEST_CASE("media is what it was promised to be, once and for all") {

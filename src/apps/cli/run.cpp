@@ -130,10 +130,9 @@ void say_ready(int fd, const std::string& line) {
     ::close(fd);
 }
 
-// Waits for a signal to end; SIGHUP reads the settings anew.
-void wait_for_end(const std::string& path, const std::vector<std::unique_ptr<RoleThread>>& threads) {
-    asio::io_context io;
-    asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
+// Waits for a signal to end; SIGHUP reads the settings anew. Signals that came since `signals` was made count.
+void wait_for_end(asio::io_context& io, asio::signal_set& signals, const std::string& path,
+                  const std::vector<std::unique_ptr<RoleThread>>& threads) {
     std::function<void()> wait = [&] {
         signals.async_wait([&](const boost::system::error_code& error, int signal) {
             if (error || signal != SIGHUP) return;
@@ -163,6 +162,8 @@ int run_roles(const RunCommand& command) {
         return 1;
     }
     std::signal(SIGPIPE, SIG_IGN);
+    asio::io_context io;
+    asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);  // before anybody is told that we run
     auto threads = start_all(*settings);
     if (!threads) {
         config::log_error("cannot start", {{"error", threads.error().what}});
@@ -173,7 +174,8 @@ int run_roles(const RunCommand& command) {
     const std::string line = boost::json::serialize(bound);
     config::log_info("started", {{"site", settings->node.site}, {"node", settings->node.name}, {"bound", line}});
     say_ready(command.ready_fd, line);
-    wait_for_end(command.config, *threads);
+    wait_for_end(io, signals, command.config, *threads);
+    signals.clear();
     config::log_info("stopping", {{"node", settings->node.name}});
     std::signal(SIGTERM, end_at_once);
     std::signal(SIGINT, end_at_once);

@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace sheaf::config {
 namespace {
@@ -22,10 +23,11 @@ Table table_of(const toml::table& from) {
     for (const auto& [key, node] : from) {
         Value value = value_of(node);
         value.line = static_cast<int>(key.source().begin.line);
-        table.entries.emplace_back(std::string(key.str()), std::move(value));
+        table.entries.push_back({std::string(key.str()), std::move(value)});
     }
-    std::stable_sort(table.entries.begin(), table.entries.end(),
-                     [](const auto& a, const auto& b) { return a.second.line < b.second.line; });
+    std::sort(table.entries.begin(), table.entries.end(), [](const Entry& a, const Entry& b) {
+        return std::tie(a.value.line, a.key) < std::tie(b.value.line, b.key);
+    });
     return table;
 }
 
@@ -47,8 +49,8 @@ Value value_of(const toml::node& node) {
 
 const Value* Table::find(std::string_view key) const {
     const auto found =
-        std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == key; });
-    return found == entries.end() ? nullptr : &found->second;
+        std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.key == key; });
+    return found == entries.end() ? nullptr : &found->value;
 }
 
 Result<Table> tree_from_toml(std::string_view text, const std::string& file) {

@@ -17,16 +17,21 @@ inline constexpr std::size_t kFileBytesMax = 1 << 20;
 // What a settings file holds, each value with its line (from 1). TOML's dates and fractions are no settings: they come
 // as Other.
 struct Value;
+struct Entry;
 struct Other {};
 struct Table {
     int line = 1;
-    std::vector<std::pair<std::string, Value>> entries;  // in the file's order
+    std::vector<Entry> entries;  // in the file's order
     [[nodiscard]] const Value* find(std::string_view key) const;
 };
 using List = std::vector<Value>;
 struct Value {
     int line = 1;
     std::variant<Other, bool, std::int64_t, std::string, List, Table> is;
+};
+struct Entry {
+    std::string key;
+    Value value;
 };
 
 // Errors are `FILE:LINE: …`.

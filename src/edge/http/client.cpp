@@ -157,7 +157,9 @@ std::optional<Error> Link::prepare() {
     file_ = {};
     file_.open(job_.request.body_file.c_str(), beast::file_mode::scan, error);
     file_left_ = error ? 0 : file_.size(error);
-    if (error) return Error{Errc::not_found, job_.request.body_file + ": " + error.message()};
+    // Only a file that is gone is gone for good; a lack of descriptors or memory passes.
+    const bool is_gone = error == boost::system::errc::no_such_file_or_directory;
+    if (error) return Error{is_gone ? Errc::not_found : Errc::io, job_.request.body_file + ": " + error.message()};
     request_.content_length(file_left_);
     return std::nullopt;
 }

@@ -163,6 +163,8 @@ void Appender::closed(media::SegmentSlot slot) {
 Result<void> Appender::next_file(Stamp now) {
     if (file_.is_open()) {
         sync();
+        // A failed sync has closed the file and owes what it lost: the rest of the batch waits behind that, in order.
+        if (!file_.is_open()) return fail(Errc::io, "the journal could not be synced");
         file_.close();
         auto ended = files_.ended(number_);
         if (!ended) trouble(ended.error());

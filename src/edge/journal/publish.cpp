@@ -70,7 +70,12 @@ Result<SealedSegment> publish_segment(const std::string& segment_file, const std
     TRY_VOID(encode(segment_file, channels));
     TRY_VOID(encoder->finish());
     encoder.reset();
-    TRY_VOID(rename_durably(temporary, target));
+    // What stands there already is whole, and the outbox may have promised its digest: another encoder must not replace it.
+    if (file_exists(target)) {
+        TRY_VOID(remove_file(temporary));
+    } else {
+        TRY_VOID(rename_durably(temporary, target));
+    }
 
     SealedSegment sealed;
     sealed.facts = facts_of(content, tail, channels, say_opened);

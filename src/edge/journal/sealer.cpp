@@ -178,7 +178,10 @@ private:
 
     Result<void> publish(const std::string& name, bool left_behind) {
         const std::string target = encoded_ + "/" + name + std::string(suffix_of(options_.format));
-        auto sealed = publish_segment(segments_ + "/" + name + ".seg", target, options_.format, left_behind);
+        // The archive may have answered for a former run's file while this job waited.
+        const std::string file = name + ".seg";
+        if (!file_exists(segments_ + "/" + file) && file_exists(done_ + "/" + file)) return {};
+        auto sealed = publish_segment(segments_ + "/" + file, target, options_.format, left_behind);
         if (!sealed) {
             auto removed = remove_file(target + ".tmp");
             if (!removed) trouble(SegmentId(name), removed.error());
