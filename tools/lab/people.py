@@ -15,7 +15,7 @@ class People:
         self.world = world
         self.log = open(log or world.folder / "lab.log", "ab")
         self.popen = subprocess.Popen([str(world.build / "sheaf-lab")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=self.log, text=True, bufsize=1)
+                                      stderr=self.log, text=True, bufsize=1, start_new_session=True)
         self.events = []
         self.changed = threading.Condition()
         self.phones = {}

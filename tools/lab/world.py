@@ -47,6 +47,7 @@ class Process:
             self.popen = subprocess.Popen(
                 self.wrapper + [str(self.program), "run", "--config", str(self.config), "--ready-fd", str(write_fd)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_fd],
+                start_new_session=True,  # Ctrl-C is for the lab, which then ends them in order
                 env={**os.environ, **self.environment})
         os.close(write_fd)
         line, deadline = b"", time.monotonic() + timeout
