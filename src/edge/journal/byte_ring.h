@@ -26,7 +26,7 @@ public:
     void put(Bytes bytes) {
         const auto at = static_cast<std::size_t>(put_) & mask_;
         const std::size_t first = bytes.size() < data_.size() - at ? bytes.size() : data_.size() - at;
-        std::memcpy(&data_[at], bytes.data(), first);
+        if (first > 0) std::memcpy(&data_[at], bytes.data(), first);  // an empty span may point nowhere
         if (first < bytes.size()) std::memcpy(data_.data(), bytes.data() + first, bytes.size() - first);
         put_ += bytes.size();
     }
@@ -42,7 +42,7 @@ public:
         const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
         const auto at = static_cast<std::size_t>(taken) & mask_;
         const std::size_t first = out.size() < data_.size() - at ? out.size() : data_.size() - at;
-        std::memcpy(out.data(), &data_[at], first);
+        if (first > 0) std::memcpy(out.data(), &data_[at], first);
         if (first < out.size()) std::memcpy(out.data() + first, data_.data(), out.size() - first);
         taken_.store(taken + out.size(), std::memory_order_release);
     }
