@@ -35,9 +35,9 @@ class Ports:
 class Process:
     """One `sheaf run`, its log and its life. Ready once it has said so on its ready descriptor."""
 
-    def __init__(self, name, program, config, log, wrapper=(), environment=None):
+    def __init__(self, name, program, config, log, environment=None):
         self.name, self.program, self.config, self.log = name, program, config, log
-        self.wrapper, self.environment = list(wrapper), environment or {}
+        self.environment = environment or {}
         self.popen = None
         self.bound = {}
 
@@ -45,7 +45,7 @@ class Process:
         read_fd, write_fd = os.pipe()
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
-                self.wrapper + [str(self.program), "run", "--config", str(self.config), "--ready-fd", str(write_fd)],
+                [str(self.program), "run", "--config", str(self.config), "--ready-fd", str(write_fd)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_fd],
                 start_new_session=True,  # Ctrl-C is for the lab, which then ends them in order
                 env={**os.environ, **self.environment})
@@ -182,8 +182,7 @@ class World:
         for name, lines in configs.items():
             path = self.folder / f"{name}.toml"
             path.write_text("\n".join(lines))
-            wrapper = self.options.get("wrapper", {}).get(name, ())
-            self.processes[name] = Process(name, self.program, path, self.folder / f"{name}.log", wrapper,
+            self.processes[name] = Process(name, self.program, path, self.folder / f"{name}.log",
                                            self.options.get("environment", {}).get(name))
 
     # ---- life ---------------------------------------------------------------------------------------------------
