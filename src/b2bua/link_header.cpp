@@ -117,7 +117,7 @@ Result<exchange::LinkHeader> LinkGuard::check(std::string_view value, const Link
     auto& seen = seen_[std::string(site)];
     if (!seen.nonces.insert(header.nonce).second) return fail(Errc::conflict, "nonce seen before");
     seen.order.push_back(header.nonce);
-    if (seen.order.size() > kNoncesOfPeerMax) {
+    if (seen.order.size() > nonces_max_) {
         seen.nonces.erase(seen.order.front());
         seen.order.pop_front();
     }

@@ -32,6 +32,7 @@ struct LinkCarrier {
 // Believes a header at most once. One owner, one thread.
 class LinkGuard {
 public:
+    explicit LinkGuard(std::size_t nonces_max = kNoncesOfPeerMax) : nonces_max_(nonces_max) {}
     // Errc::malformed, forbidden (mac, age) or conflict (nonce seen before), in words for the log.
     [[nodiscard]] Result<exchange::LinkHeader> check(std::string_view value, const LinkCarrier& carrier,
                                                      std::string_view site, std::string_view secret, WallTime now);
@@ -42,6 +43,7 @@ private:
         std::set<std::string> nonces;
         std::deque<std::string> order;
     };
+    std::size_t nonces_max_;
     std::map<std::string, Seen> seen_;  // by site
 };
 

@@ -135,7 +135,8 @@ TEST_CASE("a stranger and a trunk cannot link calls, whatever they know") {
 }
 
 TEST_CASE("a nonce is believed once, and the memory of nonces is bounded") {
-    LinkGuard guard;
+    constexpr std::size_t kMax = 100;
+    LinkGuard guard(kMax);
     const WallTime now{std::chrono::milliseconds{1'767'605'400'000}};
     const LinkCarrier carrier{"c", "t"};
     const auto header = [&](std::size_t i) {
@@ -148,8 +149,10 @@ TEST_CASE("a nonce is believed once, and the memory of nonces is bounded") {
     REQUIRE(!again);
     CHECK(again.error().code == Errc::conflict);
     CHECK(guard.check(header(0), carrier, "hub", "s", now));  // another pair's memory
-    for (std::size_t i = 1; i <= kNoncesOfPeerMax; ++i) REQUIRE(guard.check(header(i), carrier, "paris", "s", now));
-    CHECK(guard.nonces_of("paris") == kNoncesOfPeerMax);
+    for (std::size_t i = 1; i <= kMax; ++i) REQUIRE(guard.check(header(i), carrier, "paris", "s", now));
+    CHECK(guard.nonces_of("paris") == kMax);
+    CHECK(!guard.check(header(1), carrier, "paris", "s", now));
+    CHECK(guard.check(header(0), carrier, "paris", "s", now));  // forgotten: the oldest went first
 }
 
 TEST_CASE("a call to a site carries a header that the site believes") {

@@ -54,7 +54,7 @@ Result<void> SiteGuard::check(const SiteSignature& given, std::string_view metho
     auto& seen = seen_[given.site];
     if (!seen.nonces.insert(given.nonce).second) return fail(Errc::forbidden, "nonce seen before");
     seen.order.push_back(given.nonce);
-    if (seen.order.size() > kSiteNoncesMax) {
+    if (seen.order.size() > nonces_max_) {
         seen.nonces.erase(seen.order.front());
         seen.order.pop_front();
     }

@@ -36,6 +36,7 @@ struct SiteSignature {
 // Believes a request at most once. One owner, one thread.
 class SiteGuard {
 public:
+    explicit SiteGuard(std::size_t nonces_max = kSiteNoncesMax) : nonces_max_(nonces_max) {}
     // Errc::forbidden in words for the log: a wrong signature, a date out of range, a nonce seen before.
     [[nodiscard]] Result<void> check(const SiteSignature& given, std::string_view method, std::string_view path,
                                      std::string_view secret, std::string_view body, WallTime now);
@@ -46,6 +47,7 @@ private:
         std::set<std::string> nonces;
         std::deque<std::string> order;
     };
+    std::size_t nonces_max_;
     std::map<std::string, Seen> seen_;
 };
 
