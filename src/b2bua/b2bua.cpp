@@ -167,11 +167,11 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [&](const exchange::RingLeg& e) { with_leg(e, [&](Leg& leg) { core.ring(now, leg, e); }); },
             [&](const exchange::AnswerLeg& e) { with_leg(e, [&](Leg& leg) { core.answer(now, leg, e); }); },
             [&](const exchange::RejectLeg& e) {
-                  with_leg(e, [&](Leg& leg) {
-                      if (!e.calluuid.empty()) leg.calluuid = e.calluuid;
-                      core.drop(now, e.leg, e.status, e.reason);
-                  });
-              },
+                with_leg(e, [&](Leg& leg) {
+                    if (!e.calluuid.empty()) leg.calluuid = e.calluuid;
+                    core.drop(now, e.leg, e.status, e.reason);
+                });
+            },
             [&](const exchange::PlaceLeg& e) { core.place(now, e); },
             [&](const exchange::EndLeg& e) { core.drop(now, e.leg, e.status == 0 ? 480 : e.status); },
             [&](const exchange::MoveLeg& e) { with_leg(e, [&](Leg& leg) { core.move(now, leg, e.room); }); },
@@ -189,8 +189,20 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [&](const exchange::TransferResult& e) {
                 with_leg(e, [&](Leg& leg) { core.tell_transfer(now, leg, e.status); });
             },
-            [](const exchange::SayFact&) {}, [](const exchange::CtiReply&) {}, [](const exchange::CtiEvent&) {},
-            [](const exchange::TellReadiness&) {}, [](const exchange::Log&) {}},
+            [](const exchange::BindRoom&) {},
+            [](const exchange::SilenceRecording&) {},
+            [](const exchange::ResumeRecording&) {},
+            [](const exchange::CollectDigits&) {},
+            [](const exchange::ReferLeg&) {},
+            [](const exchange::TellLeg&) {},
+            [](const exchange::ShowIdentity&) {},
+            [](const exchange::TellToAnswer&) {},
+            [](const exchange::TellPause&) {},
+            [](const exchange::SayFact&) {},
+            [](const exchange::CtiReply&) {},
+            [](const exchange::CtiEvent&) {},
+            [](const exchange::TellReadiness&) {},
+            [](const exchange::Log&) {}},
         effect);
 }
 

@@ -34,6 +34,14 @@ void on(Turn& turn, const SettingsChanged& event) {
     configure(turn, event.settings);
 }
 
+// Not yet acted on.
+void on(Turn&, const LegReferred&) {}
+void on(Turn&, const LegTold&) {}
+void on(Turn&, const LegDigit&) {}
+void on(Turn&, const RecordingSilenced&) {}
+void on(Turn&, const PauseTold&) {}
+void on(Turn&, const PauseConfirmed&) {}
+
 void on(Turn& turn, const Shutdown&) {
     turn.state.closing = true;
     for (auto& [id, live] : turn.state.calls) apply(turn, live, call::End{call::Cause::shutdown, 503, "shutting down"});

@@ -87,15 +87,46 @@ struct LinkHeader {
 using call::Cause;
 using call::name_of;  // the facts' words
 
+// ---- What sites tell each other of a call (docs/formats/sheaf-call.md) --------------------------------------------
+struct SitePause {
+    std::string by;  // who paused: "agent 1001", "CTI desktop"
+    std::string id;
+    std::int64_t at_ms = 0;   // the moment from which nothing may be kept, Unix milliseconds by the teller's clock
+    std::int64_t ago_ms = 0;  // the same, before the message was sent: what the receiver reckons with
+    friend bool operator==(const SitePause&, const SitePause&) = default;
+};
+struct SiteParty {
+    std::string role;  // as in facts: "customer", "agent", …
+    std::string address, name;
+    friend bool operator==(const SiteParty&, const SiteParty&) = default;
+};
+// Always the whole state, as it is behind the leg it is told on.
+struct SiteState {
+    std::uint64_t seq = 0;
+    CallUuid root;
+    std::vector<SiteParty> parties;  // whose audio reaches the leg
+    std::vector<SiteParty> held;     // who would, were they not on hold
+    std::optional<SitePause> paused;
+    friend bool operator==(const SiteState&, const SiteState&) = default;
+};
+inline constexpr std::size_t kSitePartiesMax = 64;  // in each of the two lists
+
 // ---- Inputs -----------------------------------------------------------------------------------------------------
 struct AgentRegistered {  // authenticated
     std::string dn;
     std::string contact;   // URI text to send requests to
     std::string next_hop;  // endpoint text of the flow it came by
     std::int64_t expires_ms = 0;
+    bool takes_talk = false;  // Allow-Events: talk: a NOTIFY makes it answer
 };
 struct AgentUnregistered {
     std::string dn;
+};
+struct Replacing {  // RFC 3891: this INVITE takes the place of one of our legs
+    LegId leg;
+    bool by_pivot =
+        false;  // to that leg's own pivot address, which was single use: believed. Else the sender is an agent
+    friend bool operator==(const Replacing&, const Replacing&) = default;
 };
 struct LegOffered {  // an INVITE has come; nothing but 100 has been sent
     LegId leg;
@@ -106,8 +137,9 @@ struct LegOffered {  // an INVITE has come; nothing but 100 has been sent
     std::optional<LinkHeader> link;  // from a peer site
     std::string session_id;          // RFC 7989, the peer's half, or empty
     std::string message;             // message id for evidence
+    std::optional<Replacing> replaces;
 };
-struct LegConnected {  // our 200 to an offered leg has gone out and its media stands
+struct LegConnected {  // our 200 to an offered leg has gone out and its media stands; one that replaces: it is ACKed
     LegId leg;
     std::string message;
 };
@@ -117,6 +149,7 @@ struct LegPlaced {  // the INVITE of a leg we asked for has gone out to the peer
 };
 struct LegAlerting {
     LegId leg;
+    CallUuid peer_call;  // X-Sheaf-Call of a peer site, or empty
 };
 struct LegAnswered {  // 200 to a leg we placed; its media stands
     LegId leg;
@@ -145,6 +178,19 @@ struct TransferAsked {  // REFER in the leg's dialog; answered by AcceptTransfer
     LegId leg;
     std::string to;  // user part of Refer-To
     std::string message;
+    LegId replaces;  // Refer-To asks to replace this leg of ours (RFC 3891); empty: no leg
+};
+struct LegReferred {  // the end of a ReferLeg: the final NOTIFY's status, the REFER's own refusal, or 408
+    LegId leg;
+    int status = 0;
+};
+struct LegTold {  // INFO of package sheaf-call from a peer site; those that came out of order are left out
+    LegId leg;
+    SiteState state;
+};
+struct LegDigit {  // RFC 4733, while CollectDigits is on
+    LegId leg;
+    std::string digit;  // one of 0-9 * # A-D
 };
 struct PlayEnded {  // a treatment came to its end by itself
     LegId leg;
@@ -158,6 +204,22 @@ struct RecordingFailed {  // the media server could not record, or is gone
     LegId leg;
     SegmentId segment;
     std::string why;
+};
+struct RecordingSilenced {  // the media server stores nothing of it any more, for this reason
+    LegId leg;
+    SegmentId segment;
+    std::string label;
+};
+struct PauseTold {  // by a peer site's signed message: the leg that carries this link is paused, or no longer
+    std::string site;
+    LinkId link;
+    bool on = false;
+    SitePause pause;
+};
+struct PauseConfirmed {  // that site keeps nothing any more
+    std::string site;
+    LinkId link;
+    std::string pause;
 };
 struct RemoteAgents {  // a peer site's full readiness; `for_ms` is how long each has been in its state
     struct Agent {
@@ -187,8 +249,9 @@ struct SettingsChanged {
 struct Shutdown {};  // ends every call, cause shutdown
 struct Tick {};
 using Event = std::variant<AgentRegistered, AgentUnregistered, LegOffered, LegConnected, LegPlaced, LegAlerting,
-                           LegAnswered, LegFailed, LegEnded, LegHeld, LegRetrieved, TransferAsked, PlayEnded,
-                           RecordingOpened, RecordingFailed, RemoteAgents, CtiRequest, SettingsChanged, Shutdown, Tick>;
+                           LegAnswered, LegFailed, LegEnded, LegHeld, LegRetrieved, TransferAsked, LegReferred, LegTold,
+                           LegDigit, PlayEnded, RecordingOpened, RecordingFailed, RecordingSilenced, PauseTold,
+                           PauseConfirmed, RemoteAgents, CtiRequest, SettingsChanged, Shutdown, Tick>;
 
 struct Input {
     Stamp now;
@@ -232,9 +295,13 @@ struct EndLeg {  // CANCEL, BYE or a refusal, as its state demands; nothing foll
     int status = 0;  // for a leg not answered yet
     Cause cause = Cause::normal;
 };
+struct BindRoom {  // the legs of `room` go to the media server of those of `near`: the two may become one
+    RoomId room;
+    RoomId near;
+};
 struct MoveLeg {  // to another room
     LegId leg;
-    RoomId room;
+    RoomId room;  // empty: it hears nobody and nobody hears it; what it plays and records goes on
 };
 struct StartPlay {  // one item at a time: PlayEnded brings the next. A play that cannot be had has ended too
     LegId leg;
@@ -246,11 +313,32 @@ struct StopPlay {
     LegId leg;
     std::string play;
 };
+struct Silence {
+    std::string label;  // "hold", "paused"
+    std::string by;
+    friend bool operator==(const Silence&, const Silence&) = default;
+};
 struct StartRecording {
     LegId leg;
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
+    std::vector<Silence> silences;  // in force from its first moment
+};
+struct SilenceRecording {  // nothing is stored while any label is in force; RecordingSilenced follows
+    LegId leg;
+    SegmentId segment;
+    Silence silence;
+    std::int64_t back_ms = 0;  // what was stored so long before now is erased too
+};
+struct ResumeRecording {
+    LegId leg;
+    SegmentId segment;
+    std::string label;
+};
+struct CollectDigits {  // LegDigit for each digit its peer sends
+    LegId leg;
+    bool on = false;
 };
 struct StopRecording {  // also said, once, of a leg that has just ended: the media server may have ended it already
     LegId leg;
@@ -269,7 +357,32 @@ struct TransferResult {  // the final NOTIFY's sipfrag
     LegId leg;
     int status = 0;
 };
+// Asks the leg's peer by REFER to leave this site: to the pivot address of the site behind `over`, replacing that leg's
+// dialog there; with a number, to that number at its own site (a transfer passed back), replacing `over`'s dialog there
+// when it is given. LegReferred follows, once, unless the leg ends before.
+struct ReferLeg {
+    LegId leg;
+    LegId over;
+    std::string number;
+};
+struct TellLeg {  // INFO of package sheaf-call to a peer site; seq is the translator's
+    LegId leg;
+    SiteState state;
+};
+struct ShowIdentity {  // connected identity (RFC 4916 by re-INVITE with P-Asserted-Identity): who the peer talks to now
+    LegId leg;
+    std::string number, name;
+};
+struct TellToAnswer {  // NOTIFY, Event: talk, to a phone that rings
+    LegId leg;
+};
 // To the site's own edges.
+struct TellPause {  // to a peer site by HTTP, until PauseConfirmed
+    std::string site;
+    LinkId link;
+    bool on = false;
+    SitePause pause;
+};
 struct SayFact {
     std::string type;
     boost::json::object data;
@@ -288,9 +401,10 @@ struct Log {              // one line for the operator
     std::string text;
     std::vector<std::pair<std::string, std::string>> fields;
 };
-using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, MoveLeg, StartPlay, StopPlay,
-                            StartRecording, StopRecording, AcceptTransfer, RefuseTransfer, TransferResult, SayFact,
-                            CtiReply, CtiEvent, TellReadiness, Log>;
+using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, BindRoom, MoveLeg, StartPlay, StopPlay,
+                            StartRecording, StopRecording, SilenceRecording, ResumeRecording, CollectDigits,
+                            AcceptTransfer, RefuseTransfer, TransferResult, ReferLeg, TellLeg, ShowIdentity,
+                            TellToAnswer, TellPause, SayFact, CtiReply, CtiEvent, TellReadiness, Log>;
 
 struct State;
 

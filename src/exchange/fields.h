@@ -49,15 +49,32 @@ SHEAF_FIELDS(LinkHeader) {
     v("link", it.link)("call", it.call)("root", it.root)("kind", it.kind)("sender_records", it.sender_records);
 }
 
+SHEAF_FIELDS(SitePause) {
+    v("by", it.by)("id", it.id)("at_ms", it.at_ms)("ago_ms", it.ago_ms);
+}
+SHEAF_FIELDS(SiteParty) {
+    v("role", it.role)("address", it.address)("name", it.name);
+}
+SHEAF_FIELDS(SiteState) {
+    v("seq", it.seq)("root", it.root)("parties", it.parties)("held", it.held)("paused", it.paused);
+}
+SHEAF_FIELDS(Replacing) {
+    v("leg", it.leg)("by_pivot", it.by_pivot);
+}
+SHEAF_FIELDS(Silence) {
+    v("label", it.label)("by", it.by);
+}
+
 SHEAF_FIELDS(AgentRegistered) {
     v("dn", it.dn)("contact", it.contact)("next_hop", it.next_hop)("expires_ms", it.expires_ms);
+    v("takes_talk", it.takes_talk);
 }
 SHEAF_FIELDS(AgentUnregistered) {
     v("dn", it.dn);
 }
 SHEAF_FIELDS(LegOffered) {
     v("leg", it.leg)("from", it.from)("called", it.called)("calling", it.calling)("calling_name", it.calling_name);
-    v("link", it.link)("session_id", it.session_id)("message", it.message);
+    v("link", it.link)("session_id", it.session_id)("message", it.message)("replaces", it.replaces);
 }
 SHEAF_FIELDS(LegConnected) {
     v("leg", it.leg)("message", it.message);
@@ -66,7 +83,7 @@ SHEAF_FIELDS(LegPlaced) {
     v("leg", it.leg)("message", it.message);
 }
 SHEAF_FIELDS(LegAlerting) {
-    v("leg", it.leg);
+    v("leg", it.leg)("peer_call", it.peer_call);
 }
 SHEAF_FIELDS(LegAnswered) {
     v("leg", it.leg)("peer_call", it.peer_call)("session_id", it.session_id)("message", it.message);
@@ -84,7 +101,16 @@ SHEAF_FIELDS(LegRetrieved) {
     v("leg", it.leg);
 }
 SHEAF_FIELDS(TransferAsked) {
-    v("leg", it.leg)("to", it.to)("message", it.message);
+    v("leg", it.leg)("to", it.to)("message", it.message)("replaces", it.replaces);
+}
+SHEAF_FIELDS(LegReferred) {
+    v("leg", it.leg)("status", it.status);
+}
+SHEAF_FIELDS(LegTold) {
+    v("leg", it.leg)("state", it.state);
+}
+SHEAF_FIELDS(LegDigit) {
+    v("leg", it.leg)("digit", it.digit);
 }
 SHEAF_FIELDS(PlayEnded) {
     v("leg", it.leg)("play", it.play);
@@ -94,6 +120,15 @@ SHEAF_FIELDS(RecordingOpened) {
 }
 SHEAF_FIELDS(RecordingFailed) {
     v("leg", it.leg)("segment", it.segment)("why", it.why);
+}
+SHEAF_FIELDS(RecordingSilenced) {
+    v("leg", it.leg)("segment", it.segment)("label", it.label);
+}
+SHEAF_FIELDS(PauseTold) {
+    v("site", it.site)("link", it.link)("on", it.on)("pause", it.pause);
+}
+SHEAF_FIELDS(PauseConfirmed) {
+    v("site", it.site)("link", it.link)("pause", it.pause);
 }
 SHEAF_FIELDS(RemoteAgents::Agent) {
     v("dn", it.dn)("state", it.state)("for_ms", it.for_ms);
@@ -134,6 +169,9 @@ SHEAF_FIELDS(PlaceLeg) {
 SHEAF_FIELDS(EndLeg) {
     v("leg", it.leg)("status", it.status)("cause", it.cause);
 }
+SHEAF_FIELDS(BindRoom) {
+    v("room", it.room)("near", it.near);
+}
 SHEAF_FIELDS(MoveLeg) {
     v("leg", it.leg)("room", it.room);
 }
@@ -145,6 +183,16 @@ SHEAF_FIELDS(StopPlay) {
 }
 SHEAF_FIELDS(StartRecording) {
     v("leg", it.leg)("segment", it.segment)("calluuid", it.calluuid)("connection", it.connection);
+    v("silences", it.silences);
+}
+SHEAF_FIELDS(SilenceRecording) {
+    v("leg", it.leg)("segment", it.segment)("silence", it.silence)("back_ms", it.back_ms);
+}
+SHEAF_FIELDS(ResumeRecording) {
+    v("leg", it.leg)("segment", it.segment)("label", it.label);
+}
+SHEAF_FIELDS(CollectDigits) {
+    v("leg", it.leg)("on", it.on);
 }
 SHEAF_FIELDS(StopRecording) {
     v("leg", it.leg)("segment", it.segment)("cause", it.cause);
@@ -157,6 +205,21 @@ SHEAF_FIELDS(RefuseTransfer) {
 }
 SHEAF_FIELDS(TransferResult) {
     v("leg", it.leg)("status", it.status);
+}
+SHEAF_FIELDS(ReferLeg) {
+    v("leg", it.leg)("over", it.over)("number", it.number);
+}
+SHEAF_FIELDS(TellLeg) {
+    v("leg", it.leg)("state", it.state);
+}
+SHEAF_FIELDS(ShowIdentity) {
+    v("leg", it.leg)("number", it.number)("name", it.name);
+}
+SHEAF_FIELDS(TellToAnswer) {
+    v("leg", it.leg);
+}
+SHEAF_FIELDS(TellPause) {
+    v("site", it.site)("link", it.link)("on", it.on)("pause", it.pause);
 }
 SHEAF_FIELDS(SayFact) {
     v("type", it.type)("data", it.data);
