@@ -20,7 +20,8 @@ class People:
         self.changed = threading.Condition()
         self.phones = {}
         self.next_sip = {}
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.popen.stdout:
@@ -96,4 +97,6 @@ class People:
             except (BrokenPipeError, subprocess.TimeoutExpired):
                 self.popen.kill()
                 self.popen.wait()
+        self.reader.join(5)
+        self.popen.stdout.close()
         self.log.close()
