@@ -30,8 +30,7 @@ class LabPhones(unittest.TestCase):
         self.phone("A2", "paris", 853)
 
     def tell(self, phone, cmd, **more):
-        self.mark = self.people.mark()
-        self.people.send(cmd=cmd, phone=phone, **more)
+        self.mark = self.people.tell(phone, cmd, **more)
 
     def hears(self, phone, *tones):
         return self.people.wait(phone, "hears", self.mark, where=lambda e: e["tones"] == list(tones))
@@ -40,10 +39,6 @@ class LabPhones(unittest.TestCase):
         self.tell(caller, "call", to=self.uris[callee], **more)
         self.people.wait(callee, "established", self.mark)
         self.hears(callee, self.people.phones[caller]["tone_hz"])
-
-    def frames(self, phone):
-        self.tell(phone, "frames")
-        return {report["tone"]: report for report in self.people.wait(phone, "frames", self.mark)["from"]}
 
     def test_hold_in_three_spellings_silences_both_ways(self):
         self.three()
@@ -98,8 +93,8 @@ class LabPhones(unittest.TestCase):
         old = self.people.wait("C", "replaced-ended", self.mark, timeout=4)
         self.assertEqual(old["by"], "us")
         self.people.wait("A1", "ended", self.mark, where=lambda e: e["call"] == "1")
-        for phone, tone in (("C", 853), ("A2", 467)):
-            report = self.frames(phone)[tone]
+        for phone, speaker in (("C", "A2"), ("A2", "C")):
+            report = self.people.frames(phone)[speaker]
             self.assertGreater(report["heard"], 50)
             self.assertLessEqual(report["longest_run"], 10, report)
         self.tell("C", "hangup")
