@@ -13,7 +13,14 @@ std::size_t g_allocations = 0;
 
 }  // namespace
 
-// Counts what the whole test program allocates, so that a test can ask whether a stretch of code did.
+// Counts what the whole test program allocates, so that a test can ask whether a stretch of code did. The thread
+// sanitizer brings operators of its own that cannot be replaced: there nothing is counted.
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define SHEAF_CANNOT_COUNT
+#endif
+#endif
+#ifndef SHEAF_CANNOT_COUNT
 void* operator new(std::size_t size) {
     ++g_allocations;
     if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
@@ -25,6 +32,7 @@ void operator delete(void* p) noexcept {
 void operator delete(void* p, std::size_t) noexcept {
     std::free(p);
 }
+#endif
 
 namespace sheaf::media {
 namespace {
@@ -257,6 +265,9 @@ TEST_CASE("no packet and no tick allocates") {
         engine.tick(now);
     }
     const std::size_t allocated = g_allocations - before;
+#ifndef SHEAF_CANNOT_COUNT
+    CHECK(before > 0);
+#endif
     CHECK(allocated == 0);
     CHECK(sinks.sent > 5'000 * 172);
     CHECK(sinks.stored > 10'000 * 160);
