@@ -197,7 +197,7 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [](const exchange::TellLeg&) {},
             [](const exchange::ShowIdentity&) {},
             [](const exchange::TellToAnswer&) {},
-            [](const exchange::TellPause&) {},
+            [](const exchange::TellPause&) {}, [](const exchange::ConfirmPause&) {},
             [](const exchange::SayFact&) {},
             [](const exchange::CtiReply&) {},
             [](const exchange::CtiEvent&) {},

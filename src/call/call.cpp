@@ -30,8 +30,7 @@ void Stepper::on(const Begun&) {
 }
 
 void Stepper::on(const Arrived& event) {
-    if (add(event.connection, event.leg, event.party, Offered{}, event.record))
-        tell("originated", event.party.address);
+    if (add(event.connection, event.leg, event.party, Offered{}, event.record)) tell("originated", event.party.address);
 }
 
 void Stepper::on(const Entered& event) {
@@ -218,8 +217,8 @@ void Stepper::leave_queue(const Connection& connection, std::string_view reason)
 }
 
 void Stepper::say_treatment(std::string type, const Connection& connection) {
-    say(std::move(type), {{"connection", connection.id.text()},
-                          {"treatment", connection.treatment->items[connection.treatment->at]}});
+    say(std::move(type),
+        {{"connection", connection.id.text()}, {"treatment", connection.treatment->items[connection.treatment->at]}});
 }
 
 void Stepper::begin_treatment(Connection& connection, std::vector<std::string> items, bool for_hold) {

@@ -225,9 +225,9 @@ struct End {  // everybody is released
     std::string reason;
 };
 using Event =
-    std::variant<Begun, Arrived, Entered, Accept, Called, Alerted, Answered, Established, Refused, Left, Clear, Withdraw,
-                 Enqueue, Treat, PutOnHold, Retrieved, FarSide, Merged, Absorbed, Record, StopRecord, PauseRecording,
-                 ResumeRecording, PlayEnded, RecordingOpened, RecordingFailed, End>;
+    std::variant<Begun, Arrived, Entered, Accept, Called, Alerted, Answered, Established, Refused, Left, Clear,
+                 Withdraw, Enqueue, Treat, PutOnHold, Retrieved, FarSide, Merged, Absorbed, Record, StopRecord,
+                 PauseRecording, ResumeRecording, PlayEnded, RecordingOpened, RecordingFailed, End>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 struct Ring {
@@ -266,7 +266,7 @@ struct StartRecording {
     LegId leg;
     SegmentId segment;
     ConnectionId connection;
-    bool on_hold = false;           // begins silent
+    bool on_hold = false;            // begins silent
     std::optional<Pause> paused_by;  // likewise
 };
 struct Silence {
@@ -310,7 +310,7 @@ struct Gone {  // the connection is no more; its leg has ended or been told to
     bool was_connected = false;
     bool refused = false;  // it was called and would not, while the call went on
     Cause cause = Cause::normal;
-    int status = 0;  // with which we refused it, or 0
+    int status = 0;    // with which we refused it, or 0
     std::string play;  // what its leg plays for this call, or empty
 };
 struct Over {};  // nobody is left; the call has ended

@@ -70,9 +70,8 @@ void Stepper::start_recordings() {
     for (Connection& connection : call_.connections) {
         const auto* wanted = std::get_if<ToRecord>(&connection.recording);
         if (!wanted || !is_talking(connection)) continue;
-        const bool has_company = std::ranges::any_of(call_.connections, [&](const Connection& other) {
-            return other.id != connection.id && is_talking(other);
-        });
+        const bool has_company = std::ranges::any_of(
+            call_.connections, [&](const Connection& other) { return other.id != connection.id && is_talking(other); });
         if (has_company || !wanted->with_company) start_recording(connection, ToRecord{*wanted});
     }
 }
