@@ -238,6 +238,7 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [&](const exchange::ShowIdentity& e) { with_leg(e, [&](Leg& leg) { core.show(now, leg, e); }); },
             [&](const exchange::TellToAnswer& e) { with_leg(e, [&](Leg& leg) { core.tell_to_answer(now, leg); }); },
             [](const exchange::TellPause&) {},
+            [](const exchange::ConfirmPause&) {},
             [](const exchange::SayFact&) {},
             [](const exchange::CtiReply&) {},
             [](const exchange::CtiEvent&) {},
