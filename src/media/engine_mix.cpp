@@ -107,7 +107,7 @@ void Engine::mix_frame(Room& room, Instant now) {
         Leg& leg = *legs_[slot];
         if (!is_in_mix(leg)) continue;
         Frame& spoken = spoken_[speakers++];
-        // A newcomer begins when all can hear its fade.
+        // A newcomer begins, and begins to hear, when all are there: each voice's fade then is for all ears.
         if (someone_waits && leg.heard_last == kNoLeg) {
             spoken.fill(0);
             continue;
@@ -121,7 +121,7 @@ void Engine::mix_frame(Room& room, Instant now) {
         Leg& leg = *legs_[slot];
         if (!is_in_mix(leg)) continue;
         const Frame& own = spoken_[speaker++];
-        if (leg.is_waiting) continue;
+        if (leg.is_waiting || (someone_waits && leg.fades_in)) continue;
         Frame heard;
         for (std::size_t i = 0; i < kFrameSamples; ++i) {
             const std::int32_t others = sum[i] - own[i];

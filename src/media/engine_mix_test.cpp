@@ -57,12 +57,15 @@ struct Conference : World {
         speakers.push_back(speaker);
         return speakers.back();
     }
+    void arrive(Speaker& speaker) {
+        engine.rtp_received(speaker.voice.leg, now, speaker.voice.from, speaker.bytes());
+        speaker.voice.step();
+    }
     void run(int for_ms) {
         for (const int end = ms + for_ms; ms < end; ++ms, pass(1)) {
             for (Speaker& speaker : speakers) {
                 if (ms % 20 != speaker.phase || !speaker.speaks) continue;
-                engine.rtp_received(speaker.voice.leg, now, speaker.voice.from, speaker.bytes());
-                speaker.voice.step();
+                arrive(speaker);
             }
             if (ms % 20 == tick_phase) engine.tick(stamp());
         }
@@ -185,6 +188,10 @@ TEST_CASE("nobody hears a click when a party joins, is held, comes back, leaves 
     room.must(RemoveLeg{.leg = LegId{"d"}, .cause = "normal"});
     room.speakers.pop_back();
     room.run(200);
+    // Who comes into a conversation fades into it.
+    const auto first = room.heard(room.speakers[2]);
+    CHECK(std::abs(first[0]) < 300);
+    CHECK(step_max(std::span(first).first(1'000)) < 3'900);
     // A sine of -14 dBFS and 220 Hz steps by 1,130 at most, three by 3,390; a click is as high as the wave, 6,500.
     CHECK(step_max(room.heard(room.speakers[0])) < 3'900);
     CHECK(step_max(room.heard(room.speakers[1])) < 3'900);
@@ -239,6 +246,33 @@ TEST_CASE("from forwarding to a mix and back, those who stay lose no frame, and 
             }
         }
     }
+}
+
+TEST_CASE("what a mix still holds when it ends is sent, all of it and in order") {
+    Conference room;
+    room.add("a", 0, -120);
+    room.add("b", 0, -120);
+    room.add("c", 0, -120);
+    room.speakers[0].number = 0;
+    room.speakers[2].speaks = false;
+    room.run(200);
+    // Three frames late, then all at once: from now on the mix holds three.
+    room.speakers[0].speaks = false;
+    room.run(60);
+    for (int i = 0; i < 3; ++i) room.arrive(room.speakers[0]);
+    room.speakers[0].speaks = true;
+    room.run(200);
+    room.must(LeaveRoom{.leg = LegId{"c"}});
+    room.run(200);
+    const auto packets = room.packets_to(room.speakers[1]);
+    check_stream(packets);
+    int expected = 2;  // the first two fade in
+    for (const rtp::Packet& packet : std::span(packets).subspan(2)) {
+        if (packet.payload[80] != 0xFF && packet.payload[159] == packet.payload[80]) {
+            REQUIRE(packet.payload[159] == expected++ % 100);
+        }
+    }
+    CHECK(expected == room.speakers[0].number);
 }
 
 TEST_CASE("in a mix, too, who hears a treatment hears nothing else and is heard by nobody") {
