@@ -1,4 +1,4 @@
-# The treatments' audio, made at build by tools/make_prompts.py: ${CMAKE_BINARY_DIR}/prompts/{say,music}/NAME.wav.
+# The treatments' audio, made at build by tools/make_prompts.py: ${CMAKE_BINARY_DIR}/prompts/{say,music,tone}/NAME.wav.
 find_program(ESPEAK_NG espeak-ng REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(prompts_made ${CMAKE_BINARY_DIR}/prompts/made)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the treatments' audio: say/*.wav, spoken by espeak-ng, and music/default.wav, synthesised. 8 kHz mono 16-bit.
+"""Makes the treatments' audio: say/*.wav, spoken by espeak-ng, music/*.wav and tone/*.wav, synthesised. 8 kHz mono 16-bit.
 
 A simulated person of the lab is known by a tone. So nothing here may sound like one: the energy within 15 Hz of each of
 the lab's tones stays 20 dB below it in every window of 500 ms. `--check` proves that of a folder made before.
@@ -33,8 +33,12 @@ SPEECH = {
     "queue": "All our agents are busy. Please hold the line, and your call will be answered as soon as possible.",
     "position": "You are waiting in the queue. You will not lose your position.",
     "hold": "Please hold.",
+    "please-hold": "Please hold the line while I connect you.",
+    "menu": "For sales, press 1. For service, press 2. For everything else, please stay on the line.",
+    "recorded": "This call may be recorded.",
     "closed": "We are closed at the moment. Please call again later.",
     "goodbye": "Thank you for calling. Goodbye.",
+    **{f"position-{n}": f"You are number {n} in the queue." for n in range(1, 10)},
 }
 
 
@@ -191,15 +195,63 @@ def music():
     return made
 
 
+def hold_music():
+    """A slow melody over held fifths, in a metre and with a timbre that the default music has not."""
+    total = MUSIC_SECONDS * RATE
+    made = [0.0] * total
+    beat = RATE * 3 // 4
+    melody = (392.00, 440.00, 523.25, 0, 440.00, 392.00, 329.63, 0, 349.23, 392.00, 440.00, 0, 392.00, 329.63, 293.66, 0,
+              392.00, 523.25, 440.00, 0, 349.23, 440.00, 392.00, 0, 329.63, 392.00, 349.23, 0, 293.66, 329.63, 261.63, 0)
+    basses = (130.81, 110.00, 87.31, 98.00)
+    for step, hertz in enumerate(melody):
+        tone(made, step * beat, 2 * beat, hertz, 1.0)
+        if step % 8 == 0:
+            bass = basses[step // 8]
+            tone(made, step * beat, 8 * beat, bass, 0.5)
+            tone(made, step * beat, 8 * beat, bass * 1.5, 0.35)
+    return made
+
+
+def tone(made, start, length, hertz, loudness):
+    """Adds a soft note that swells and fades."""
+    w = 2 * math.pi * hertz / RATE
+    for i in range(length if hertz else 0):
+        swell = math.sin(math.pi * i / length) ** 2
+        made[(start + i) % len(made)] += loudness * swell * (math.sin(w * i) + 0.15 * math.sin(3 * w * i))
+
+
+def cadenced(hertz, seconds, sounding):
+    """A tone that sounds in the given stretches of so many seconds, without clicks at their ends."""
+    made = [0.0] * round(seconds * RATE)
+    ramp = RATE // 50
+    for first, last in sounding:
+        start, length = round(first * RATE), round((last - first) * RATE)
+        for i in range(length):
+            swell = 0.5 - 0.5 * math.cos(math.pi * min(1.0, i / ramp, (length - i) / ramp))
+            made[start + i] += swell * sum(math.sin(2 * math.pi * f * i / RATE) for f in hertz)
+    return made
+
+
+def ringback():
+    """Twice 0.4 s in 3 s, as in Britain, of 375 and 425 Hz: its usual 450 Hz is too near to a tone of the lab."""
+    return cadenced((375.0, 425.0), 24, [(at + 3 * n, at + 3 * n + 0.4) for n in range(8) for at in (0.0, 0.6)])
+
+
 def make(out, espeak):
     for name, text in SPEECH.items():
         write_wav(out / "say" / f"{name}.wav", finished(speech(espeak, text), False))
-    write_wav(out / "music" / "default.wav", finished(music(), True))
+    for name, compose in MUSIC.items():
+        write_wav(out / "music" / f"{name}.wav", finished(compose(), True))
+    # Heard every some seconds while a call is recorded; 1,400 Hz as is usual for it.
+    write_wav(out / "tone" / "beep.wav", finished(cadenced((1400.0,), 0.5, [(0.0, 0.5)]), True))
+
+
+MUSIC = {"default": music, "hold": hold_music, "ringback": ringback}
 
 
 def check(out):
     files = sorted(out.glob("*/*.wav"))
-    missing = [n for n in [f"say/{name}.wav" for name in SPEECH] + ["music/default.wav"] if out / n not in files]
+    missing = [n for n in [f"say/{name}.wav" for name in SPEECH] + [f"music/{name}.wav" for name in MUSIC] + ["tone/beep.wav"] if out / n not in files]
     bad = [f"{name}: is missing" for name in missing]
     for path in files:
         rate, samples = read_wav(path)

@@ -45,7 +45,37 @@ Result<PortRange> range_from_text(std::string_view text) {
 
 sip::Codec codec_named(std::string_view name) {
     if (name == "PCMA") return {.payload_type = 8, .name = "PCMA"};
+    if (name == "telephone-event") return {.payload_type = 101, .name = "telephone-event", .fmtp = "0-15"};
     return {.payload_type = 0, .name = "PCMU"};
+}
+
+Result<AnswerMode> answer_mode_named(std::string_view name) {
+    if (name == "auto") return AnswerMode::automatic;
+    if (name == "manual") return AnswerMode::manual;
+    if (name == "ignore") return AnswerMode::ignore;
+    if (name == "reject") return AnswerMode::reject;
+    return fail(Errc::malformed, "no way to answer: " + std::string(name));
+}
+
+Result<ReferPolicy> refer_policy_named(std::string_view name) {
+    if (name == "refuse") return ReferPolicy::refuse;
+    if (name == "accept") return ReferPolicy::accept;
+    if (name == "silent") return ReferPolicy::silent;
+    if (name == "accept-then-fail") return ReferPolicy::accept_then_fail;
+    if (name == "accept-then-silent") return ReferPolicy::accept_then_silent;
+    return fail(Errc::malformed, "no refer policy " + std::string(name));
+}
+
+Result<HoldMode> hold_mode_named(std::string_view name) {
+    if (name.empty() || name == "sendonly") return HoldMode::sendonly;
+    if (name == "inactive") return HoldMode::inactive;
+    if (name == "zero") return HoldMode::zero;
+    return fail(Errc::malformed, "no way to hold: " + std::string(name));
+}
+
+bool is_set(const json::object& command, std::string_view key) {
+    const json::value* value = command.if_contains(key);
+    return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 Result<PhoneSettings> settings_from(const json::object& command) {
@@ -71,11 +101,18 @@ Result<PhoneSettings> settings_from(const json::object& command) {
             if (name.is_string()) settings.codecs.push_back(codec_named(name.get_string()));
         }
     }
-    if (settings.codecs.empty()) settings.codecs = {codec_named("PCMU"), codec_named("PCMA")};
+    if (settings.codecs.empty())
+        settings.codecs = {codec_named("PCMU"), codec_named("PCMA"), codec_named("telephone-event")};
     TRY(const std::string answer, optional_string_field(command, "answer"));
-    if (answer == "manual") settings.answer = AnswerMode::manual;
-    if (answer == "ignore") settings.answer = AnswerMode::ignore;
-    if (answer == "reject") settings.answer = AnswerMode::reject;
+    if (!answer.empty()) {
+        TRY(settings.answer, answer_mode_named(answer));
+    }
+    TRY(const std::string policy, optional_string_field(command, "refer_policy"));
+    if (!policy.empty()) {
+        TRY(settings.refer_policy, refer_policy_named(policy));
+    }
+    settings.second_calls = is_set(command, "second_calls");
+    settings.takes_talk = is_set(command, "talk");
     if (command.contains("answer_after_ms")) {
         TRY(const std::int64_t after, integer_field(command, "answer_after_ms"));
         settings.answer_after_ms = static_cast<int>(after);
@@ -112,7 +149,8 @@ private:
             std::istream stream(&buffer_);
             std::string line;
             std::getline(stream, line);
-            if (auto done = obey(line); !done) write_event("", "refused", {{"why", to_string(done.error())}, {"line", line}});
+            if (auto done = obey(line); !done)
+                write_event("", "refused", {{"why", to_string(done.error())}, {"line", line}});
             if (!stopping_) read();
         });
     }
@@ -154,17 +192,53 @@ private:
     static Result<void> tell(Phone& phone, const std::string& verb, const json::object& command) {
         if (verb == "register") return phone.register_at(3600);
         if (verb == "unregister") return phone.register_at(0);
-        if (verb == "answer") return phone.answer();
-        if (verb == "hangup") return phone.hang_up();
-        if (verb == "hold") return phone.hold(true);
-        if (verb == "retrieve") return phone.hold(false);
-        if (verb == "stats") {
-            write_event(phone.name(), "stats", phone.stats());
+        if (verb == "mark") {
+            phone.restart_frames();
             return {};
         }
-        TRY(const std::string to, string_field(command, "to"));
-        if (verb == "call") return phone.call(to);
-        if (verb == "refer") return phone.refer(to);
+        if (verb == "frames") {
+            write_event(phone.name(), "frames", {{"from", phone.frames()}});
+            return {};
+        }
+        if (verb == "refer-policy" || verb == "answer-mode") {
+            TRY(const std::string mode, string_field(command, "mode"));
+            if (verb == "refer-policy") {
+                TRY(const ReferPolicy policy, refer_policy_named(mode));
+                phone.obey_refers(policy);
+            } else {
+                TRY(const AnswerMode answer, answer_mode_named(mode));
+                phone.answer_by(answer);
+            }
+            return {};
+        }
+        return tell_call(phone, verb, command);
+    }
+
+    static Result<void> tell_call(Phone& phone, const std::string& verb, const json::object& command) {
+        TRY(const std::string call, optional_string_field(command, "call"));
+        TRY(const std::string to, optional_string_field(command, "to"));
+        if (verb == "call") return phone.call(to, call);
+        if (verb == "answer") return phone.answer(call);
+        if (verb == "hangup") return phone.hang_up(call);
+        if (verb == "retrieve" || verb == "switch") return phone.retrieve(call);
+        if (verb == "hold") {
+            TRY(const std::string name, optional_string_field(command, "mode"));
+            TRY(const HoldMode mode, hold_mode_named(name));
+            return phone.hold(call, mode);
+        }
+        if (verb == "refer") {
+            TRY(const std::string replaces, optional_string_field(command, "replaces"));
+            return phone.refer(call, to, replaces);
+        }
+        if (verb == "dtmf") {
+            TRY(const std::string digits, string_field(command, "digits"));
+            return phone.dial(call, digits);
+        }
+        if (verb == "stats") {
+            TRY(json::object stats, phone.stats(call));
+            write_event(phone.name(), "stats", std::move(stats));
+            return {};
+        }
         return fail(Errc::unsupported, "no command " + verb);
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/phone.h"
 
-#include <charconv>
+#include <algorithm>
 
-#include "base/match.h"
 #include "edge/net/clock.h"
+#include "lab/replaces.h"
 
 namespace sheaf::lab {
 namespace {
@@ -21,17 +21,16 @@ sip::Uri uri_at(const std::string& user, const std::string& host, std::uint16_t 
     return uri;
 }
 
-// The status in a message/sipfrag body's first line (RFC 3420), or 0.
-int sipfrag_status(std::string_view body) {
-    int status = 0;
-    if (body.starts_with("SIP/2.0 ") && body.size() >= 11) std::from_chars(body.data() + 8, body.data() + 11, status);
-    return status;
-}
-
 }  // namespace
 
 Phone::Phone(boost::asio::io_context& io, PhoneSettings settings, Report report)
-    : io_(io), settings_(std::move(settings)), report_(std::move(report)), answer_timer_(io) {}
+    : io_(io),
+      settings_(std::move(settings)),
+      report_(std::move(report)),
+      ear_([this](const std::vector<int>& tones) {
+          say("hears", {{"tones", json::value_from(tones)}});
+      }),
+      frame_timer_(io) {}
 
 Phone::~Phone() {
     if (node_) node_->close();
@@ -45,13 +44,19 @@ Result<void> Phone::start() {
     options.contact_user = settings_.user;
     options.allow = {"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "NOTIFY", "INFO", "REFER"};
     options.supported = {"replaces"};
-    TRY(node_, net::SipNode::start(io_, options, [this](Instant now, const sip::Event& event) { on_event(now, event); }));
+    TRY(node_,
+        net::SipNode::start(io_, options, [this](Instant now, const sip::Event& event) { on_event(now, event); }));
     settings_.sip_port = node_->bound().front().port;
     say("ready", {{"sip_port", settings_.sip_port}});
     return {};
 }
 
 void Phone::say(const char* event, json::object fields) {
+    report_(*this, event, std::move(fields));
+}
+
+void Phone::say(const PhoneCall& call, const char* event, json::object fields) {
+    fields["call"] = call.name;
     report_(*this, event, std::move(fields));
 }
 
@@ -67,6 +72,48 @@ sip::NameAddr Phone::me() const {
     return address;
 }
 
+PhoneCall* Phone::find(sip::DialogId dialog) {
+    const auto found = std::find_if(calls_.begin(), calls_.end(), [&](const auto& c) { return c->dialog == dialog; });
+    return found == calls_.end() ? nullptr : found->get();
+}
+
+PhoneCall* Phone::find_named(const std::string& name) {
+    const auto found = std::find_if(calls_.begin(), calls_.end(), [&](const auto& c) { return c->name == name; });
+    return found == calls_.end() ? nullptr : found->get();
+}
+
+Result<PhoneCall*> Phone::named(const std::string& name) {
+    PhoneCall* call = find_named(name.empty() ? active_ : name);
+    if (call == nullptr) return fail(Errc::not_found, name.empty() ? "no call" : "no call called " + name);
+    return call;
+}
+
+Result<PhoneCall*> Phone::established(const std::string& name) {
+    TRY(PhoneCall * call, named(name));
+    if (!call->established) return fail(Errc::conflict, "call " + call->name + " is not answered");
+    return call;
+}
+
+Result<PhoneCall*> Phone::new_call(const std::string& name) {
+    if (calls_.size() >= kPhoneCallsMax) return fail(Errc::exhausted, "no more calls on this phone");
+    std::string free = name;
+    for (int n = 1; free.empty(); ++n) {
+        if (find_named(std::to_string(n)) == nullptr) free = std::to_string(n);
+    }
+    if (find_named(free) != nullptr) return fail(Errc::conflict, "there is a call " + free);
+    auto call = std::make_unique<PhoneCall>(io_);
+    call->name = free;
+    // The call outlives its voice, and the voice calls back on this thread only.
+    const auto heard = [this, raw = call.get()](std::span<const std::int16_t> samples, Bytes codes) {
+        if (raw->name == active_ && !raw->held) ear_.take(Ear::Clock::now(), samples, codes);
+    };
+    const auto digit = [this, raw = call.get()](char which) { say(*raw, "digit", {{"digit", std::string(1, which)}}); };
+    call->voice = std::make_unique<Voice>(io_, heard, digit);
+    TRY(call->rtp_port, call->voice->open(settings_.rtp_address, settings_.rtp_first, settings_.rtp_last));
+    calls_.push_back(std::move(call));
+    return calls_.back().get();
+}
+
 Result<void> Phone::register_at(int expires_s) {
     TRY(sip::Uri registrar, sip::uri_from_text(settings_.registrar));
     sip::OutsideRequest request;
@@ -75,221 +122,139 @@ Result<void> Phone::register_at(int expires_s) {
     request.from = request.to = me();
     request.call_id = registration_call_id_;
     request.cseq = ++registration_cseq_;
-    request.headers = {{"Contact", "<" + to_text(uri_at(settings_.user, settings_.sip_address, settings_.sip_port)) + ">"},
-                       {"Expires", std::to_string(expires_s)}};
+    request.headers = {
+        {"Contact", "<" + to_text(uri_at(settings_.user, settings_.sip_address, settings_.sip_port)) + ">"},
+        {"Expires", std::to_string(expires_s)}};
+    if (settings_.takes_talk) request.headers.push_back({"Allow-Events", "talk"});
     request.account = sip::Account{settings_.user, settings_.password};
     registering_ = node_->agent().request_outside(net::now().mono, request);
     node_->pump();
     return {};
 }
 
-sip::LocalMedia Phone::local_media() const {
-    sip::LocalMedia local;
-    local.address = settings_.rtp_address;
-    local.port = rtp_port_;
-    local.codecs = settings_.codecs;
-    local.direction = in_call_ && in_call_->held ? sip::Direction::sendonly : sip::Direction::sendrecv;
-    return local;
-}
-
-Result<std::string> Phone::next_offer() {
-    in_call_->local = sip::make_offer(local_media(), in_call_->session_id, in_call_->version++);
-    return to_text(*in_call_->local);
-}
-
-Result<std::string> Phone::answer_to(const std::string& offer) {
-    TRY(in_call_->remote, sip::sdp_from_text(offer));
-    TRY(in_call_->local,
-        sip::make_answer(*in_call_->remote, local_media(), in_call_->session_id, in_call_->version++));
-    return to_text(*in_call_->local);
-}
-
-Result<void> Phone::call(const std::string& text) {
-    if (in_call_) return fail(Errc::conflict, "already in a call");
-    TRY(sip::Uri target, sip::uri_from_text(text));
-    voice_ = std::make_unique<Voice>(io_, settings_.tone_hz, [this](const std::vector<int>& tones) {
-        say("hears", {{"tones", json::value_from(tones)}});
-    });
-    TRY(rtp_port_, voice_->open(settings_.rtp_address, settings_.rtp_first, settings_.rtp_last));
-    in_call_ = InCall{.ours = true};
+Result<void> Phone::invite(PhoneCall& call, const sip::Uri& target, std::vector<sip::Header> headers) {
+    call.ours = true;
     sip::Invitation invitation;
     invitation.target = target;
     invitation.from = me();
     invitation.to.uri = target;
+    invitation.headers = std::move(headers);
     invitation.content_type = kSdp;
-    TRY(invitation.body, next_offer());
+    invitation.body = next_offer(call);
     invitation.account = sip::Account{settings_.user, settings_.password};
-    in_call_->dialog = node_->agent().invite(net::now().mono, invitation);
-    node_->pump();
-    say("calling");
-    return {};
-}
-
-Result<void> Phone::answer() {
-    if (!in_call_ || in_call_->ours || in_call_->established) return fail(Errc::conflict, "nothing to answer");
-    const Instant now = net::now().mono;
-    TRY(const std::string sdp, offer_.empty() ? next_offer() : answer_to(offer_));
-    in_call_->established = true;
-    node_->agent().answer(now, in_call_->dialog, sdp);
-    node_->pump();
-    say("established");
-    if (!offer_.empty()) agree({});
-    return {};
-}
-
-Result<void> Phone::hang_up() {
-    if (!in_call_) return fail(Errc::conflict, "no call");
-    const bool was_unanswered_call_of_ours = in_call_->ours && !in_call_->established;
-    in_call_->ending = true;
-    node_->agent().release(net::now().mono, in_call_->dialog, 486);
-    node_->pump();
-    if (!was_unanswered_call_of_ours) over("ended", {{"by", "us"}});
-    return {};
-}
-
-Result<void> Phone::refer(const std::string& uri) {
-    if (!in_call_ || !in_call_->established) return fail(Errc::conflict, "no call to transfer");
-    referring_ = node_->agent().request(net::now().mono, in_call_->dialog, "REFER",
-                                        {{"Refer-To", "<" + uri + ">"}, {"Referred-By", to_text(me())}});
-    node_->pump();
-    say("refer-sent");
-    return {};
-}
-
-Result<void> Phone::hold(bool held) {
-    if (!in_call_ || !in_call_->established) return fail(Errc::conflict, "no call to hold");
-    in_call_->held = held;
-    TRY(const std::string offer, next_offer());
-    node_->agent().reinvite(net::now().mono, in_call_->dialog, offer);
+    call.dialog = node_->agent().invite(net::now().mono, invitation);
     node_->pump();
     return {};
 }
 
-json::object Phone::stats() const {
-    if (!voice_) return {};
-    const auto& stats = voice_->stats();
-    return {{"sent", stats.sent}, {"received", stats.received}, {"sequence_gaps", stats.sequence_gaps}};
+Result<void> Phone::call(const std::string& text, const std::string& name) {
+    TRY(const sip::Uri target, sip::uri_from_text(text));
+    TRY(PhoneCall * call, new_call(name));
+    TRY_VOID(put_aside());
+    make_active(*call);
+    const std::string called = call->name;
+    TRY_VOID(invite(*call, target, {}));
+    say("calling", {{"call", called}});
+    return {};
 }
 
-// The latest descriptions of both ends are what counts; a body given here is the peer's latest.
-void Phone::agree(const std::string& remote_body) {
-    if (!remote_body.empty()) {
-        auto remote = sip::sdp_from_text(remote_body);
-        if (!remote) return say("bad-sdp", {{"why", to_string(remote.error())}});
-        in_call_->remote = std::move(*remote);
+Result<void> Phone::answer(const std::string& name) {
+    const auto waits = [](const auto& call) { return !call->ours && !call->established; };
+    const auto ringing = std::find_if(calls_.begin(), calls_.end(),
+                                      [&](const auto& c) { return waits(c) && (name.empty() || c->name == name); });
+    if (ringing == calls_.end()) return fail(Errc::conflict, "nothing to answer");
+    PhoneCall& call = **ringing;
+    if (active_ != call.name) TRY_VOID(put_aside());
+    TRY(const std::string sdp,
+        call.offer.empty() ? Result<std::string>(next_offer(call)) : answer_to(call, call.offer));
+    call.established = true;
+    call.timer.cancel();
+    make_active(call);
+    node_->agent().answer(net::now().mono, call.dialog, sdp);
+    node_->pump();
+    say(call, "established");
+    if (!call.offer.empty()) agree(call, {});
+    return {};
+}
+
+Result<void> Phone::hang_up(const std::string& name) {
+    TRY(PhoneCall * call, named(name));
+    const bool was_unanswered_call_of_ours = call->ours && !call->established;
+    call->ending = true;
+    node_->agent().release(net::now().mono, call->dialog, 486);
+    if (!was_unanswered_call_of_ours) over(*call, "ended", {{"by", "us"}});
+    node_->pump();
+    return {};
+}
+
+Result<void> Phone::refer(const std::string& name, const std::string& uri, const std::string& replaces) {
+    TRY(PhoneCall * call, established(name));
+    std::string target = uri;
+    if (!replaces.empty()) {
+        TRY(PhoneCall * other, named(replaces));
+        const auto view = node_->agent().view(other->dialog);
+        if (!view || view->remote_tag.empty()) return fail(Errc::conflict, "call " + replaces + " has no dialog yet");
+        if (target.empty()) target = to_text(view->remote_target);
+        // The tags as the peer sees them: RFC 3891 §3.
+        target += "?Replaces=" + escaped(to_text(Replaces{view->call_id, view->remote_tag, view->local_tag}));
     }
-    if (!in_call_->local || !in_call_->remote) return;
-    if (auto agreed = sip::negotiated(*in_call_->local, *in_call_->remote)) {
-        voice_->use(*agreed);
-    } else {
-        say("bad-sdp", {{"why", to_string(agreed.error())}});
+    if (target.empty()) return fail(Errc::malformed, "refer where to?");
+    referring_ = node_->agent().request(net::now().mono, call->dialog, "REFER",
+                                        {{"Refer-To", "<" + target + ">"}, {"Referred-By", to_text(me())}});
+    node_->pump();
+    say("refer-sent", {{"to", target}});
+    return {};
+}
+
+Result<void> Phone::send_offer(PhoneCall& call) {
+    node_->agent().reinvite(net::now().mono, call.dialog, next_offer(call));
+    node_->pump();
+    return {};
+}
+
+Result<void> Phone::put_aside() {
+    PhoneCall* call = find_named(active_);
+    if (call == nullptr || !call->established || call->held) return {};
+    return hold(call->name, HoldMode::sendonly);
+}
+
+Result<void> Phone::hold(const std::string& name, HoldMode mode) {
+    TRY(PhoneCall * call, established(name));
+    call->held = mode;
+    return send_offer(*call);
+}
+
+Result<void> Phone::retrieve(const std::string& name) {
+    TRY(PhoneCall * call, established(name));
+    if (call->name != active_) TRY_VOID(put_aside());
+    call->held.reset();
+    make_active(*call);
+    return send_offer(*call);
+}
+
+Result<void> Phone::dial(const std::string& name, const std::string& digits) {
+    TRY(PhoneCall * call, established(name));
+    return call->voice->dial(digits);
+}
+
+json::array Phone::frames() {
+    json::array all;
+    for (const FrameReport& report : ear_.frames().reports()) {
+        all.push_back({{"tone", report.tone_hz},
+                       {"heard", report.heard},
+                       {"missing", report.missing},
+                       {"late", report.late},
+                       {"longest_run", report.longest_run},
+                       {"longest_gap_ms", report.longest_gap_us / 1000}});
     }
+    return all;
 }
 
-void Phone::over(const char* event, json::object fields) {
-    fields["stats"] = stats();
-    answer_timer_.cancel();
-    if (voice_) voice_->close();
-    in_call_.reset();
-    say(event, std::move(fields));
-}
-
-void Phone::on_event(Instant now, const sip::Event& event) {
-    const auto mine = [&](sip::DialogId dialog) { return in_call_ && in_call_->dialog == dialog; };
-    std::visit(Match{
-                   [&](const sip::Invited& e) { on_invited(now, e); },
-                   [&](const sip::Progressed& e) {
-                       if (mine(e.dialog)) say("progress", {{"status", e.response.status()}});
-                       if (mine(e.dialog) && !e.response.body.empty()) agree(e.response.body);
-                   },
-                   [&](const sip::Answered& e) { on_answered(now, e); },
-                   [&](const sip::Failed& e) {
-                       if (!mine(e.dialog) || e.reinvite) return;
-                       over(in_call_->ending ? "ended" : "failed", {{"status", e.status}});
-                   },
-                   [&](const sip::Acknowledged& e) {
-                       if (mine(e.dialog) && !e.request.body.empty()) agree(e.request.body);
-                   },
-                   [&](const sip::Reinvited& e) { on_reinvited(now, e); },
-                   [&](const sip::GlareOver&) {},
-                   [&](const sip::Ended& e) {
-                       if (mine(e.dialog)) over("ended", {{"by", "them"}, {"cause", static_cast<int>(e.cause)}});
-                   },
-                   [&](const sip::Requested& e) { on_requested(now, e); },
-                   [&](const sip::Responded& e) { on_responded(e); },
-               },
-               event);
-}
-
-void Phone::on_invited(Instant now, const sip::Invited& event) {
-    if (in_call_) return node_->agent().reject(now, event.dialog, 486);
-    if (settings_.answer == AnswerMode::reject) {
-        say("rejecting");
-        return node_->agent().reject(now, event.dialog, settings_.reject_status);
-    }
-    voice_ = std::make_unique<Voice>(io_, settings_.tone_hz, [this](const std::vector<int>& tones) {
-        say("hears", {{"tones", json::value_from(tones)}});
-    });
-    auto port = voice_->open(settings_.rtp_address, settings_.rtp_first, settings_.rtp_last);
-    if (!port) return node_->agent().reject(now, event.dialog, 500);
-    rtp_port_ = *port;
-    in_call_ = InCall{.dialog = event.dialog};
-    offer_ = event.request.body;
-    const std::string* from = event.request.first("From");
-    say("ringing", {{"from", from != nullptr ? *from : std::string()}});
-    if (settings_.answer == AnswerMode::ignore) return;
-    node_->agent().provisional(now, event.dialog, 180);
-    if (settings_.answer != AnswerMode::automatic) return;
-    answer_timer_.expires_after(std::chrono::milliseconds{settings_.answer_after_ms});
-    answer_timer_.async_wait([this](boost::system::error_code error) {
-        if (error) return;
-        if (auto done = answer(); !done) say("answer-failed", {{"why", to_string(done.error())}});
-    });
-}
-
-void Phone::on_reinvited(Instant now, const sip::Reinvited& event) {
-    if (!in_call_ || in_call_->dialog != event.dialog) return node_->agent().reject(now, event.dialog, 481);
-    auto sdp = event.request.body.empty() ? next_offer() : answer_to(event.request.body);
-    if (!sdp) return node_->agent().reject(now, event.dialog, 488);
-    node_->agent().answer(now, event.dialog, *sdp);
-    if (!event.request.body.empty()) {
-        agree({});
-        say(sip::is_hold(*in_call_->remote) ? "was-held" : "was-retrieved");
-    }
-}
-
-void Phone::on_answered(Instant now, const sip::Answered& event) {
-    if (!in_call_ || in_call_->dialog != event.dialog) return;
-    agree(event.response.body);
-    if (event.reinvite) return say(in_call_->held ? "held" : "retrieved");
-    in_call_->established = true;
-    say("established");
-    if (in_call_->ending) {
-        node_->agent().bye(now, event.dialog);
-        over("ended", {{"by", "us"}});
-    }
-}
-
-void Phone::on_requested(Instant now, const sip::Requested& event) {
-    const std::string& method = event.request.method();
-    node_->agent().respond(now, event.id, method == "REFER" ? 603 : 200);
-    if (method == "NOTIFY") {
-        const int status = sipfrag_status(event.request.body);
-        say("notify", {{"status", status}});
-    }
-}
-
-void Phone::on_responded(const sip::Responded& event) {
-    if (event.id == registering_) {
-        registering_ = 0;
-        if (event.response) {
-            if (const std::string* id = event.response->first("Call-ID")) registration_call_id_ = *id;
-        }
-        say(event.status == 200 ? "registered" : "register-failed", {{"status", event.status}});
-    } else if (event.id == referring_) {
-        referring_ = 0;
-        say(event.status < 300 ? "refer-accepted" : "refer-failed", {{"status", event.status}});
-    }
+Result<json::object> Phone::stats(const std::string& name) {
+    TRY(const PhoneCall* call, named(name));
+    json::object fields = stats_of(*call);
+    fields["call"] = call->name;
+    return fields;
 }
 
 }  // namespace sheaf::lab

@@ -2,7 +2,6 @@
 #include "lab/voice.h"
 
 #include <boost/asio/io_context.hpp>
-#include <cmath>
 #include <random>
 
 #include "rtp/g711.h"
@@ -14,36 +13,26 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::udp;
 
-constexpr std::size_t kFrame = 160;
-constexpr auto kFrameTime = std::chrono::milliseconds{20};
-constexpr std::size_t kWindow = 800;  // 100 ms
-constexpr double kPresentDbfs = kToneDbfs - 10;
-
-// Level of one frequency in a window, dBFS of a sine's amplitude (Goertzel, Hann window).
-double level_dbfs(const std::vector<std::int16_t>& window, int hz) {
-    const double w = 2 * std::cos(2 * M_PI * hz / rtp::kG711Rate);
-    double a = 0;
-    double b = 0;
-    double weight = 0;
-    for (std::size_t i = 0; i < window.size(); ++i) {
-        const double hann = 0.5 - 0.5 * std::cos(2 * M_PI * static_cast<double>(i) / static_cast<double>(window.size()));
-        weight += hann;
-        const double next = window[i] / 32768.0 * hann + w * a - b;
-        b = a;
-        a = next;
-    }
-    const double amplitude = 2 * std::sqrt(std::max(a * a + b * b - w * a * b, 0.0)) / weight;
-    return 20 * std::log10(std::max(amplitude, 1e-9));
-}
+constexpr std::string_view kDigits = "0123456789*#ABCD";  // RFC 4733 §3.2, Table 3
+constexpr std::uint16_t kDigitTicks = 8;
+constexpr std::uint16_t kPauseTicks = 2;
+constexpr std::uint8_t kDigitVolume = 10;  // -10 dBm0
+constexpr std::uint8_t kEndBit = 0x80;
+constexpr int kEndRepeats = 3;  // RFC 4733 §2.5.1.4
+constexpr std::size_t kDigitsMax = 64;
 
 bool is_ulaw(const sip::Codec& codec) {
     return codec.name == "PCMU" || codec.name == "pcmu";
 }
 
+bool is_alaw(const sip::Codec& codec) {
+    return codec.name == "PCMA" || codec.name == "pcma";
+}
+
 }  // namespace
 
-Voice::Voice(asio::io_context& io, int tone_hz, Heard heard)
-    : socket_(io), timer_(io), tone_hz_(tone_hz), heard_(std::move(heard)) {
+Voice::Voice(asio::io_context& io, Received received, Digit digit)
+    : socket_(io), received_(std::move(received)), digit_(std::move(digit)) {
     std::random_device chance;
     ssrc_ = chance();
     sequence_ = static_cast<std::uint16_t>(chance());
@@ -68,65 +57,86 @@ void Voice::use(const sip::Negotiated& agreed) {
     agreed_ = agreed;
     if (running_) return;
     running_ = true;
-    next_frame_ = std::chrono::steady_clock::now() + kFrameTime;
-    last_judged_ = std::chrono::steady_clock::now();
-    arm_timer();
     arm_receive();
 }
 
 void Voice::close() {
     running_ = false;
-    timer_.cancel();
     boost::system::error_code ignored;
     socket_.close(ignored);
-    window_.clear();
-    present_.clear();
-    candidate_.clear();
-    heard_any_ = false;
 }
 
-void Voice::arm_timer() {
-    timer_.expires_at(next_frame_);
-    timer_.async_wait([this](boost::system::error_code error) {
-        if (!error && running_) on_frame();
-    });
-}
-
-void Voice::on_frame() {
-    next_frame_ += kFrameTime;
+void Voice::tick(std::span<const std::int16_t> samples, FrameMark mark) {
+    if (!running_) return;
     const bool can_send = sip::sends(agreed_.direction) && agreed_.remote_port != 0 && !agreed_.send.empty();
-    if (can_send) {
-        std::array<std::uint8_t, rtp::kHeaderBytes + kFrame> packet{};
+    if (can_send && !digits_.empty()) {
+        send_digit();
+    } else if (can_send && !samples.empty()) {
+        std::array<std::uint8_t, kFrameSamples> codes{};
         const sip::Codec& codec = agreed_.send.front();
-        rtp::write_header(packet.data(), {.marker = samples_sent_ == 0,
-                                          .payload_type = codec.payload_type,
-                                          .sequence = sequence_,
-                                          .timestamp = timestamp_,
-                                          .ssrc = ssrc_});
-        const double amplitude = std::pow(10.0, kToneDbfs / 20) * 32767;
-        for (std::size_t i = 0; i < kFrame; ++i) {
-            const double phase = 2 * M_PI * tone_hz_ * static_cast<double>(samples_sent_ + i) / rtp::kG711Rate;
-            const auto sample = static_cast<std::int16_t>(std::lround(amplitude * std::sin(phase)));
-            packet[rtp::kHeaderBytes + i] = is_ulaw(codec) ? rtp::ulaw_from_linear(sample) : rtp::alaw_from_linear(sample);
+        if (is_ulaw(codec)) {
+            rtp::encode_ulaw(samples, codes.data());
+        } else {
+            rtp::encode_alaw(samples, codes.data());
         }
-        boost::system::error_code error;
-        const auto ip = asio::ip::make_address(agreed_.remote_address, error);
-        if (!error) socket_.send_to(asio::buffer(packet), udp::endpoint(ip, agreed_.remote_port), 0, error);
-        if (!error) ++stats_.sent;
-        ++sequence_;
-        samples_sent_ += kFrame;
+        stamp(codes, mark);
+        send(codec.payload_type, stats_.sent == 0, timestamp_, codes);
     }
-    timestamp_ += kFrame;
-    judge();
-    arm_timer();
+    timestamp_ += kFrameSamples;
+}
+
+void Voice::send(std::uint8_t payload_type, bool marker, std::uint32_t timestamp,
+                 std::span<const std::uint8_t> payload) {
+    std::array<std::uint8_t, rtp::kHeaderBytes + kFrameSamples> packet{};
+    rtp::write_header(
+        packet.data(),
+        {.marker = marker, .payload_type = payload_type, .sequence = sequence_, .timestamp = timestamp, .ssrc = ssrc_});
+    std::copy(payload.begin(), payload.end(), packet.begin() + rtp::kHeaderBytes);
+    boost::system::error_code error;
+    const auto ip = asio::ip::make_address(agreed_.remote_address, error);
+    const auto bytes = asio::buffer(packet.data(), rtp::kHeaderBytes + payload.size());
+    if (!error) socket_.send_to(bytes, udp::endpoint(ip, agreed_.remote_port), 0, error);
+    if (!error) ++stats_.sent;
+    ++sequence_;
+}
+
+Result<void> Voice::dial(const std::string& digits) {
+    if (!running_ || !agreed_.dtmf) return fail(Errc::unsupported, "the peer takes no digits");
+    if (digits_.size() + digits.size() > kDigitsMax) return fail(Errc::exhausted, "too many digits");
+    for (const char digit : digits) {
+        const std::size_t code = kDigits.find(digit);
+        if (code == std::string_view::npos) return fail(Errc::malformed, "no digit: " + digits);
+        digits_.push_back(static_cast<std::uint8_t>(code));
+    }
+    return {};
+}
+
+// The 20 ms of the digit under way: one packet with its duration so far, the end thrice, then a pause.
+void Voice::send_digit() {
+    if (digit_ticks_ == 0) digit_timestamp_ = timestamp_;
+    ++digit_ticks_;
+    if (digit_ticks_ <= kDigitTicks && agreed_.dtmf) {
+        const bool is_end = digit_ticks_ == kDigitTicks;
+        const auto duration = static_cast<std::uint16_t>(digit_ticks_ * kFrameSamples);
+        const std::array<std::uint8_t, 4> payload{
+            digits_.front(), static_cast<std::uint8_t>((is_end ? kEndBit : 0U) | kDigitVolume),
+            static_cast<std::uint8_t>(duration >> 8U), static_cast<std::uint8_t>(duration & 0xFFU)};
+        for (int i = 0; i < (is_end ? kEndRepeats : 1); ++i) {
+            send(agreed_.dtmf->payload_type, digit_ticks_ == 1, digit_timestamp_, payload);
+        }
+    }
+    if (digit_ticks_ < kDigitTicks + kPauseTicks) return;
+    digits_.pop_front();
+    digit_ticks_ = 0;
 }
 
 void Voice::arm_receive() {
-    socket_.async_receive_from(asio::buffer(buffer_), from_, [this](boost::system::error_code error, std::size_t bytes) {
-        if (!running_ || error == asio::error::operation_aborted) return;
-        if (!error) on_packet(bytes);
-        arm_receive();
-    });
+    socket_.async_receive_from(asio::buffer(buffer_), from_,
+                               [this](boost::system::error_code error, std::size_t bytes) {
+                                   if (!running_ || error == asio::error::operation_aborted) return;
+                                   if (!error) on_packet(bytes);
+                                   arm_receive();
+                               });
 }
 
 void Voice::on_packet(std::size_t bytes) {
@@ -145,30 +155,23 @@ void Voice::on_packet(std::size_t bytes) {
     heard_any_ = true;
     heard_ssrc_ = packet->ssrc;
     heard_sequence_ = packet->sequence;
-    for (const std::uint8_t code : packet->payload) {
-        window_.push_back(is_ulaw(*codec) ? rtp::linear_from_ulaw(code) : rtp::linear_from_alaw(code));
+    if (codec->name == "telephone-event") return on_digit(packet->timestamp, packet->payload);
+    if (!is_ulaw(*codec) && !is_alaw(*codec)) return;
+    std::array<std::int16_t, 2048> samples{};
+    if (is_ulaw(*codec)) {
+        rtp::decode_ulaw(packet->payload, samples.data());
+    } else {
+        rtp::decode_alaw(packet->payload, samples.data());
     }
+    received_(std::span(samples.data(), packet->payload.size()), packet->payload);
 }
 
-// Every 100 ms of clock: which tones are in what has come since? Silence counts too.
-void Voice::judge() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_judged_ < std::chrono::milliseconds{100}) return;
-    last_judged_ = now;
-    std::vector<int> tones;
-    if (window_.size() >= kWindow / 2) {
-        if (window_.size() > kWindow) window_.erase(window_.begin(), window_.end() - kWindow);
-        for (const int hz : kTones) {
-            if (level_dbfs(window_, hz) > kPresentDbfs) tones.push_back(hz);
-        }
-    }
-    window_.clear();
-    candidate_windows_ = tones == candidate_ ? candidate_windows_ + 1 : 1;
-    candidate_ = tones;
-    if (candidate_windows_ == 2 && candidate_ != present_) {
-        present_ = candidate_;
-        heard_(present_);
-    }
+// The end of an event comes thrice, under the event's one timestamp.
+void Voice::on_digit(std::uint32_t timestamp, Bytes payload) {
+    if (payload.size() < 4 || payload[0] >= kDigits.size() || (payload[1] & kEndBit) == 0) return;
+    if (heard_digit_ == timestamp) return;
+    heard_digit_ = timestamp;
+    digit_(kDigits[payload[0]]);
 }
 
 }  // namespace sheaf::lab

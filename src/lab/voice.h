@@ -3,33 +3,39 @@
 
 #include <array>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
+#include "lab/frame.h"
 #include "sip/sdp.h"
 
 namespace sheaf::lab {
 
-// The tones of the lab's people; who hears which is how a call is checked while it runs.
-inline constexpr std::array<int, 3> kTones{467, 619, 853};
-inline constexpr double kToneDbfs = -16.0;
-
-// One phone's sound: sends its tone as RTP every 20 ms, listens for the others'. One thread (the io_context's).
+// One call's sound on the wire: a socket of its own, RTP out and in. Its phone gives it something to send every 20 ms.
+// One thread (the io_context's).
 class Voice {
 public:
-    // Called when the set of tones heard has changed and stayed so for 200 ms.
-    using Heard = std::function<void(const std::vector<int>&)>;
+    // What came, as linear samples and as it was on the wire.
+    using Received = std::function<void(std::span<const std::int16_t> samples, Bytes codes)>;
 
-    Voice(boost::asio::io_context& io, int tone_hz, Heard heard);
+    // An RFC 4733 event has ended: one of 0-9 * # A-D.
+    using Digit = std::function<void(char digit)>;
+
+    Voice(boost::asio::io_context& io, Received received, Digit digit);
 
     // Binds an even port of the range.
     [[nodiscard]] Result<std::uint16_t> open(const std::string& address, std::uint16_t first, std::uint16_t last);
     // Sends and listens as agreed from now on; again after each new agreement.
     void use(const sip::Negotiated& agreed);
+    // The next 20 ms: these samples under this mark; nothing when there are no samples. Digits go first.
+    void tick(std::span<const std::int16_t> samples, FrameMark mark);
+    // RFC 4733 events: 160 ms each, 40 ms between. Errc::unsupported when the peer takes none.
+    [[nodiscard]] Result<void> dial(const std::string& digits);
     void close();
 
     struct Stats {
@@ -40,35 +46,31 @@ public:
     [[nodiscard]] const Stats& stats() const { return stats_; }
 
 private:
-    void arm_timer();
-    void on_frame();
+    void send(std::uint8_t payload_type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload);
+    void send_digit();
     void arm_receive();
     void on_packet(std::size_t bytes);
-    void judge();
+    void on_digit(std::uint32_t timestamp, Bytes payload);
 
     boost::asio::ip::udp::socket socket_;
-    boost::asio::steady_timer timer_;
-    int tone_hz_;
-    Heard heard_;
+    Received received_;
+    Digit digit_;
     sip::Negotiated agreed_;
     bool running_ = false;
-    std::chrono::steady_clock::time_point next_frame_{};
 
     std::uint16_t sequence_ = 0;
     std::uint32_t timestamp_ = 0;
     std::uint32_t ssrc_ = 0;
-    std::uint64_t samples_sent_ = 0;
+    std::uint32_t digit_timestamp_ = 0;
+    std::deque<std::uint8_t> digits_;  // event codes
+    std::uint16_t digit_ticks_ = 0;    // sent of the first of them
 
     std::array<std::uint8_t, 2048> buffer_{};
     boost::asio::ip::udp::endpoint from_;
     std::uint32_t heard_ssrc_ = 0;
     std::uint16_t heard_sequence_ = 0;
     bool heard_any_ = false;
-    std::vector<std::int16_t> window_;
-    std::chrono::steady_clock::time_point last_judged_{};
-    std::vector<int> candidate_;
-    int candidate_windows_ = 0;
-    std::vector<int> present_;
+    std::optional<std::uint32_t> heard_digit_;  // timestamp of the last event
     Stats stats_;
 };
 

@@ -13,10 +13,10 @@ class Delivery(LabTest):
             scenarios.single_step_transfer(stage)
         finally:
             stage.close()
-        return stage.times
+        return stage
 
-    def assert_judged(self, times):
-        recording, problems, _ = scenarios.judge(self.world, "single-step-transfer", times)
+    def assert_judged(self, stage):
+        recording, problems, _ = scenarios.judge(stage, scenarios.oracle_of("single-step-transfer"))
         self.assertEqual(problems, [], recording)
         self.assertEqual(len(self.world.recordings()), 1)
         return recording
@@ -25,7 +25,7 @@ class Delivery(LabTest):
         relay = Relay(PORT_BASE + 85, f"http://127.0.0.1:{PORT_BASE + 80}", seed=20260105)
         self.addCleanup(relay.close)
         self.make_world(site_archive_url=f"http://127.0.0.1:{PORT_BASE + 85}")
-        times = self.play()
+        stage = self.play()
 
         def both_files():
             with relay.lock:
@@ -36,18 +36,18 @@ class Delivery(LabTest):
         for name in ("london-switch", "paris-switch", "london-media", "paris-media"):
             self.world.processes[name].stop()   # so that their last facts are out
         relay.deliver()
-        self.assert_judged(times)
+        self.assert_judged(stage)
 
     def test_archive_away_for_the_whole_call_and_every_site_killed_after_it(self):
         world = self.make_world(start=False)
         sites = [name for name in world.processes if name != "archive"]
         world.start(*sites)
-        times = self.play()
+        stage = self.play()
         for name in sites:
             world.processes[name].kill()
         world.start(*sites)
         world.start("archive")
-        self.assert_judged(times)
+        self.assert_judged(stage)
 
 
 if __name__ == "__main__":

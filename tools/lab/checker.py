@@ -65,12 +65,14 @@ def audible(channel, rate, first, last):
         start += WINDOW
 
 
-def check_voices(segment, oracle, times, rate, channels):
-    problems, judged = [], 0
+def check_voices(segment, oracle, when, rate, channels):
+    """Every part must have been long enough to judge; whoever is not wanted in it must not be there."""
+    problems = []
     begin = seconds(segment["started_at"])
     for part in oracle["voices"]:
-        first = times[part["from"]] - begin + GUARD_S
-        last = times[part["to"]] - begin - GUARD_S
+        first = when(part["from"]) - begin + GUARD_S
+        last = when(part["to"]) - begin - GUARD_S
+        judged = 0
         for name, channel in zip(("said", "heard"), channels):
             wanted = set(part[name])
             for at, levels in audible(channel, rate, max(first, 0), last):
@@ -80,8 +82,8 @@ def check_voices(segment, oracle, times, rate, channels):
                         problems.append(f"{oracle['segment']} {name} at {at:.1f} s: {who} missing ({level:.0f} dB)")
                     if who not in wanted and level > ABSENT_DB:
                         problems.append(f"{oracle['segment']} {name} at {at:.1f} s: {who} audible ({level:.0f} dB)")
-    if judged == 0:
-        problems.append(f"{oracle['segment']}: no window long enough to judge")
+        if judged == 0:
+            problems.append(f"{oracle['segment']}: nothing to judge from {part['from']} to {part['to']}")
     return problems[:6]
 
 
@@ -99,11 +101,18 @@ def merged_gaps(gaps):
 
 
 class Check:
-    """One scenario's oracle against one recording. `times` are seconds since 1970 on the root site's clock."""
+    """One scenario's oracle against one recording. `times` are seconds since 1970 on the root site's clock; `people` says
+    which address each person has; segments in `left_out` are not asked for in this world."""
 
-    def __init__(self, oracle, times, people, recording, media):
+    def __init__(self, oracle, times, people, recording, media, left_out=()):
         self.oracle, self.times, self.people, self.recording, self.media = oracle, times, people, recording, media
+        self.segments = [s for s in oracle["segments"] if s["segment"] not in left_out]
         self.problems, self.edges = [], []
+
+    def when(self, name):
+        """A moment of the oracle: "t5", or "t5x if london left the loop, else t6", where t5x is there if it did."""
+        first, _, rest = name.partition(" if ")
+        return self.times[first] if not rest or first in self.times else self.times[rest.rpartition(" ")[2]]
 
     def note(self, text):
         self.problems.append(text)
@@ -131,31 +140,71 @@ class Check:
             found = next((c for c in shown if c["site"] == wanted["site"] and c["calluuid"] not in names.values()), None)
             if found is None:
                 self.note(f"call {wanted['call']} at {wanted['site']} is not shown")
-                continue
-            names[wanted["call"]] = found["calluuid"]
-            if found["ended_at"] is None:
-                self.note(f"call {wanted['call']} has no end")
+            else:
+                names[wanted["call"]] = found["calluuid"]
         if names.get(self.oracle["calls"][0]["call"]) != self.recording["id"]:
             self.note("the recording-id is not the root call's calluuid")
         return names
 
+    def check_calls(self, names):
+        for wanted in self.oracle["calls"]:
+            name = wanted["call"]
+            shown = next((c for c in self.recording["calls"] if c["calluuid"] == names.get(name)), None)
+            if shown is None:
+                continue
+            self.near(f"call {name} start", shown["started_at"], self.when(wanted["from"]))
+            self.near(f"call {name} end", shown["ended_at"], self.when(wanted["to"]))
+            for key in ("consult_of", "merged_into"):
+                if shown[key] != names.get(wanted.get(key)):
+                    self.note(f"call {name}: {key} is {shown[key]}, not {wanted.get(key)}")
+
     def check_links(self, names):
         if len(self.recording["links"]) != len(self.oracle["links"]):
-            self.note(f"{len(self.recording['links'])} links shown, {len(self.oracle['links'])} wanted")
+            self.note(f"{[x['kind'] for x in self.recording['links']]} links shown, "
+                      f"{[x['kind'] for x in self.oracle['links']]} wanted")
+        ids = {}
         for wanted in self.oracle["links"]:
             ends = (names.get(wanted["from_call"]), names.get(wanted["to_call"]))
             link = next((x for x in self.recording["links"] if (x["from"], x["to"]) == ends), None)
             if link is None:
                 self.note(f"link {wanted['link']} is not shown")
                 continue
-            if link["kind"] != wanted["kind"]:
-                self.note(f"link {wanted['link']} is of kind {link['kind']}, not {wanted['kind']}")
-            rules = {e["rule"] for e in link["evidence"]}
-            if not rules or not all(e["value"] and e["source"] for e in link["evidence"]):
-                self.note(f"link {wanted['link']} lacks evidence")
-            sites = {c["calluuid"]: c["site"] for c in self.recording["calls"]}
-            if sites.get(ends[0]) != sites.get(ends[1]) and not (len(link["evidence"]) >= 2 and "signed-header" in rules):
-                self.note(f"link {wanted['link']} does not show both halves: {sorted(rules)}")
+            ids[wanted["link"]] = link["id"]
+            self.check_link(wanted, link, ids)
+
+    def check_link(self, wanted, link, ids):
+        name = f"link {wanted['link']}"
+        if link["kind"] != wanted["kind"]:
+            self.note(f"{name} is of kind {link['kind']}, not {wanted['kind']}")
+        self.near(f"{name} begin", link["at"], self.when(wanted["at"]))
+        if "ended" in wanted:
+            self.near(f"{name} end", link["ended_at"], self.when(wanted["ended"]))
+        if link["moved_from"] != ids.get(wanted.get("moved_from")):
+            self.note(f"{name} is moved from {link['moved_from']}, not {wanted.get('moved_from')}")
+        rules = {e["rule"] for e in link["evidence"]}
+        if not rules or not all(e["value"] and e["source"] for e in link["evidence"]):
+            self.note(f"{name} lacks evidence")
+        # A moved link is one site's own knowledge: its header travelled under the link that it was moved from.
+        sites = {c["calluuid"]: c["site"] for c in self.recording["calls"]}
+        is_between = sites.get(link["from"]) != sites.get(link["to"]) and "moved_from" not in wanted
+        if is_between and not (len(link["evidence"]) >= 2 and "signed-header" in rules):
+            self.note(f"{name} does not show both halves: {sorted(rules)}")
+
+    def match_segments(self, calls):
+        """(wanted, shown) pairs: of the same party at the same site, the call's own first, then whichever began nearest."""
+        left = list(self.recording["segments"])
+        if len(left) != len(self.segments):
+            self.note(f"{len(left)} segments shown, {len(self.segments)} wanted")
+        for wanted in self.segments:
+            fitting = [s for s in left if s["site"] == wanted["site"] and self.party(s["recorded_party"]) == wanted["recorded"]]
+            if not fitting:
+                self.note(f"no segment {wanted['segment']} of {wanted['recorded']} at {wanted['site']}")
+                continue
+            begin = self.when(wanted["from"])
+            found = min(fitting, key=lambda s: (s["calluuid"] != calls.get(wanted["call"]),
+                                                abs(seconds(s["started_at"]) - begin) if s["started_at"] else math.inf))
+            left.remove(found)
+            yield wanted, found
 
     def check_segment(self, wanted, segment, calls):
         name = wanted["segment"]
@@ -163,8 +212,8 @@ class Check:
             self.note(f"{name} is of another call than {wanted['call']}")
         if segment["state"] != "stored":
             return self.note(f"{name} is {segment['state']}")
-        self.near(f"{name} start", segment["started_at"], self.times[wanted["from"]])
-        self.near(f"{name} end", segment["ended_at"], self.times[wanted["to"]])
+        self.near(f"{name} start", segment["started_at"], self.when(wanted["from"]))
+        self.near(f"{name} end", segment["ended_at"], self.when(wanted["to"]))
         data = self.media(segment["media"]["url"])
         if hashlib.sha256(data).hexdigest() != segment["media"]["sha256"] or len(data) != segment["media"]["bytes"]:
             self.note(f"{name}: what is served is not what was stored")
@@ -173,27 +222,31 @@ class Check:
             return self.note(f"{name} has {len(channels)} channels")
         if abs(len(channels[0]) / rate * 1000 - segment["duration_ms"]) > 20:
             self.note(f"{name}: {len(channels[0]) / rate * 1000:.0f} ms of sound, {segment['duration_ms']} ms said")
-        self.problems += check_voices(segment, wanted, self.times, rate, channels)
+        self.problems += check_voices(segment, wanted, self.when, rate, channels)
         return self.check_timeline(wanted, segment)
 
     def check_timeline(self, wanted, segment):
         begin = seconds(segment["started_at"])
         for part in wanted["voices"]:
-            middle = (self.times[part["from"]] + self.times[part["to"]]) / 2 - begin
+            middle = (self.when(part["from"]) + self.when(part["to"])) / 2 - begin
+            where = f"{wanted['segment']} at {middle:.1f} s"
             entry = next((t for t in segment["timeline"] if t["from_ms"] <= middle * 1000 < t["to_ms"]), None)
             if entry is None:
-                self.note(f"{wanted['segment']}: the timeline says nothing at {middle:.1f} s")
+                self.note(f"{where}: the timeline says nothing")
                 continue
-            shown = {self.party(p) for p in entry["parties"]}
-            others = set(part["said"]) | set(part["heard"])
+            shown = {self.party(p) for p in entry["parties"]} | {wanted["recorded"]}
+            others = set(part["said"]) | set(part["heard"]) | {wanted["recorded"]}
+            held = {self.party(p) for p in entry["held"]}
             if part.get("label", "talk") != entry["label"]:
-                self.note(f"{wanted['segment']} at {middle:.1f} s is labelled {entry['label']}")
-            if shown | {wanted["recorded"]} != others | {wanted["recorded"]}:
-                self.note(f"{wanted['segment']} at {middle:.1f} s: parties {sorted(shown)}, wanted {sorted(others)}")
+                self.note(f"{where} is labelled {entry['label']}")
+            if shown != others:
+                self.note(f"{where}: parties {sorted(shown)}, wanted {sorted(others)}")
+            if held != set(part.get("held", [])):
+                self.note(f"{where}: held {sorted(held)}, wanted {part.get('held', [])}")
 
     def check_gaps(self):
         shown = merged_gaps(self.recording["gaps"])
-        wanted = [(self.times[g["from"]], self.times[g["to"]], g["reason"]) for g in self.oracle["gaps"]]
+        wanted = [(self.when(g["from"]), self.when(g["to"]), g["reason"]) for g in self.oracle["gaps"]]
         if [g[2] for g in shown] != [g[2] for g in wanted]:
             return self.note(f"gaps {[(g['reason'], g['from'], g['to']) for g in self.recording['gaps']]}, "
                              f"wanted {[g[2] for g in wanted]}")
@@ -206,16 +259,9 @@ class Check:
         if self.recording["state"] != "complete":
             self.note(f"the recording is {self.recording['state']}")
         calls = self.match_calls()
+        self.check_calls(calls)
         self.check_links(calls)
-        segments = sorted(self.recording["segments"], key=lambda s: s["started_at"] or "")
-        if len(segments) != len(self.oracle["segments"]):
-            self.note(f"{len(segments)} segments shown, {len(self.oracle['segments'])} wanted")
-        for wanted in self.oracle["segments"]:
-            found = next((s for s in segments
-                          if s["site"] == wanted["site"] and self.party(s["recorded_party"]) == wanted["recorded"]), None)
-            if found is None:
-                self.note(f"no segment of {wanted['recorded']} at {wanted['site']}")
-                continue
+        for wanted, found in self.match_segments(calls):
             self.check_segment(wanted, found, calls)
         self.check_gaps()
         for alias in calls.values():

@@ -4,12 +4,21 @@ import argparse
 import json
 import pathlib
 import signal
+import socket
 import sys
 import threading
 import time
 
 from . import scenarios
-from .world import World
+from .world import ADDRESSES, World
+
+
+def check_address(parser, address):
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        parser.error(f"--listen {address}: {error.strerror or error}")
 
 
 def arguments(argv):
@@ -20,9 +29,18 @@ def arguments(argv):
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--keep", metavar="DIR", help="leave the lab's data there")
     parser.add_argument("--port-base", type=int, metavar="N", help="use only ports N to N+999 at each lab address")
+    parser.add_argument("--agents", choices=("sip", "pbx"), help="whose switch central-queue's agents have; pbx is not built yet")
+    parser.add_argument("--listen", metavar="ADDR", help="london's address, an address of this machine that a real phone reaches")
+    parser.add_argument("--story", action="store_true", help="the two-minute story; not built yet")
     parser.add_argument("--build", default="build/release", help=argparse.SUPPRESS)
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     chosen = parser.parse_args(argv)
+    if chosen.agents == "pbx":
+        parser.error("--agents pbx: agents of a foreign switch cannot be played yet; --agents sip can")
+    if chosen.story:
+        parser.error("--story: there is no story yet")
+    if chosen.listen is not None:
+        check_address(parser, chosen.listen)
     for scenario in chosen.scenario or []:
         known = [s["id"] for s in scenarios.ORACLE["scenarios"] + scenarios.ORACLE["also"]]
         if scenario not in known:
@@ -41,6 +59,9 @@ def show(recording):
         party = parties.get(segment["recorded_party"], {})
         print(f"      {segment['site']:<8} {party.get('address', '?'):<6} {segment['duration_ms'] / 1000:5.1f} s  "
               f"calluuid {segment['calluuid']}  {segment['media']['url']}")
+        for part in segment["timeline"]:
+            who = ", ".join(sorted(parties.get(p, {}).get("address", "?") for p in part["parties"]))
+            print(f"        {part['from_ms'] / 1000:5.1f} to {part['to_ms'] / 1000:5.1f} s  {part['label']}: {who}")
     for link in recording["links"]:
         rules = ", ".join(f"{e['rule']} ({e['source']})" for e in link["evidence"])
         print(f"      link {link['kind']}: {rules}")
@@ -52,6 +73,8 @@ def main(argv=None):
     chosen = arguments(argv)
     # Progress is for a person watching, so each line shows at once.
     sys.stdout.reconfigure(line_buffering=True)
+    if chosen.listen:
+        ADDRESSES["london"] = chosen.listen
     world = World(pathlib.Path(chosen.build).resolve(), keep=chosen.keep, port_base=chosen.port_base)
     results, failed = [], False
     wake = threading.Event()
@@ -71,11 +94,15 @@ def main(argv=None):
             for problem in problems:
                 print(f"    {problem}")
             results.append({"scenario": scenario, "ok": not problems,
-                            "recording_id": recording["id"] if recording else None, "problems": problems})
+                            "recording_id": recording["id"] if recording else None, "problems": problems,
+                            **({"agents": "sip"} if scenario == "central-queue" else {})})
         if chosen.json:
             pathlib.Path(chosen.json).write_text(json.dumps(
                 {"archive": world.archive_url(), "token": world.token, "results": results}, indent=1) + "\n")
         if not chosen.once and not wake.is_set():
+            if chosen.listen:
+                print(f"\na phone can register at sip:{chosen.listen}:{world.ports.sip} as 1002, password "
+                      f"{world.passwords['1002']}, and call 8000")
             print(f"\nsee and hear it: {world.archive_url()}/login?token={world.token}\nCtrl-C ends the lab")
             wake.wait()
         problems = world.stop()

@@ -2,116 +2,214 @@
 """Plays the scenarios of tests/oracle/scenarios.json with simulated people and holds the archive against the oracle."""
 import json
 import pathlib
-import time
 
 from .checker import Check
-from .people import People
-from .world import NUMBERS
+from .stage import QUEUE_S, Stage, talk
 
 ORACLE = json.loads((pathlib.Path(__file__).resolve().parents[2] / "tests/oracle/scenarios.json").read_text())
-TALK_S = 2.4   # how long people talk in each part: long enough for a listener to judge every second
 
 
 def oracle_of(scenario):
     return next(s for s in ORACLE["scenarios"] + ORACLE["also"] if s["id"] == scenario)
 
 
-def talk(duration=TALK_S):
-    """The people talk. Nothing is awaited here: this is the sound that the checker listens to later."""
-    time.sleep(duration)
-
-
-class Stage:
-    """The people of one scenario: C at the carrier, A1 at london, A2 at paris, both agents not ready."""
-
-    def __init__(self, world):
-        self.world = world
-        self.people = People(world)
-        self.times = {}
-        self.people.agent("A1", "london", "1001")
-        self.people.agent("A2", "paris", "2001")
-        self.people.customer()
-        for site, dn in (("london", "1001"), ("paris", "2001")):
-            world.wait_for(f"{dn} at {site}", lambda s=site, d=dn: world.agent_state(s, d) == "not-ready")
-
-    def at(self, name, event):
-        self.times[name] = event["at_ms"] / 1000
-
-    def close(self):
-        self.people.close()
-
-
-def head(stage):
-    """C calls london's number and lands on the routing point (t0); A1 answers (t1)."""
+# ---- parts that scenarios share ---------------------------------------------------------------------------------
+def head(stage, site="london", answered="t1"):
+    """C calls a site's number and lands on the routing point (t0); A1 answers."""
     people = stage.people
-    since = people.call("C", NUMBERS["london"], "london")
+    since = people.call("C", stage.queue(site)[1], site)
     stage.at("t0", people.wait("C", "established", since))
-    talk(1.0)
-    stage.world.set_agent("london", "1001", "ready")
-    stage.at("t1", people.wait("A1", "established", since))
-    people.wait("A1", "hears", since, where=lambda e: e["tones"] == [467])
+    talk(QUEUE_S)
+    ringing, established = take_call(stage, "A1", since)
+    if site != "london":
+        stage.at("t3", ringing)
+    stage.at(answered, established)
+    people.hears("A1", "C", since=since)
     # A1 takes no further call after this one: the transfer must reach somebody else.
-    stage.world.set_agent("london", "1001", "not-ready")
+    stage.not_ready("A1")
     return since
 
 
+def take_call(stage, who, since):
+    """Makes an agent ready for the one call that waits; (ringing, established)."""
+    stage.ready(who)
+    return stage.people.wait(who, "ringing", since), stage.people.wait(who, "established", since)
+
+
+def a2_answers(stage, hears, rings="t3", answered="t4"):
+    mark = stage.people.mark()
+    ringing, established = take_call(stage, "A2", mark)
+    stage.at(rings, ringing)
+    stage.at(answered, established)
+    stage.people.hears("A2", *hears, since=mark)
+    stage.not_ready("A2")
+    return mark
+
+
+def hang_up(stage, name):
+    mark = stage.people.tell("C", "hangup")
+    stage.at(name, stage.people.wait("C", "ended", mark))
+    stage.people.wait("A2", "ended", mark)
+
+
+def has_left(stage, name, since):
+    """london leaves the loop: C's phone is moved by REFER and its old dialog ended by london."""
+    stage.people.wait("C", "moved", since, timeout=4)
+    old = stage.people.wait("C", "replaced-ended", since, timeout=4)
+    if old["by"] != "them":
+        raise RuntimeError(f"london did not end the replaced dialog: {old}")
+    stage.at(name, old)
+
+
+def consult(stage, by, hold="sendonly"):
+    """A1 starts a consult to the queue (t2): C is on hold, A1 waits."""
+    people = stage.people
+    if by == "cti":
+        mark = people.mark()
+        stage.cti("A1", "consultation", to=stage.queue()[0])
+        stage.now("t2")
+    else:
+        people.wait("A1", "held", people.tell("A1", "hold", mode=hold))
+        mark = people.tell("A1", "call", to=stage.queue_uri(), call="consult")
+        stage.at("t2", people.wait("A1", "calling", mark))
+    return mark
+
+
+def complete(stage, by, service="transfer", named="1"):
+    """A1 completes. By phone: REFER in one of its dialogs (`named`), asking to replace the other."""
+    mark = stage.people.mark()
+    if by == "cti":
+        stage.cti("A1", service)
+    else:
+        stage.people.send(cmd="refer", phone="A1", call=named, replaces="consult" if named == "1" else "1")
+    return mark
+
+
+# ---- the scenarios ----------------------------------------------------------------------------------------------
 def single_step_transfer(stage, by="phone"):
-    people, world = stage.people, stage.world
+    people = stage.people
     since = head(stage)
     talk()
     if by == "phone":
-        people.send(cmd="refer", phone="A1", to=f"sip:8000@127.0.0.1:{world.ports.sip}")
+        people.send(cmd="refer", phone="A1", to=stage.queue_uri())
     else:
-        calls = world.cti("london", "GET", "/v1/calls")[1]
-        calls = calls["items"] if isinstance(calls, dict) else calls
-        status, body = world.cti("london", "POST", f"/v1/calls/{calls[0]['calluuid']}/single-step-transfer",
-                                 {"device": "1001", "to": "8000"})
-        if status != 200:
-            raise RuntimeError(f"single-step-transfer: {status} {body}")
+        stage.cti("A1", "single-step-transfer", to=stage.queue()[0])
     stage.at("t2", people.wait("A1", "ended", since))
-    talk(1.0)
-    mark = people.mark()
-    world.set_agent("paris", "2001", "ready")
-    ringing = people.wait("A2", "ringing", mark)
-    stage.at("t3", ringing)
-    stage.at("t4", people.wait("A2", "established", mark))
-    people.wait("A2", "hears", mark, where=lambda e: e["tones"] == [467])
-    world.set_agent("paris", "2001", "not-ready")
+    talk(QUEUE_S)
+    a2_answers(stage, ["C"])
     talk()
-    people.send(cmd="hangup", phone="C")
-    stage.at("t5", people.wait("C", "ended", mark))
-    people.wait("A2", "ended", mark)
+    hang_up(stage, "t5")
 
 
-PLAYERS = {"single-step-transfer": single_step_transfer}
+def consult_transfer(stage, by="cti", hold="sendonly", named="1"):
+    """Also consult-transfer-local: then A2 sits at london, and nobody has to leave."""
+    people = stage.people
+    head(stage)
+    talk()
+    consult(stage, by, hold)
+    talk(QUEUE_S)
+    people.hears("A1", "A2", since=a2_answers(stage, ["A1"]))
+    talk()
+    mark = complete(stage, by, named=named)
+    stage.at("t5", people.wait("A1", "ended", mark))
+    people.hears("A2", "C", since=mark)
+    people.hears("C", "A2", since=mark)
+    if stage.sites["A2"] != "london" and stage.leaves:
+        has_left(stage, "t5x", mark)
+    talk()
+    hang_up(stage, "t6")
 
 
-def play(world, scenario, **how):
+def single_step_conference(stage, by="cti"):
+    people = stage.people
+    head(stage)
+    talk()
+    stage.cti("A1", "single-step-conference", to=stage.queue()[0])
+    talk(QUEUE_S)
+    mark = a2_answers(stage, ["C", "A1"])
+    people.hears("C", "A1", "A2", since=mark)
+    talk()
+    drop_a1(stage, "t5")
+    talk()
+    hang_up(stage, "t6")
+
+
+def drop_a1(stage, name):
+    """A1 leaves a conference; london then leaves too where it may (leave_conference)."""
+    people = stage.people
+    mark = people.tell("A1", "hangup")
+    stage.at(name, people.wait("A1", "ended", mark))
+    people.hears("A2", "C", since=mark)
+    people.hears("C", "A2", since=mark)
+    if stage.leaves and stage.world.options.get("leave_conference"):
+        has_left(stage, name + "x", mark)
+
+
+def two_step_conference(stage, by="cti"):
+    people = stage.people
+    head(stage)
+    talk()
+    consult(stage, by)
+    talk(QUEUE_S)
+    people.hears("A1", "A2", since=a2_answers(stage, ["A1"]))
+    talk()
+    mark = people.mark()
+    stage.cti("A1", "conference")
+    stage.now("t5")
+    people.hears("C", "A1", "A2", since=mark)
+    people.hears("A2", "C", "A1", since=mark)
+    talk()
+    drop_a1(stage, "t6")
+    talk()
+    hang_up(stage, "t7")
+
+
+def central_queue(stage, by="phone"):
+    people = stage.people
+    head(stage, "hub", answered="t4")
+    talk()
+    mark = people.mark()
+    if by == "phone":
+        people.send(cmd="refer", phone="A1", to=stage.queue_uri("hub"))
+    else:
+        stage.cti("A1", "single-step-transfer", to=stage.queue("hub")[0])
+    stage.at("t5", people.wait("A1", "ended", mark))
+    talk(QUEUE_S)
+    a2_answers(stage, ["C"], rings="t6", answered="t7")
+    talk()
+    hang_up(stage, "t8")
+
+
+PLAYERS = {"single-step-transfer": single_step_transfer, "consult-transfer": consult_transfer,
+           "single-step-conference": single_step_conference, "two-step-conference": two_step_conference,
+           "central-queue": central_queue, "consult-transfer-local": consult_transfer}
+A2_AT = {"consult-transfer-local": "london"}
+
+
+def play(world, scenario, lane=0, carrier="carrier", refer_policy="accept", **how):
     """Plays one scenario in a world that is up; returns (recording or None, problems, edges)."""
-    known = {item["id"] for item in world.recordings()}
-    stage = Stage(world)
+    stage = Stage(world, lane, A2_AT.get(scenario, "paris"), carrier, refer_policy)
     try:
         PLAYERS[scenario](stage, **how)
     finally:
         stage.close()
-    return judge(world, scenario, stage.times, known)
+    return judge(stage, oracle_of(scenario))
 
 
-def judge(world, scenario, times, known=frozenset(), people=None):
-    people = people or {"C": "+447700900123", "A1": "1001", "A2": "2001"}
+def left_out(stage, oracle):
+    """Segments of the oracle that this world's policies do not ask for."""
+    never = [who for who, dn in stage.dns.items() if stage.world.options.get("record", {}).get(dn) == "never"]
+    return {s["segment"] for s in oracle["segments"]
+            if ("consult calls" in s.get("if", "") and not stage.world.options.get("record_consult"))
+            or (s["recorded"] in never and s["site"] == stage.sites[s["recorded"]])}
 
-    def new_one():
-        items = [item for item in world.recordings() if item["id"] not in known]
-        if len(items) != 1:
-            return None
-        recording = world.recording(items[0]["id"])
-        return recording if recording and recording["state"] == "complete" else None
 
+def judge(stage, oracle):
     try:
-        recording = world.wait_for("one complete recording", new_one, 30)
+        recording = stage.new_recording()
     except TimeoutError as error:
-        shown = [world.recording(i["id"]) for i in world.recordings() if i["id"] not in known]
+        shown = [stage.world.recording(i["id"]) for i in stage.recordings() if i["id"] not in stage.known]
         return None, [f"{error}: {len(shown)} recordings, {[r['state'] for r in shown if r]}"], []
-    check = Check(oracle_of(scenario), times, people, recording, lambda url: world.archive(url, raw=True)[1])
-    problems = check.run()
-    return recording, problems, check.edges
+    check = Check(oracle, stage.times, stage.users, recording, lambda url: stage.world.archive(url, raw=True)[1],
+                  left_out(stage, oracle))
+    return recording, check.run(), check.edges

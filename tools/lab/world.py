@@ -13,10 +13,23 @@ import time
 import urllib.error
 import urllib.request
 
-ADDRESSES = {"london": "127.0.0.1", "paris": "127.0.0.2", "hub": "127.0.0.3", "carrier": "127.0.0.9"}
+ADDRESSES = {"london": "127.0.0.1", "paris": "127.0.0.2", "hub": "127.0.0.3", "carrier": "127.0.0.9", "keeper": "127.0.0.10"}
 PREFIX = {"london": "1", "paris": "2", "hub": "3"}
 NUMBERS = {"london": "+442071234567", "paris": "+33142345678", "hub": "+18005550100"}
-AGENTS = {"london": [("1001", "Ada"), ("1002", "Alan")], "paris": [("2001", "Blaise"), ("2002", "Sophie")], "hub": []}
+NAMES = {"london": ("Ada", "Alan"), "paris": ("Blaise", "Sophie"), "hub": ()}
+LANES_MAX = 10
+
+
+def agents_of(site, lanes=1):
+    """(dn, name) of a site's agents: two a lane, 1001 and 1002 in london's first, 1011 and 1012 in its second."""
+    return [(f"{PREFIX[site]}0{lane}{number}", name)
+            for lane in range(lanes) for number, name in enumerate(NAMES[site], 1)]
+
+
+def routing_point(site, lane=0):
+    """(dn, number from outside) of a lane's queue: london's first is 8000, the hub's 3800."""
+    return (f"80{lane}0" if site == "london" else f"{PREFIX[site]}8{lane}0",
+            NUMBERS[site] + (str(lane) if lane else ""))
 
 
 class Ports:
@@ -88,7 +101,9 @@ class Process:
 
 
 class World:
-    """Sites with a switch and a media server each, and one archive."""
+    """Sites with a switch and a media server each, and one archive. Beside the usual carrier there is one, `keeper`, that
+    may not be asked to move a call. Each of `lanes` has agents and a queue of its own at every site, so that as many
+    conversations go on beside each other."""
 
     def __init__(self, build, keep=None, port_base=None, sites=("london", "paris", "hub"), options=None):
         self.build = pathlib.Path(build)
@@ -99,9 +114,10 @@ class World:
         self.ports = Ports(port_base)
         self.sites = list(sites)
         self.options = options or {}
+        self.lanes = self.options.get("lanes", 1)
         self.token = secrets.token_hex(16)
         self.cti_token = secrets.token_hex(16)
-        self.passwords = {dn: secrets.token_hex(8) for site in self.sites for dn, _ in AGENTS[site]}
+        self.passwords = {dn: secrets.token_hex(8) for site in self.sites for dn, _ in agents_of(site, self.lanes)}
         self.archive_port = self.ports.archive
         self.site_archive_url = self.options.get("site_archive_url", f"http://127.0.0.1:{self.archive_port}")
         self.processes = {}
@@ -146,25 +162,35 @@ class World:
                  "[switch]", f'listen=["udp:{host}:{p.sip}", "tcp:{host}:{p.sip}"]', f'media=["sip:{host}:{p.media}"]',
                  f'archive="{self.site_archive_url}"', f"archive_token={self._secret('archive-' + site)}",
                  f'cti="{host}:{p.cti}"', 'cti_auth="token"',
-                 f"ready_on_register={str(self.options.get('ready_on_register', False)).lower()}", "",
-                 "[[switch.trunk]]", 'name="carrier"', f'addresses=["sip:{ADDRESSES["carrier"]}:{p.sip}"]',
-                 f'record="{self.options.get("record_trunk", "never")}"', ""]
+                 *(f"{key}={str(self.options.get(key, False)).lower()}"
+                   for key in ("ready_on_register", "record_consult", "record_hold", "leave_conference")), ""]
+        for carrier in ("carrier", "keeper"):
+            lines += ["[[switch.trunk]]", f'name="{carrier}"', f'addresses=["sip:{ADDRESSES[carrier]}:{p.sip}"]',
+                      f"refer={str(carrier == 'carrier').lower()}",
+                      f'record="{self.options.get("record_trunk", "never")}"', ""]
         for other in others:
             lines += ["[[switch.site]]", f'name="{other}"', f'address="sip:{ADDRESSES[other]}:{p.sip}"',
                       f'http="http://{ADDRESSES[other]}:{p.cti}"', f"secret={self.pair_secret(site, other)}",
-                      f'prefix="{PREFIX[other]}"', ""]
+                      f'prefix="{PREFIX[other]}"', f"return_transfers={str(other == 'hub').lower()}", ""]
         lines += ["[[switch.token]]", 'name="lab"', f"secret={self._secret('desktop')}", 'devices=["*"]', ""]
-        for dn, name in AGENTS[site]:
+        for dn, name in agents_of(site, self.lanes):
             record = self.options.get("record", {}).get(dn, "always")
             lines += ["[[switch.agent]]", f'dn="{dn}"', f'name="{name}"', f"password={self._secret('agent-' + dn)}",
                       f'record="{record}"', ""]
-        targets = [f"agent:{dn}" for dn, _ in AGENTS[site]]
-        targets += [f"agent:{dn}@{other}" for other in others for dn, _ in AGENTS[other]]
-        lines += ["[[switch.routing_point]]", f'dn="{PREFIX[site]}800"' if site != "london" else 'dn="8000"',
-                  f'numbers=["{NUMBERS[site]}"]', 'treatment=["say:welcome", "music:default"]',
-                  "targets=[" + ", ".join(f'"{t}"' for t in targets) + "]", ""]
+        for lane in range(self.lanes):
+            lines += self._routing_point_toml(site, others, lane)
         lines += ["[[switch.route]]", 'match="^9(.*)$"', 'to="trunk:carrier"', 'number="+$1"', ""]
         return lines
+
+    def _routing_point_toml(self, site, others, lane):
+        """A queue for the lane's agents, here and at the other sites. The hub's records what it routes, centrally."""
+        dn, number = routing_point(site, lane)
+        targets = [f"agent:{agent}" for agent, _ in agents_of(site, self.lanes)[2 * lane:2 * lane + 2]]
+        targets += [f"agent:{agent}@{other}" for other in others
+                    for agent, _ in agents_of(other, self.lanes)[2 * lane:2 * lane + 2]]
+        return ["[[switch.routing_point]]", f'dn="{dn}"', f'numbers=["{number}"]',
+                'treatment=["say:welcome", "music:default"]', "targets=[" + ", ".join(f'"{t}"' for t in targets) + "]",
+                f'record="{"always" if site == "hub" else "never"}"', ""]
 
     def _media_toml(self, site):
         p, host = self.ports, ADDRESSES[site]
@@ -172,7 +198,8 @@ class World:
         return ["[node]", f'site="{site}"', f'name="{site}-media-1"', f'data="{self.folder}/{site}-media"', "",
                 "[media]", f'sip=["udp:{host}:{p.media}", "tcp:{host}:{p.media}"]', f'rtp="{host}:{low}-{high}"',
                 f'archive="{self.site_archive_url}"', f"archive_token={self._secret('archive-' + site)}",
-                f'format="{self.options.get("format", "wav")}"', f'prompts="{self.build}/prompts"', ""]
+                f'format="{self.options.get("format", "wav")}"', f'prompts="{self.build}/prompts"',
+                f'allow=["{host}"]', ""]
 
     def _write(self):
         configs = {"archive": self._archive_toml()}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who plays a scenario: a customer, two agents, the switches' CTI, and the moments that the oracle speaks of."""
+import time
+import urllib.parse
+
+from .people import People
+from .world import ADDRESSES, PREFIX, routing_point
+
+TALK_S = 2.4   # how long people talk in each part: long enough for a listener to judge every second
+QUEUE_S = 1.0
+
+
+def talk(duration=TALK_S):
+    """The people talk. Nothing is awaited here: this is the sound that the checker listens to later."""
+    time.sleep(duration)
+
+
+class Stage:
+    """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready."""
+
+    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=True):
+        self.world, self.lane = world, lane
+        self.sites = {"A1": "london", "A2": a2}
+        self.dns = {who: f"{PREFIX[site]}0{lane}{2 if who == 'A2' and site == 'london' else 1}"
+                    for who, site in self.sites.items()}
+        self.number = f"+4477009{lane:05d}"
+        self.leaves = carrier == "carrier" and refer_policy == "accept"
+        self.times = {}
+        try:
+            self.known = {item["id"] for item in self.recordings()}
+        except OSError:
+            self.known = set()   # the archive is away, as some tests want it
+        self.people = People(world, lane=lane) if phones else None
+        if phones:
+            for who, dn in self.dns.items():
+                self.people.agent(who, self.sites[who], dn, talk=True)
+            self.people.customer(user=self.number, carrier=carrier, refer_policy=refer_policy)
+            for who in self.dns:
+                self.not_ready(who)
+
+    @property
+    def users(self):
+        return {"C": self.number, **self.dns}
+
+    def at(self, name, event):
+        self.times[name] = event["at_ms"] / 1000
+        return event
+
+    def now(self, name):
+        self.times[name] = time.time()
+
+    def queue(self, site="london"):
+        return routing_point(site, self.lane)
+
+    def queue_uri(self, site="london", at="london"):
+        return f"sip:{self.queue(site)[0]}@{ADDRESSES[at]}:{self.world.ports.sip}"
+
+    def ready(self, who):
+        self.world.set_agent(self.sites[who], self.dns[who], "ready")
+
+    def not_ready(self, who):
+        """Takes no further call. After a registration the switch may need a moment to know the agent."""
+        site, dn = self.sites[who], self.dns[who]
+        self.world.wait_for(f"{dn} at {site}", lambda: self.world.agent_state(site, dn) not in (None, "logged-off"))
+        self.world.set_agent(site, dn, "not-ready")
+
+    # ---- CTI ----------------------------------------------------------------------------------------------------
+    def calls(self, who):
+        """Calluuids of the calls that `who`'s device is in at its site, the held and the talking one."""
+        status, body = self.world.cti(self.sites[who], "GET", "/v1/calls")
+        if status != 200:
+            raise RuntimeError(f"calls: {status} {body}")
+        items = body["items"] if isinstance(body, dict) else body
+        return [c["calluuid"] for c in items if self.dns[who] in [p["device"] for p in c["parties"]]]
+
+    def cti(self, who, service, call=None, want=200, **body):
+        """Asks for a service on who's call (the only one, unless said) and gives the answer's body."""
+        call = call or self.calls(who)[0]
+        status, answer = self.world.cti(self.sites[who], "POST", f"/v1/calls/{call}/{service}",
+                                        {"device": self.dns[who], **body})
+        if status != want:
+            raise RuntimeError(f"{service} for {who}: {status} {answer}")
+        return answer
+
+    # ---- the archive --------------------------------------------------------------------------------------------
+    def recordings(self):
+        """The archive's recordings that have this lane's customer in them."""
+        party = urllib.parse.quote(self.number, safe="")
+        return self.world.archive(f"/v1/recordings?limit=200&party={party}")[1]["items"]
+
+    def new_recording(self, timeout=30):
+        """The one complete recording that has come since the stage was set up, with its files' last facts."""
+
+        def new_one():
+            items = [item for item in self.recordings() if item["id"] not in self.known]
+            recording = self.world.recording(items[0]["id"]) if len(items) == 1 else None
+            if not recording or recording["state"] != "complete":
+                return None
+            return recording if all(s["ended_at"] for s in recording["segments"] if s["state"] == "stored") else None
+
+        return self.world.wait_for("one complete recording", new_one, timeout)
+
+    def close(self):
+        for who in self.dns:
+            try:
+                self.world.set_agent(self.sites[who], self.dns[who], "not-ready")
+            except (RuntimeError, OSError):
+                pass   # its site is gone already, as some tests want it
+        if self.people:
+            self.people.close()
