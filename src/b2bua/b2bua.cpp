@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/replaces.h"
+#include "b2bua/sheaf_call.h"
 #include "base/match.h"
 
 namespace sheaf::b2bua {
@@ -43,7 +45,7 @@ std::vector<sip::Header> B2bua::Core::session_id(const Leg& of) const {
     return {{"Session-ID", of.session_local + ";remote=" + remote}};
 }
 
-std::vector<sip::Header> B2bua::Core::response_headers(const Leg& of) const {
+std::vector<sip::Header> B2bua::Core::call_headers(const Leg& of) const {
     auto headers = session_id(of);
     if (of.device.kind == exchange::DeviceKind::site && !of.calluuid.empty()) {
         headers.push_back({"X-Sheaf-Call", of.calluuid.text()});
@@ -51,14 +53,31 @@ std::vector<sip::Header> B2bua::Core::response_headers(const Leg& of) const {
     return headers;
 }
 
+std::vector<sip::Header> B2bua::Core::response_headers(Leg& of) {
+    auto headers = call_headers(of);
+    if (of.device.kind != exchange::DeviceKind::site) return headers;
+    if (!std::exchange(of.pivot_given, true)) of.pivot = entropy.token(kPivotTokenBytes);
+    if (!of.pivot.empty()) {
+        headers.push_back({"X-Sheaf-Pivot", "<sip:" + std::string(kPivotStart) + of.pivot + "@" + settings.host + ">"});
+    }
+    return headers;
+}
+
+void B2bua::Core::answer_peer(Stamp now, Leg& of, const std::string& sdp) {
+    auto headers = response_headers(of);
+    if (of.device.kind == exchange::DeviceKind::site) headers.push_back({"Recv-Info", std::string(kSheafCall)});
+    of.described = sdp;
+    ua.answer(now.mono, of.peer_dialog, sdp, headers);
+}
+
 void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view reason) {
     Leg* of = leg(id);
     if (of == nullptr) return;
     if (of->transfer && of->transfer->request != 0) ua.respond(now.mono, of->transfer->request, 481);
     for (const auto& segment : of->recordings) withdraw_recording(*of, segment);
-    flush_stops(now, *of);
+    flush_recordings(now, *of);
     if (of->peer_dialog != 0 && dialogs.contains(of->peer_dialog)) {
-        auto headers = response_headers(*of);
+        auto headers = call_headers(*of);
         if (status == 503) headers.push_back({"Retry-After", std::to_string(kRetryAfterSeconds)});
         if (std::holds_alternative<Offered>(of->peer)) {
             ua.reject(now.mono, of->peer_dialog, status, headers, reason);
@@ -74,11 +93,20 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
                      }},
                of->media);
     if (!of->room.empty()) servers.leave(of->room);
-    if (of->msml_request != 0) requests.erase(of->msml_request);
-    for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe}) {
+    for (const auto request : {of->msml_request, of->site.request, of->referral ? of->referral->request : 0}) {
+        requests.erase(request);
+    }
+    for (const auto timer :
+         {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::referred, LegTimer::msml_again}) {
         timers.set({id, timer}, std::nullopt);
     }
     legs.erase(id);
+}
+
+void B2bua::Core::on_responded(Stamp now, Leg& of, const sip::Responded& responded) {
+    if (responded.id == of.msml_request) return on_msml_result(now, of, responded);
+    if (responded.id == of.site.request) return on_told(now, of, responded);
+    if (of.referral && responded.id == of.referral->request) on_referred(now, of, responded);
 }
 
 void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
@@ -87,6 +115,8 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
     switch (timer) {
         case LegTimer::media_answer: return on_media_silent(now, *of);
         case LegTimer::peer_answer: try_next_address(now, *of); return;
+        case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
+        case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
         case LegTimer::probe: break;
     }
     if (const auto* media = std::get_if<MediaStands>(&of->media)) {
@@ -100,7 +130,7 @@ sip::UserAgentOptions options_of_switch() {
     sip::UserAgentOptions options;
     options.contact_user = "switch";
     options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "REFER", "INFO", "NOTIFY"};
-    options.supported = {"norefersub"};
+    options.supported = {"norefersub", "replaces"};
     return options;
 }
 
@@ -119,11 +149,17 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                      },
                      [&](const sip::Answered& e) {
                          if (auto* leg = media(e.dialog)) return core.on_media_answered(now, *leg, e);
-                         if (auto* leg = peer(e.dialog)) core.on_answered(now, *leg, e.response);
+                         auto* leg = peer(e.dialog);
+                         if (leg == nullptr) return;
+                         if (e.reinvite) return core.on_shown(now, *leg, e.response);
+                         core.on_answered(now, *leg, e.response);
                      },
                      [&](const sip::Failed& e) {
                          if (auto* leg = media(e.dialog)) return core.on_media_failed(now, *leg, e);
-                         if (auto* leg = peer(e.dialog)) core.on_refused(now, *leg, e);
+                         auto* leg = peer(e.dialog);
+                         if (leg == nullptr) return;
+                         if (e.reinvite) return core.on_show_failed(now, *leg, e.status);
+                         core.on_refused(now, *leg, e);
                      },
                      [&](const sip::Acknowledged& e) {
                          if (auto* leg = peer(e.dialog)) core.on_acknowledged(now, *leg, e.request);
@@ -133,6 +169,10 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                          core.ua.reject(now.mono, e.dialog, 488);  // a media server does not ask for other media
                      },
                      [&](const sip::GlareOver& e) {
+                         if (auto* leg = peer(e.dialog)) {
+                             leg->showing.glare = false;
+                             return core.show_next(now, *leg);
+                         }
                          auto* leg = media(e.dialog);
                          if (leg == nullptr) return;
                          const auto* stands = std::get_if<MediaStands>(&leg->media);
@@ -152,7 +192,7 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                          if (it == core.requests.end()) return;
                          const LegId id = it->second;
                          core.requests.erase(it);
-                         if (auto* leg = core.leg(id)) core.on_msml_result(now, *leg, e);
+                         if (auto* leg = core.leg(id)) core.on_responded(now, *leg, e);
                      }},
                event);
 }
@@ -189,15 +229,16 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [&](const exchange::TransferResult& e) {
                 with_leg(e, [&](Leg& leg) { core.tell_transfer(now, leg, e.status); });
             },
-            [](const exchange::BindRoom&) {},
-            [](const exchange::SilenceRecording&) {},
-            [](const exchange::ResumeRecording&) {},
-            [](const exchange::CollectDigits&) {},
-            [](const exchange::ReferLeg&) {},
-            [](const exchange::TellLeg&) {},
-            [](const exchange::ShowIdentity&) {},
-            [](const exchange::TellToAnswer&) {},
+            [&](const exchange::BindRoom& e) { core.servers.bind(e.room, e.near); },
+            [&](const exchange::SilenceRecording& e) { with_leg(e, [&](Leg& leg) { core.silence(now, leg, e); }); },
+            [&](const exchange::ResumeRecording& e) { with_leg(e, [&](Leg& leg) { core.resume(now, leg, e); }); },
+            [&](const exchange::CollectDigits& e) { with_leg(e, [&](Leg& leg) { core.collect(now, leg, e.on); }); },
+            [&](const exchange::ReferLeg& e) { with_leg(e, [&](Leg& leg) { core.refer(now, leg, e); }); },
+            [&](const exchange::TellLeg& e) { with_leg(e, [&](Leg& leg) { core.tell(now, leg, e); }); },
+            [&](const exchange::ShowIdentity& e) { with_leg(e, [&](Leg& leg) { core.show(now, leg, e); }); },
+            [&](const exchange::TellToAnswer& e) { with_leg(e, [&](Leg& leg) { core.tell_to_answer(now, leg); }); },
             [](const exchange::TellPause&) {},
+            [](const exchange::ConfirmPause&) {},
             [](const exchange::SayFact&) {},
             [](const exchange::CtiReply&) {},
             [](const exchange::CtiEvent&) {},

@@ -25,7 +25,13 @@ namespace sheaf::b2bua {
 inline constexpr Duration kPeerSilenceMax = std::chrono::seconds{4};  // then a trunk's next address is tried
 inline constexpr Duration kMediaProbe = std::chrono::seconds{15};     // a standing leg's media server is asked: alive?
 inline constexpr std::size_t kMsmlWaitingMax = 64;                    // commands of one leg that wait for their turn
-inline constexpr int kRetryAfterSeconds = 10;                         // told with 503
+inline constexpr Duration kReferMax = std::chrono::seconds{32};       // then a REFER of ours has failed with 408
+inline constexpr Duration kSilenceLate = std::chrono::milliseconds{100};  // a result later: it is said again
+inline constexpr Duration kSilenceAgain = std::chrono::milliseconds{250};
+inline constexpr int kSilenceTriesMax = 8;  // that find the media server's buffer full; then the recording ends
+inline constexpr std::size_t kPivotTokenBytes = 16;
+inline constexpr int kTellTriesMax = 3;        // of one state told to a peer site
+inline constexpr int kRetryAfterSeconds = 10;  // told with 503
 
 // What a switch's user agent takes and says; the addresses are the caller's to fill in.
 [[nodiscard]] sip::UserAgentOptions options_of_switch();

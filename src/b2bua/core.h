@@ -23,6 +23,8 @@ enum class LegTimer {
     media_answer,  // the media server's INVITE
     peer_answer,   // the peer's first response
     probe,
+    referred,    // the end of our REFER
+    msml_again,  // a silence that found a buffer full
 };
 
 struct DialogUse {
@@ -43,12 +45,13 @@ struct B2bua::Core {
     std::vector<exchange::Log> logs;
     std::map<LegId, Leg> legs;
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
-    std::unordered_map<sip::ClientRequest, LegId> requests;  // MSML under way
+    std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
 
     // b2bua.cpp: dispatch, and what all legs share.
     Leg* leg(const LegId& id);
     Leg* leg_of(sip::DialogId dialog, bool is_media);
+    void on_responded(Stamp now, Leg& of, const sip::Responded& responded);  // may drop
     void watch(sip::DialogId dialog, const Leg& of, bool is_media);
     void forget(sip::DialogId dialog);
     void on_timer(Stamp now, const LegId& id, LegTimer timer);
@@ -56,7 +59,9 @@ struct B2bua::Core {
     void on_outside(Stamp now, const sip::Requested& requested);
     void on_register(Stamp now, const sip::Requested& requested);
     void warn(std::string text, std::vector<std::pair<std::string, std::string>> fields);
-    [[nodiscard]] std::vector<sip::Header> response_headers(const Leg& of) const;
+    [[nodiscard]] std::vector<sip::Header> call_headers(const Leg& of) const;
+    [[nodiscard]] std::vector<sip::Header> response_headers(Leg& of);  // these, and the leg's pivot address
+    void answer_peer(Stamp now, Leg& of, const std::string& sdp);      // 200 to its INVITE or re-INVITE
     [[nodiscard]] std::vector<sip::Header> session_id(const Leg& of) const;
     // Ends both dialogs as their states demand and forgets the leg. `status` for a peer's INVITE without final answer.
     void drop(Stamp now, const LegId& id, int status, std::string_view reason = {});
@@ -68,9 +73,20 @@ struct B2bua::Core {
     void ring(Stamp now, Leg& of, const exchange::RingLeg& order);
     void answer(Stamp now, Leg& of, const exchange::AnswerLeg& order);
     void answer_if_ready(Stamp now, Leg& of);
+    void talks(Stamp now, Leg& of, exchange::Event event);  // `event` tells that it is connected
     void on_acknowledged(Stamp now, Leg& of, const sip::Message& ack);
     void on_reinvited(Stamp now, Leg& of, const sip::Message& request);
     void on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended);  // drops
+
+    // replacing.cpp: INVITE with Replaces, pivot addresses.
+    struct Claim {
+        std::optional<exchange::Replacing> replaces;
+        int status = 0;  // to refuse it with; 0: not refused
+        std::string_view why;
+    };
+    [[nodiscard]] Claim claim_at_pivot(const sip::Message& request);
+    [[nodiscard]] Claim claim_of(const sip::Message& request, const exchange::Device& from);
+    void learn_from_site(Leg& of, const sip::Message& message);  // its pivot address, whether it takes sheaf-call
 
     // placed.cpp: legs the exchange wants.
     void place(Stamp now, const exchange::PlaceLeg& order);
@@ -80,6 +96,7 @@ struct B2bua::Core {
     void on_refused(Stamp now, Leg& of, const sip::Failed& failed);      // may drop
     void fail_placed(Stamp now, Leg& of, exchange::LegFailed event);     // drops
     bool try_next_address(Stamp now, Leg& of);
+    void tell_to_answer(Stamp now, Leg& of);
 
     // media_leg.cpp: the dialog with the media server.
     void ask_media(Stamp now, Leg& of, const RoomId& room);                     // may drop
@@ -97,8 +114,10 @@ struct B2bua::Core {
     // media_control.cpp: MSML in that dialog.
     void command(Stamp now, Leg& of, MsmlCommand wanted);
     void send_next(Stamp now, Leg& of);
-    void flush_stops(Stamp now, Leg& of);
-    void on_msml_result(Stamp now, Leg& of, const sip::Responded& responded);                        // may drop
+    void flush_recordings(Stamp now, Leg& of);
+    void on_msml_result(Stamp now, Leg& of, const sip::Responded& responded);  // may drop
+    bool says_again(Stamp now, Leg& of, MsmlCommand& command);
+    void on_command_done(Stamp now, Leg& of, MsmlCommand done);
     void on_command_failed(Stamp now, Leg& of, const MsmlCommand& command, const std::string& why);  // may drop
     void on_media_info(Stamp now, Leg& of, const sip::Requested& requested);
     void on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended);
@@ -107,6 +126,11 @@ struct B2bua::Core {
     void stop_play(Stamp now, Leg& of, const exchange::StopPlay& order);
     void start_recording(Stamp now, Leg& of, const exchange::StartRecording& order);
     bool withdraw_recording(Leg& of, const SegmentId& segment);
+    void silence(Stamp now, Leg& of, const exchange::SilenceRecording& order);
+    void resume(Stamp now, Leg& of, const exchange::ResumeRecording& order);
+    void give_up_recording(Stamp now, Leg& of, const SegmentId& segment, const std::string& why);
+    void misplaced(Stamp now, Leg& of, const std::string& why);  // drops
+    void collect(Stamp now, Leg& of, bool on);
     void stop_recording(Stamp now, Leg& of, const exchange::StopRecording& order);
 
     // transfer.cpp: REFER.
@@ -114,6 +138,24 @@ struct B2bua::Core {
     void accept_transfer(Stamp now, Leg& of);
     void refuse_transfer(Stamp now, Leg& of, const exchange::RefuseTransfer& order);
     void tell_transfer(Stamp now, Leg& of, int status);
+
+    // leaving.cpp: our own REFER.
+    void refer(Stamp now, Leg& of, const exchange::ReferLeg& order);
+    void on_referred(Stamp now, Leg& of, const sip::Responded& responded);
+    void on_notify(Stamp now, Leg& of, const sip::Requested& requested);
+    void end_referral(Leg& of, int status);
+
+    // site_talk.cpp: INFO of package sheaf-call.
+    void tell(Stamp now, Leg& of, const exchange::TellLeg& order);
+    void tell_next(Stamp now, Leg& of);
+    void on_told(Stamp now, Leg& of, const sip::Responded& responded);
+    void on_peer_info(Stamp now, Leg& of, const sip::Requested& requested);
+
+    // identity.cpp: re-INVITEs of our own to the peer.
+    void show(Stamp now, Leg& of, const exchange::ShowIdentity& order);
+    void show_next(Stamp now, Leg& of);
+    void on_shown(Stamp now, Leg& of, const sip::Message& answer);
+    void on_show_failed(Stamp now, Leg& of, int status);
 };
 
 }  // namespace sheaf::b2bua

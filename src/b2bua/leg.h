@@ -55,6 +55,7 @@ struct Calling {  // our INVITE is out
 };
 struct Talking {
     bool held = false;              // by the peer
+    bool connect_at_ack = false;    // it replaces another leg: told as connected once its media flows
     bool reinvite_waits = false;    // the peer's re-INVITE waits for the media server's answer
     std::optional<bool> next_held;  // what the description being applied makes of `held`
     bool offer_given = false;       // to a re-INVITE without one: the ACK brings the answer
@@ -68,6 +69,34 @@ struct Transfer {
     bool silent = false;             // Refer-Sub: false (RFC 4488): no NOTIFY is wanted
 };
 
+struct Referral {                       // our REFER: its peer is to leave this site
+    sip::ClientRequest request = 0;     // 0: answered
+    std::optional<std::uint64_t> cseq;  // once answered: names it in Event
+    Instant until{};
+};
+
+// ---- Between sites (package sheaf-call) and connected identity -----------------------------------------------------
+struct Telling {
+    exchange::SiteState state;
+    Instant since{};  // when its `ago_ms` was right
+    int tries = 0;
+};
+struct SiteTalk {
+    bool takes = false;                        // the peer's Recv-Info names our package
+    std::uint64_t told = 0;                    // seq of our last
+    std::uint64_t heard = 0;                   // seq of its newest
+    sip::ClientRequest request = 0;            // our INFO; 0: none is out
+    std::optional<Telling> out;                // what it carries
+    std::optional<Telling> waits;              // the newest since
+    std::optional<exchange::SiteState> early;  // told before the leg was answered
+};
+struct Showing {                                  // ShowIdentity
+    std::optional<exchange::ShowIdentity> waits;  // the newest
+    std::optional<exchange::ShowIdentity> out;    // our re-INVITE is under way, or waits for glare to pass
+    bool glare = false;
+    bool refused = false;  // has been said in the log
+};
+
 struct Play {
     std::vector<std::string> last;  // played for ever once the others are through
 };
@@ -78,7 +107,9 @@ struct Leg {
     sip::DialogId peer_dialog = 0;  // 0: none yet
     Peer peer;
     Media media;
-    RoomId room;                     // empty: none entered
+    RoomId room;                     // empty: joined to nothing
+    std::string described;           // our session description, as last sent to the peer
+    std::string heard;               // the peer's, as last applied
     std::vector<std::size_t> tried;  // media servers
     std::optional<Instant> media_since;
     CallUuid calluuid;          // for X-Sheaf-Call
@@ -88,10 +119,22 @@ struct Leg {
     std::string invite;               // message id of the INVITE
     std::optional<Transfer> transfer;
     unsigned transfers = 0;
+    std::optional<Referral> referral;
+    bool referral_left = false;  // one was given up: its NOTIFYs may still come
+    bool replaces = false;       // its INVITE takes another leg's place
+    std::string pivot;           // token of the address at which this leg's dialog may be replaced; empty: none (left)
+    bool pivot_given = false;    // minted once in a leg's life
+    std::string peer_pivot;      // URI of the peer site's
+    SiteTalk site;
+    Showing showing;
+    bool answer_told = false;  // TellToAnswer has come, the phone does not ring yet
+    bool collects = false;     // digits
     std::set<SegmentId> recordings;
     std::map<std::string, Play> plays;
     std::deque<MsmlCommand> msml;         // in order; one is under way at a time
     sip::ClientRequest msml_request = 0;  // the front's INFO; 0: none is out
+    Instant msml_sent{};                  // when it went out
+    bool msml_waits = false;              // the front is said again in a moment
 };
 
 }  // namespace sheaf::b2bua

@@ -10,37 +10,43 @@
 namespace sheaf::b2bua {
 
 void B2bua::Core::command(Stamp now, Leg& of, MsmlCommand wanted) {
-    if (of.msml.size() >= kMsmlWaitingMax) return on_command_failed(now, of, wanted, "too many commands wait");
+    // A stop is never left out: there is one a recording.
+    const bool is_stop = std::holds_alternative<MsmlEndRecord>(wanted);
+    if (of.msml.size() >= kMsmlWaitingMax && !is_stop)
+        return on_command_failed(now, of, wanted, "too many commands wait");
     of.msml.push_back(std::move(wanted));
     send_next(now, of);
 }
 
 void B2bua::Core::send_next(Stamp now, Leg& of) {
     const auto* media = std::get_if<MediaStands>(&of.media);
-    if (media == nullptr || of.msml.empty() || of.msml_request != 0) return;
-    of.msml_request =
-        ua.request(now.mono, media->dialog, "INFO", {}, std::string(kMsmlType), to_msml({of.msml.front()}, media->tag));
+    if (media == nullptr || of.msml.empty() || of.msml_request != 0 || of.msml_waits) return;
+    of.msml_sent = now.mono;
+    of.msml_request = ua.request(now.mono, media->dialog, "INFO", {}, std::string(kMsmlType),
+                                 to_msml({of.msml.front()}, media->tag, now.mono));
     requests[of.msml_request] = of.id;
 }
 
-// What ends a recording goes out before the BYE that would end it too: it says why it ended.
-void B2bua::Core::flush_stops(Stamp now, Leg& of) {
+// Before the BYE that ends every recording goes out what must be erased of them, and why they end: each in a document
+// of its own, so that one that is refused takes no other with it.
+void B2bua::Core::flush_recordings(Stamp now, Leg& of) {
     const auto* media = std::get_if<MediaStands>(&of.media);
-    std::vector<MsmlCommand> stops;
+    if (media == nullptr || !dialogs.contains(media->dialog)) return;
     for (std::size_t i = of.msml_request == 0 ? 0 : 1; i < of.msml.size(); ++i) {
-        if (std::holds_alternative<MsmlEndRecord>(of.msml[i])) stops.push_back(of.msml[i]);
+        const auto& waiting = of.msml[i];
+        if (!std::holds_alternative<MsmlEndRecord>(waiting) && !std::holds_alternative<MsmlSilence>(waiting)) continue;
+        static_cast<void>(ua.request(now.mono, media->dialog, "INFO", {}, std::string(kMsmlType),
+                                     to_msml({waiting}, media->tag, now.mono)));
     }
-    if (media == nullptr || stops.empty() || !dialogs.contains(media->dialog)) return;
-    static_cast<void>(
-        ua.request(now.mono, media->dialog, "INFO", {}, std::string(kMsmlType), to_msml(stops, media->tag)));
 }
 
 void B2bua::Core::on_msml_result(Stamp now, Leg& of, const sip::Responded& responded) {
-    if (of.msml_request != responded.id || of.msml.empty()) return;
+    if (of.msml.empty()) return;
     of.msml_request = 0;
-    const MsmlCommand done = std::move(of.msml.front());
+    MsmlCommand done = std::move(of.msml.front());
     of.msml.pop_front();
     std::string why;
+    bool is_full = false;
     if (responded.status / 100 != 2) {
         why = "status " + std::to_string(responded.status);
     } else if (!responded.response || responded.response->body.empty()) {
@@ -48,32 +54,85 @@ void B2bua::Core::on_msml_result(Stamp now, Leg& of, const sip::Responded& respo
     } else if (const auto result = msml_result_from_text(responded.response->body); !result) {
         why = result.error().what;
     } else if (result->code != 200) {
+        is_full = result->code == 503;
         why = std::to_string(result->code) + " " + result->description;
     }
+    if (is_full && says_again(now, of, done)) return;
     const LegId id = of.id;
-    if (!why.empty()) on_command_failed(now, of, done, why);
+    if (why.empty()) {
+        on_command_done(now, of, std::move(done));
+    } else {
+        on_command_failed(now, of, done, why);
+    }
     if (Leg* still = leg(id)) send_next(now, *still);
+}
+
+// The journal's buffer is full: nothing is stored any more, but the erasure or the resumption is still owed. It stays
+// first in the queue, so that a silence and its end cannot change places.
+bool B2bua::Core::says_again(Stamp now, Leg& of, MsmlCommand& command) {
+    auto* silence = std::get_if<MsmlSilence>(&command);
+    auto* resume = std::get_if<MsmlResume>(&command);
+    int* tries = silence != nullptr ? &silence->tries : resume != nullptr ? &resume->tries : nullptr;
+    if (tries == nullptr || ++*tries >= kSilenceTriesMax) return false;
+    of.msml.push_front(std::move(command));
+    of.msml_waits = true;
+    timers.set({of.id, LegTimer::msml_again}, now.mono + kSilenceAgain);
+    return true;
+}
+
+void B2bua::Core::on_command_done(Stamp now, Leg& of, MsmlCommand done) {
+    if (const auto* record = std::get_if<MsmlRecord>(&done)) {
+        if (!of.recordings.contains(record->segment)) return;
+        for (const auto& silence : record->silences) {
+            events.emplace_back(exchange::RecordingSilenced{of.id, record->segment, silence.label});
+        }
+    }
+    auto* silence = std::get_if<MsmlSilence>(&done);
+    if (silence == nullptr || !of.recordings.contains(silence->segment)) return;
+    // What came between the order and its effect, on a slow or lossy way, is erased by saying it again.
+    if (now.mono - of.msml_sent > kSilenceLate && !std::exchange(silence->is_late, true)) {
+        of.msml.push_front(std::move(done));
+        return;
+    }
+    events.emplace_back(exchange::RecordingSilenced{of.id, silence->segment, silence->silence.label});
 }
 
 void B2bua::Core::on_command_failed(Stamp now, Leg& of, const MsmlCommand& failed, const std::string& why) {
     warn("media server refuses a command", {{"leg", of.id.text()}, {"why", clean_name(why)}});
-    std::visit(Match{[&](const MsmlJoin&) {
-                         // It is not where the exchange believes it to be: nobody would hear what they should.
-                         lose_recordings(of, why);
-                         events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::lost_control, {}});
-                         drop(now, of.id, 503);
-                     },
-                     [&](const MsmlPlay& play) {
-                         // A play that cannot be had has ended; the exchange goes on to the next.
-                         if (of.plays.erase(play.name) == 0) return;
-                         events.emplace_back(exchange::PlayEnded{of.id, play.name});
-                     },
-                     [&](const MsmlRecord& record) {
-                         if (of.recordings.erase(record.segment) == 0) return;
-                         events.emplace_back(exchange::RecordingFailed{of.id, record.segment, clean_name(why)});
-                     },
-                     [](const MsmlEndPlay&) {}, [](const MsmlEndRecord&) {}},
-               failed);
+    std::visit(
+        Match{[&](const MsmlJoin&) { misplaced(now, of, why); }, [&](const MsmlUnjoin&) { misplaced(now, of, why); },
+              [&](const MsmlPlay& play) {
+                  // A play that cannot be had has ended; the exchange goes on to the next.
+                  if (of.plays.erase(play.name) == 0) return;
+                  events.emplace_back(exchange::PlayEnded{of.id, play.name});
+              },
+              [&](const MsmlRecord& record) {
+                  if (of.recordings.erase(record.segment) == 0) return;
+                  events.emplace_back(exchange::RecordingFailed{of.id, record.segment, clean_name(why)});
+              },
+              [&](const MsmlSilence& silence) { give_up_recording(now, of, silence.segment, why); },
+              [&](const MsmlResume& resume) { give_up_recording(now, of, resume.segment, why); },
+              [](const MsmlEndPlay&) {}, [](const MsmlEndRecord&) {}, [](const MsmlCollect&) {}},
+        failed);
+}
+
+// It is not where the exchange believes it to be: nobody would hear what they should.
+void B2bua::Core::misplaced(Stamp now, Leg& of, const std::string& why) {
+    lose_recordings(of, why);
+    events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::lost_control, {}});
+    drop(now, of.id, 503);
+}
+
+// It would store what must not be kept, or keep silent for ever: neither is left running.
+void B2bua::Core::give_up_recording(Stamp now, Leg& of, const SegmentId& segment, const std::string& why) {
+    if (of.recordings.erase(segment) == 0) return;
+    events.emplace_back(exchange::RecordingFailed{of.id, segment, clean_name(why)});
+    std::erase_if(of.msml, [&, first = of.msml_request != 0](const MsmlCommand& waiting) mutable {
+        if (std::exchange(first, false)) return false;
+        const auto* start = std::get_if<MsmlRecord>(&waiting);
+        return start != nullptr && start->segment == segment;
+    });
+    command(now, of, MsmlEndRecord{segment, std::string(exchange::name_of(exchange::Cause::failed))});
 }
 
 void B2bua::Core::on_media_info(Stamp now, Leg& of, const sip::Requested& requested) {
@@ -93,6 +152,9 @@ void B2bua::Core::on_media_info(Stamp now, Leg& of, const sip::Requested& reques
                      [&](const MsmlRecordFailed& e) {
                          if (of.recordings.erase(e.segment) == 0) return;
                          events.emplace_back(exchange::RecordingFailed{of.id, e.segment, "told by the media server"});
+                     },
+                     [&](const MsmlDigit& e) {
+                         if (of.collects) events.emplace_back(exchange::LegDigit{of.id, e.digit});
                      }},
                *event);
 }
@@ -108,11 +170,15 @@ void B2bua::Core::on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended) 
 }
 
 void B2bua::Core::move(Stamp now, Leg& of, const RoomId& room) {
-    if (of.room == room || of.room.empty()) return;
-    if (!servers.move(of.room, room)) {
+    const auto* asked = std::get_if<MediaAsked>(&of.media);
+    const auto* stands = std::get_if<MediaStands>(&of.media);
+    if (of.room == room || (asked == nullptr && stands == nullptr)) return;
+    if (!servers.join(room, asked != nullptr ? asked->server : stands->server)) {
         return on_command_failed(now, of, MsmlJoin{room}, "the room stands at another media server");
     }
-    of.room = room;
+    const RoomId left = std::exchange(of.room, room);
+    servers.leave(left);
+    if (room.empty()) return command(now, of, MsmlUnjoin{left});
     command(now, of, MsmlJoin{room});
 }
 
@@ -149,7 +215,21 @@ bool B2bua::Core::withdraw_recording(Leg& of, const SegmentId& segment) {
 
 void B2bua::Core::start_recording(Stamp now, Leg& of, const exchange::StartRecording& order) {
     of.recordings.insert(order.segment);
-    command(now, of, MsmlRecord{order.segment, order.calluuid, order.connection});
+    command(now, of, MsmlRecord{order.segment, order.calluuid, order.connection, order.silences});
+}
+
+void B2bua::Core::silence(Stamp now, Leg& of, const exchange::SilenceRecording& order) {
+    if (!of.recordings.contains(order.segment)) return;
+    command(now, of, MsmlSilence{order.segment, order.silence, order.back_ms, now.mono});
+}
+
+void B2bua::Core::resume(Stamp now, Leg& of, const exchange::ResumeRecording& order) {
+    if (!of.recordings.contains(order.segment)) return;
+    command(now, of, MsmlResume{order.segment, order.label});
+}
+
+void B2bua::Core::collect(Stamp now, Leg& of, bool on) {
+    if (std::exchange(of.collects, on) != on) command(now, of, MsmlCollect{on});
 }
 
 void B2bua::Core::stop_recording(Stamp now, Leg& of, const exchange::StopRecording& order) {

@@ -27,6 +27,12 @@ Result<std::string> inactive_answer(const std::string& offer) {
     return sip::to_text(answer);
 }
 
+// Whether the peer's latest description puts us on hold.
+bool is_held(const Leg& of) {
+    const auto sdp = sip::sdp_from_text(of.heard);
+    return sdp && sip::is_hold(*sdp);
+}
+
 }  // namespace
 
 void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
@@ -39,7 +45,11 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     invitation.target = settings.media[*server];
     const auto next_hop = endpoint_of(invitation.target);
     if (next_hop) invitation.next_hop = *next_hop;
-    invitation.target.user = "msml=" + room.text();
+    invitation.target.user = room.empty() ? "msml" : "msml=" + room.text();
+    // It begins where it is to be by now; moves that waited for an earlier server are done with.
+    std::erase_if(of.msml, [](const MsmlCommand& command) {
+        return std::holds_alternative<MsmlJoin>(command) || std::holds_alternative<MsmlUnjoin>(command);
+    });
     invitation.from.uri.user = "switch";
     if (const auto us = sip::uri_from_text("sip:" + settings.host)) {
         invitation.from.uri.host = us->host;
@@ -110,6 +120,7 @@ void B2bua::Core::on_media_answered(Stamp now, Leg& of, const sip::Answered& ans
         if (!answered.reinvite) return;
         stands->applying = false;
         stands->sdp = body;
+        of.heard = stands->offered;
         return applied(now, of);
     }
     const auto* asked = std::get_if<MediaAsked>(&of.media);
@@ -145,8 +156,10 @@ void B2bua::Core::apply(Stamp now, Leg& of, const std::string& sdp) {
 void B2bua::Core::applied(Stamp now, Leg& of) {
     std::visit(Match{[](const Offered&) {}, [](const Preparing&) {},
                      [&](OfferSent&) {
-                         of.peer = Talking{};
-                         events.emplace_back(exchange::LegConnected{of.id, of.invite});
+                         Talking talking;
+                         talking.held = is_held(of);
+                         of.peer = talking;
+                         talks(now, of, exchange::LegConnected{of.id, of.invite});
                      },
                      [&](Calling& calling) {
                          if (!calling.answer) return;
@@ -156,22 +169,25 @@ void B2bua::Core::applied(Stamp now, Leg& of) {
                              return apply(now, of, sdp);
                          }
                          auto event = std::move(calling.answer->event);
-                         of.peer = Talking{};
-                         events.emplace_back(std::move(event));
+                         Talking talking;
+                         talking.held = is_held(of);
+                         of.peer = talking;
+                         talks(now, of, std::move(event));
                      },
                      [&](Talking& talking) {
                          if (std::exchange(talking.reinvite_waits, false)) {
-                             ua.answer(now.mono, of.peer_dialog, std::get<MediaStands>(of.media).sdp,
-                                       response_headers(of));
+                             answer_peer(now, of, std::get<MediaStands>(of.media).sdp);
                          }
                          const auto held = std::exchange(talking.next_held, std::nullopt);
-                         if (!held || *held == talking.held) return;
-                         talking.held = *held;
-                         if (talking.held) {
-                             events.emplace_back(exchange::LegHeld{of.id});
-                         } else {
-                             events.emplace_back(exchange::LegRetrieved{of.id});
+                         if (held && *held != talking.held) {
+                             talking.held = *held;
+                             if (*held) {
+                                 events.emplace_back(exchange::LegHeld{of.id});
+                             } else {
+                                 events.emplace_back(exchange::LegRetrieved{of.id});
+                             }
                          }
+                         show_next(now, of);
                      }},
                of.peer);
 }
@@ -182,7 +198,7 @@ void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
         talking->next_held.reset();
         // RFC 3261 §14.2: the session stays as it was.
         if (std::exchange(talking->reinvite_waits, false)) ua.reject(now.mono, of.peer_dialog, told);
-        return;
+        return show_next(now, of);
     }
     warn("media server refuses a peer's session description",
          {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});

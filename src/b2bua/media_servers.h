@@ -20,24 +20,30 @@ inline constexpr Duration kMediaAside = std::chrono::seconds{10};
 class MediaServers {
 public:
     explicit MediaServers(std::size_t count) : aside_until_(count) {}
-    // The server for one more leg of `room`, not one of `tried`; takes a place in the room. Nullopt: there is none.
+    // The server for one more leg of `room`, not one of `tried`; takes a place in the room. Nullopt: there is none. An
+    // empty room: any server, no place.
     [[nodiscard]] std::optional<std::size_t> enter(const RoomId& room, const std::vector<std::size_t>& tried,
                                                    Instant now);
     void leave(const RoomId& room);
-    // One leg of `from` goes to `to`. False: that room stands at another server.
-    [[nodiscard]] bool move(const RoomId& from, const RoomId& to);
+    // One more leg, which stands at `server` already. False: the room stands at another.
+    [[nodiscard]] bool join(const RoomId& room, std::size_t server);
+    // While `near` is there, `room` goes where it is. One that stands somewhere already stays; an unknown `near` binds
+    // nothing.
+    void bind(const RoomId& room, const RoomId& near);
     void set_aside(std::size_t server, Instant now);
-    [[nodiscard]] std::size_t rooms() const { return rooms_.size(); }
+    [[nodiscard]] std::size_t rooms() const { return rooms_.size() + bound_.size(); }
 
 private:
     struct Room {
         std::size_t server = 0;
         std::size_t legs = 0;
     };
+    [[nodiscard]] const Room* known(const RoomId& room) const;
     [[nodiscard]] bool is_good(std::size_t server, const std::vector<std::size_t>& tried, Instant now) const;
 
     std::vector<std::optional<Instant>> aside_until_;  // by server
     std::map<RoomId, Room> rooms_;
+    std::map<RoomId, RoomId> bound_;  // a room → the known one it goes to; gone with that one
     std::size_t next_ = 0;
 };
 

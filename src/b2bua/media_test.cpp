@@ -293,7 +293,7 @@ TEST_CASE("MSML with a DTD or over 16 KiB is not read") {
 }
 
 TEST_CASE("what goes into MSML cannot break out of its attribute") {
-    const auto text = to_msml({MsmlPlay{"a\"><x/>&", {"say:<b>"}, false}}, "tag");
+    const auto text = to_msml({MsmlPlay{"a\"><x/>&", {"say:<b>"}, false}}, "tag", Instant{});
     CHECK(text.find("name=\"a&quot;&gt;&lt;x/&gt;&amp;\"") != std::string::npos);
     CHECK(text.find("uri=\"say:&lt;b&gt;\"") != std::string::npos);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "b2bua/msml_client.h"
 
+#include <algorithm>
 #include <pugixml.hpp>
 
 #include "base/match.h"
@@ -35,20 +36,56 @@ std::string to_element(const MsmlPlay& play, std::string_view conn) {
     return out + "</play></dialogstart>";
 }
 
-std::string to_element(const MsmlCommand& command, std::string_view tag) {
-    constexpr std::string_view kRecord = "<record xmlns=\"urn:sheaf:msml:1\"";
+// Who silences, as the profile has it: visible characters, no spaces.
+std::string by_attribute(const std::string& by) {
+    std::string out;
+    for (const char c : by.substr(0, 128)) {
+        if (c == ' ') out += '-';
+        if (c > ' ' && c < 0x7f) out += c;
+    }
+    return out.empty() ? out : attribute("by", out);
+}
+
+constexpr std::string_view kRecord = "<record xmlns=\"urn:sheaf:msml:1\"";
+
+std::string to_element(const MsmlRecord& record, std::string_view conn) {
+    std::string out = std::string(kRecord) + " action=\"start\"" + attribute("target", conn) +
+                      attribute("segment", record.segment.text()) + attribute("calluuid", record.calluuid.text()) +
+                      attribute("connection", record.connection.text());
+    if (record.silences.empty()) return out + "/>";
+    out += '>';
+    for (const auto& silence : record.silences) {
+        out += "<silence" + attribute("label", silence.label) + by_attribute(silence.by) + "/>";
+    }
+    return out + "</record>";
+}
+
+std::string to_element(const MsmlCommand& command, std::string_view tag, Instant now) {
     const std::string conn = "conn:" + std::string(tag);
     return std::visit(
         Match{
             [&](const MsmlJoin& join) {
                 return "<join" + attribute("id1", conn) + attribute("id2", "conf:" + join.room.text()) + "/>";
             },
+            [&](const MsmlUnjoin& unjoin) {
+                return "<unjoin" + attribute("id1", conn) + attribute("id2", "conf:" + unjoin.room.text()) + "/>";
+            },
             [&](const MsmlPlay& play) { return to_element(play, conn); },
             [&](const MsmlEndPlay& end) { return "<dialogend" + attribute("id", conn + "/dialog:" + end.name) + "/>"; },
-            [&](const MsmlRecord& record) {
-                return std::string(kRecord) + " action=\"start\"" + attribute("target", conn) +
-                       attribute("segment", record.segment.text()) + attribute("calluuid", record.calluuid.text()) +
-                       attribute("connection", record.connection.text()) + "/>";
+            [&](const MsmlRecord& record) { return to_element(record, conn); },
+            [&](const MsmlSilence& silence) {
+                const auto back = std::min(silence.back_ms + to_ms(now - silence.since), kMsmlBackMaxMs);
+                return std::string(kRecord) + " action=\"silence\"" + attribute("segment", silence.segment.text()) +
+                       attribute("label", silence.silence.label) + by_attribute(silence.silence.by) +
+                       attribute("back", std::to_string(back)) + "/>";
+            },
+            [&](const MsmlResume& resume) {
+                return std::string(kRecord) + " action=\"resume\"" + attribute("segment", resume.segment.text()) +
+                       attribute("label", resume.label) + "/>";
+            },
+            [&](const MsmlCollect& collect) {
+                return "<collect xmlns=\"urn:sheaf:msml:1\"" + attribute("target", conn) +
+                       attribute("action", collect.on ? "start" : "stop") + "/>";
             },
             [&](const MsmlEndRecord& end) {
                 return std::string(kRecord) + " action=\"stop\"" + attribute("segment", end.segment.text()) +
@@ -73,9 +110,9 @@ Result<pugi::xml_node> root_of(pugi::xml_document& document, std::string_view bo
 
 }  // namespace
 
-std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view tag) {
+std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view tag, Instant now) {
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<msml version=\"1.1\">";
-    for (const auto& command : commands) out += to_element(command, tag);
+    for (const auto& command : commands) out += to_element(command, tag, now);
     return out + "</msml>";
 }
 
@@ -100,6 +137,12 @@ Result<MsmlEvent> msml_event_from_text(std::string_view body) {
         const auto at = id.find("/dialog:");
         if (at == std::string::npos) return fail(Errc::malformed, "no dialog");
         return MsmlPlayEnded{id.substr(at + 8), key == "play.end" && value == "completed"};
+    }
+    if (name == "sheaf.digit") {
+        constexpr std::string_view kDigits = "0123456789*#ABCD";
+        const bool is_digit = value.size() == 1 && kDigits.find(value.front()) != std::string_view::npos;
+        if (key != "digit" || !is_digit) return fail(Errc::malformed, "no digit");
+        return MsmlDigit{value};
     }
     if (!name.starts_with("sheaf.record.")) return fail(Errc::unsupported, "event " + std::string(name));
     if (key != "segment" || value.empty()) return fail(Errc::malformed, "no segment");

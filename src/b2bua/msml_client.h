@@ -8,14 +8,20 @@
 
 #include "base/id.h"
 #include "base/result.h"
+#include "base/time.h"
+#include "exchange/exchange.h"
 
 // The client's side of docs/formats/msml.md: one command a document out, results and events in. Pure text.
 namespace sheaf::b2bua {
 
 inline constexpr std::string_view kMsmlType = "application/msml+xml";
 inline constexpr std::size_t kMsmlBytesMax = 16 * 1024;
+inline constexpr std::int64_t kMsmlBackMaxMs = 3'600'000;
 
 struct MsmlJoin {
+    RoomId room;
+};
+struct MsmlUnjoin {
     RoomId room;
 };
 struct MsmlPlay {
@@ -30,15 +36,33 @@ struct MsmlRecord {
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
+    std::vector<exchange::Silence> silences;
+};
+struct MsmlSilence {
+    SegmentId segment;
+    exchange::Silence silence;
+    std::int64_t back_ms = 0;
+    Instant since{};       // when `back_ms` was right
+    int tries = 0;         // that found the journal's buffer full
+    bool is_late = false;  // it is said again, because its result took long
+};
+struct MsmlResume {
+    SegmentId segment;
+    std::string label;
+    int tries = 0;
+};
+struct MsmlCollect {  // digits
+    bool on = false;
 };
 struct MsmlEndRecord {
     SegmentId segment;
     std::string cause;
 };
-using MsmlCommand = std::variant<MsmlJoin, MsmlPlay, MsmlEndPlay, MsmlRecord, MsmlEndRecord>;
+using MsmlCommand = std::variant<MsmlJoin, MsmlUnjoin, MsmlPlay, MsmlEndPlay, MsmlRecord, MsmlSilence, MsmlResume,
+                                 MsmlEndRecord, MsmlCollect>;
 
-// `tag`: the connection's, that is the To tag of the media server's 200.
-[[nodiscard]] std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view tag);
+// `tag`: the connection's, that is the To tag of the media server's 200. `now`: it is sent now.
+[[nodiscard]] std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view tag, Instant now);
 
 struct MsmlResult {
     int code = 0;  // 200: all done
@@ -59,7 +83,10 @@ struct MsmlRecordSealed {
 struct MsmlRecordFailed {
     SegmentId segment;
 };
-using MsmlEvent = std::variant<MsmlPlayEnded, MsmlRecordOpened, MsmlRecordSealed, MsmlRecordFailed>;
+struct MsmlDigit {
+    std::string digit;  // one of 0-9 * # A-D
+};
+using MsmlEvent = std::variant<MsmlPlayEnded, MsmlRecordOpened, MsmlRecordSealed, MsmlRecordFailed, MsmlDigit>;
 // Errc::unsupported: well formed, but no event of ours.
 [[nodiscard]] Result<MsmlEvent> msml_event_from_text(std::string_view body);
 

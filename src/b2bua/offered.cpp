@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/replaces.h"
 #include "sip/grammar.h"
 #include "sip/sdp.h"
 
@@ -41,16 +42,6 @@ std::uint32_t forwards_left(const sip::Message& request) {
     return left == 0 ? 0 : left - 1;
 }
 
-// Whether a Replaces header (RFC 3891 §3) names a dialog of ours.
-bool is_a_dialog(const sip::UserAgent& ua, const std::string& replaces) {
-    const auto end = replaces.find(';');
-    if (end == std::string::npos) return false;
-    const auto params = sip::header_params_from_text(std::string_view{replaces}.substr(end));
-    if (!params) return false;
-    return ua.find(sip::trimmed(std::string_view{replaces}.substr(0, end)), params->value("to-tag").value_or(""),
-                   params->value("from-tag").value_or("")) != 0;
-}
-
 }  // namespace
 
 void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
@@ -62,8 +53,11 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
         return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", seconds}});
     }
     const auto claimed = identity_of(request, false);
-    const auto caller = caller_of(settings, registrar, invited.source, claimed.number, now.mono);
-    if (caller.must_authenticate) {
+    auto caller = caller_of(settings, registrar, invited.source, claimed.number, now.mono);
+    const bool at_pivot = request.uri().user.starts_with(kPivotStart);
+    if (at_pivot && caller.must_authenticate) {
+        caller = {};  // its token says what it may do, not who it is
+    } else if (caller.must_authenticate) {
         const auto* agent = agent_with(settings, caller.device.name);
         if (auto refusal = registrar.authenticate(request, agent, now, entropy.token(8))) {
             if (!refusal->why.empty()) {
@@ -72,10 +66,10 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
             return ua.reject(now.mono, invited.dialog, refusal->answer.status, refusal->answer.headers);
         }
     }
-    if (const auto* replaces = request.first("Replaces")) {
-        const int status = is_a_dialog(ua, *replaces) ? 403 : 481;
-        warn("call refused", {{"from", remote}, {"why", "it would replace a dialog"}});
-        return ua.reject(now.mono, invited.dialog, status);
+    const auto claim = at_pivot ? claim_at_pivot(request) : claim_of(request, caller.device);
+    if (claim.status != 0) {
+        warn("call refused", {{"from", remote}, {"why", std::string(claim.why)}});
+        return ua.reject(now.mono, invited.dialog, claim.status);
     }
     if (!request.body.empty() && !sip::sdp_from_text(request.body)) {
         warn("call refused", {{"from", remote}, {"why", "its session description does not parse"}});
@@ -86,6 +80,8 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     leg.device = caller.device;
     leg.peer_dialog = invited.dialog;
     leg.peer = Offered{request.body, false};
+    leg.heard = request.body;
+    leg.replaces = claim.replaces.has_value();
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
     leg.invite = message_id(request);
@@ -95,12 +91,15 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
-    event.called = clean_number(request.uri().user);
+    if (!at_pivot) event.called = clean_number(request.uri().user);
     event.calling = identity.number;
     event.calling_name = identity.name;
     event.link = believed_link(now, invited, caller.device);
     event.session_id = leg.session_remote;
     event.message = leg.invite;
+    event.replaces = claim.replaces;
+    if (at_pivot) this->leg(claim.replaces->leg)->pivot.clear();  // single use
+    learn_from_site(leg, request);
     watch(invited.dialog, leg, false);
     legs.emplace(leg.id, std::move(leg));
     events.emplace_back(std::move(event));
@@ -157,13 +156,25 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
     const std::string offer = offered->offer;
     if (offer.empty()) {
         of.peer = OfferSent{};
-        return ua.answer(now.mono, of.peer_dialog, media->sdp, response_headers(of));
+        return answer_peer(now, of, media->sdp);
     }
     const bool held = is_hold_text(offer);
-    of.peer = Talking{.held = held, .reinvite_waits = false, .next_held = {}, .offer_given = false};
-    ua.answer(now.mono, of.peer_dialog, media->sdp, response_headers(of));
-    events.emplace_back(exchange::LegConnected{of.id, of.invite});
-    if (held) events.emplace_back(exchange::LegHeld{of.id});
+    Talking talking;
+    talking.held = held;
+    talking.connect_at_ack = of.replaces;
+    of.peer = talking;
+    answer_peer(now, of, media->sdp);
+    if (!of.replaces) talks(now, of, exchange::LegConnected{of.id, of.invite});
+}
+
+void B2bua::Core::talks(Stamp now, Leg& of, exchange::Event event) {
+    events.push_back(std::move(event));
+    if (std::get<Talking>(of.peer).held) events.emplace_back(exchange::LegHeld{of.id});
+    if (const auto told = std::exchange(of.site.early, std::nullopt)) {
+        events.emplace_back(exchange::LegTold{of.id, *told});
+    }
+    tell_next(now, of);
+    show_next(now, of);
 }
 
 void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
@@ -174,9 +185,12 @@ void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
         return drop(now, of.id, 488);
     }
     auto* talking = std::get_if<Talking>(&of.peer);
-    if (talking == nullptr || !talking->offer_given) return;
-    talking->offer_given = false;
-    if (ack.body.empty()) return;
+    if (talking == nullptr) return;
+    if (std::exchange(talking->connect_at_ack, false)) {
+        return talks(now, of, exchange::LegConnected{of.id, of.invite});
+    }
+    if (!std::exchange(talking->offer_given, false)) return;
+    if (ack.body.empty()) return show_next(now, of);
     talking->next_held = is_hold_text(ack.body);
     apply(now, of, ack.body);
 }
@@ -189,7 +203,7 @@ void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) 
     }
     if (request.body.empty()) {
         talking->offer_given = true;
-        return ua.answer(now.mono, of.peer_dialog, as_offer(media->sdp), response_headers(of));
+        return answer_peer(now, of, as_offer(media->sdp));
     }
     if (!sip::sdp_from_text(request.body)) return ua.reject(now.mono, of.peer_dialog, 488);
     talking->reinvite_waits = true;

@@ -80,8 +80,14 @@ TEST_CASE("a header that is not believed is ignored and logged once, and the cal
              const auto text = good(w, c);
              return text.substr(0, text.find(";mac="));
          }},
-        {"another call's", [](const World& w, const LinkCarrier&) { return good(w, {"call-2", "tag-1"}); }},
-        {"another tag's", [](const World& w, const LinkCarrier&) { return good(w, {"call-1", "tag-2"}); }},
+        {"another call's",
+         [](const World& w, const LinkCarrier&) {
+             return good(w, {"call-2", "tag-1"});
+         }},
+        {"another tag's",
+         [](const World& w, const LinkCarrier&) {
+             return good(w, {"call-1", "tag-2"});
+         }},
         {"changed",
          [](const World& w, const LinkCarrier& c) {
              auto text = good(w, c);

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/sheaf_call.h"
 #include "sip/sdp.h"
 
 // Legs that the exchange wants: media first, then the INVITE with the media server's offer.
@@ -61,6 +62,12 @@ sip::NameAddr our_name(const Settings& settings, const exchange::PlaceLeg& order
     return out;
 }
 
+CallUuid peer_call_of(const Leg& of, const sip::Message& response) {
+    const auto* call = response.first("X-Sheaf-Call");
+    if (call == nullptr || of.device.kind != exchange::DeviceKind::site) return {};
+    return CallUuid(clean_number(*call));
+}
+
 }  // namespace
 
 void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
@@ -106,6 +113,7 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     invitation.from_tag = entropy.token(8);
     invitation.content_type = "application/sdp";
     invitation.body = std::get<MediaStands>(of.media).sdp;
+    of.described = invitation.body;
     invitation.headers = session_id(of);
     invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
     const bool is_trusted = order.to.kind == exchange::DeviceKind::trunk || order.to.kind == exchange::DeviceKind::site;
@@ -121,6 +129,8 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
                                        site_named(settings, order.to.name)->secret, now.wall, entropy.token(16));
         invitation.headers.push_back({"X-Sheaf-Link", value});
     }
+    if (order.to.kind == exchange::DeviceKind::site)
+        invitation.headers.push_back({"Recv-Info", std::string(kSheafCall)});
     of.peer_dialog = ua.invite(now.mono, invitation);
     of.invite = clean_number(invitation.call_id) + ";1;INVITE";
     of.peer = Calling{order, address, false, false, std::nullopt, false};
@@ -153,9 +163,11 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
     if (calling == nullptr) return;
     timers.set({of.id, LegTimer::peer_answer}, std::nullopt);
     if (auto half = session_half_of(response); !half.empty()) of.session_remote = std::move(half);
+    learn_from_site(of, response);
+    if (of.answer_told) tell_to_answer(now, of);
     if (!calling->alerted && (response.status() == 180 || response.status() == 183)) {
         calling->alerted = true;
-        events.emplace_back(exchange::LegAlerting{of.id});
+        events.emplace_back(exchange::LegAlerting{of.id, peer_call_of(of, response)});
     }
     const auto* media = std::get_if<MediaStands>(&of.media);
     const bool is_new = media != nullptr && !media->applying && media->offered != response.body;
@@ -163,6 +175,16 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
         calling->early = true;
         apply(now, of, response.body);
     }
+}
+
+// A NOTIFY of the event package that phones take as "answer now"; it needs their tag, which comes with the 180.
+void B2bua::Core::tell_to_answer(Stamp now, Leg& of) {
+    if (!std::holds_alternative<Preparing>(of.peer) && !std::holds_alternative<Calling>(of.peer)) return;
+    const auto view = of.peer_dialog == 0 ? std::nullopt : ua.view(of.peer_dialog);
+    of.answer_told = !view || view->remote_tag.empty();
+    if (of.answer_told || view->confirmed) return;
+    const std::vector<sip::Header> headers{{"Event", "talk"}, {"Subscription-State", "active"}};
+    static_cast<void>(ua.request(now.mono, of.peer_dialog, "NOTIFY", headers));
 }
 
 void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) {
@@ -174,10 +196,8 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
     event.leg = of.id;
     event.session_id = of.session_remote;
     event.message = message_id(response);
-    if (const auto* call = response.first("X-Sheaf-Call");
-        call != nullptr && of.device.kind == exchange::DeviceKind::site) {
-        event.peer_call = CallUuid(clean_number(*call));
-    }
+    event.peer_call = peer_call_of(of, response);
+    learn_from_site(of, response);
     calling->answer = PeerAnswer{std::move(event), response.body};
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr) return;  // its end is on its way
@@ -197,17 +217,14 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
 }
 
 void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
-    if (failed.reinvite || !std::holds_alternative<Calling>(of.peer)) return;
+    if (!std::holds_alternative<Calling>(of.peer)) return;
     const bool is_nobody = !failed.response || failed.status == 503;
     if (is_nobody && try_next_address(now, of)) return;
     forget(of.peer_dialog);
     exchange::LegFailed event{of.id, failed.status, {}, {}};
     if (failed.response) {
         event.message = message_id(*failed.response);
-        const auto* call = failed.response->first("X-Sheaf-Call");
-        if (call != nullptr && of.device.kind == exchange::DeviceKind::site) {
-            event.peer_call = CallUuid(clean_number(*call));
-        }
+        event.peer_call = peer_call_of(of, *failed.response);
     } else {
         warn("no answer from a called device", {{"leg", of.id.text()}, {"to", of.device.name}});
     }

@@ -131,7 +131,8 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
     const auto contact = sip::to_text(newest->uri);
     bindings_[dn] = {contact, source.remote, id, cseq, now + life};
-    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(source.remote), to_ms(life)}};
+    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(source.remote), to_ms(life),
+                                                        request.has_token("Allow-Events", "talk")}};
 }
 
 }  // namespace sheaf::b2bua

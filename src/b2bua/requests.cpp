@@ -16,13 +16,8 @@ void B2bua::Core::on_requested(Stamp now, const sip::Requested& requested) {
     if (of == nullptr) return ua.respond(now.mono, requested.id, 481);
     if (method == "REFER") return on_refer(now, *of, requested);
     if (method == "OPTIONS") return ua.respond(now.mono, requested.id, 200, {{"Accept", "application/sdp"}});
-    if (method == "INFO") {
-        // RFC 6086 §4.2.2: no package is taken yet; an INFO without package and body is a mere sign of life.
-        if (requested.request.first("Info-Package") != nullptr) {
-            return ua.respond(now.mono, requested.id, 469, {{"Recv-Info", ""}}, {}, {}, "Bad Info Package");
-        }
-        return ua.respond(now.mono, requested.id, requested.request.body.empty() ? 200 : 415);
-    }
+    if (method == "INFO") return on_peer_info(now, *of, requested);
+    if (method == "NOTIFY") return on_notify(now, *of, requested);
     ua.respond(now.mono, requested.id, 405);
 }
 

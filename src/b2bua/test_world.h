@@ -188,8 +188,9 @@ struct MediaDouble {
     Node& node;
     int refuse_invite = 0;  // status, 0: take them
     int refuse_reinvite = 0;
-    bool holds_invite = false;          // leave INVITEs unanswered
-    std::string refuse_command;         // element name whose result is 503
+    bool holds_invite = false;   // leave INVITEs unanswered
+    std::string refuse_command;  // text of an element whose result is refuse_code
+    int refuse_code = 503;
     std::vector<std::string> commands;  // MSML bodies
     std::vector<std::string> offers;    // of INVITEs and re-INVITEs; "" when offerless
     std::vector<std::string> answers;   // in ACKs
@@ -225,7 +226,8 @@ struct MediaDouble {
         if (e.request.method() != "INFO") return node.ua->respond(now, e.id, 200);
         commands.push_back(e.request.body);
         const bool bad = !refuse_command.empty() && e.request.body.find("<" + refuse_command) != std::string::npos;
-        const std::string result = bad ? "503\"><description>no room</description></result>" : "200\"/>";
+        const std::string result =
+            bad ? std::to_string(refuse_code) + "\"><description>no room</description></result>" : "200\"/>";
         node.ua->respond(now, e.id, 200, {}, "application/msml+xml",
                          "<msml version=\"1.1\"><result response=\"" + result + "</msml>");
     }
@@ -358,6 +360,30 @@ struct World {
         REQUIRE(last<exchange::LegAnswered>() != nullptr);
         return LegId("leg-a");
     }
+    // A leg to paris, answered, whose site is one of ours: it takes sheaf-call and has a pivot address.
+    LegId site_leg(const std::string& id = "leg-p") {
+        auto wanted = to_phone(id);
+        wanted.to = {exchange::DeviceKind::site, "paris"};
+        wanted.number = "2001";
+        order(wanted);
+        REQUIRE(paris.last<sip::Invited>() != nullptr);
+        site = paris.last<sip::Invited>()->dialog;
+        paris.ua->answer(wire.now, site, sdp_of("127.0.0.2", 30'000),
+                         {{"Recv-Info", "sheaf-call"}, {"X-Sheaf-Pivot", "<sip:px-abc@127.0.0.2:5060>"}});
+        wire.settle();
+        REQUIRE(last<exchange::LegAnswered>() != nullptr);
+        return LegId(id);
+    }
+    // A call of paris, answered into room u5.
+    LegId call_of_site() {
+        site = call(paris, "1001", {{"Recv-Info", "sheaf-call"}}, sdp_of("127.0.0.2", 30'000), "2001");
+        REQUIRE(last<exchange::LegOffered>() != nullptr);
+        const LegId leg = last<exchange::LegOffered>()->leg;
+        order(exchange::AnswerLeg{leg, RoomId("u5"), CallUuid("u5")});
+        REQUIRE(last<exchange::LegConnected>() != nullptr);
+        return leg;
+    }
+    void end(const LegId& leg) { order(exchange::EndLeg{leg, 0, exchange::Cause::normal}); }
     // Everything is over: nothing may be left.
     void must_be_clean() {
         wire.run(40s);
@@ -368,6 +394,7 @@ struct World {
         CHECK(left.timers == 0);
     }
     sip::DialogId customer = 0;
+    sip::DialogId site = 0;
 };
 
 }  // namespace sheaf::b2bua::test

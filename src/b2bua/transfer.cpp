@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/replaces.h"
 #include "sip/grammar.h"
 #include "sip/transaction.h"
 
@@ -10,30 +11,6 @@ namespace sheaf::b2bua {
 namespace {
 
 constexpr std::string_view kFragment = "message/sipfrag;version=2.0";
-
-// Refer-To as a number this site may be asked for.
-struct Target {
-    std::string number;
-    Answer refusal;  // status 200: none
-};
-
-Target target_of(const sip::Message& request) {
-    const auto values = request.all("Refer-To");
-    // §2.4.1: exactly one.
-    if (values.size() != 1) return {{}, {400, {}, "One Refer-To Needed"}};
-    const auto to = sip::name_addr_from_text(values.front());
-    if (!to) return {{}, {400, {}, "Bad Refer-To"}};
-    if (to->uri.scheme == "tel") return {clean_number(to->uri.opaque.substr(0, to->uri.opaque.find(';'))), {}};
-    if (to->uri.scheme != "sip") return {{}, {416, {}, {}}};
-    const auto method = to->uri.params.value("method");
-    if (method && !sip::same_name(*method, "INVITE")) return {{}, {501, {}, "Only INVITE Can Be Referred"}};
-    const auto headers = sip::lower(to->uri.headers);
-    if (headers.starts_with("replaces=") || headers.find("&replaces=") != std::string::npos) {
-        return {{}, {501, {}, "Transfer With Replaces Not Implemented"}};
-    }
-    if (to->uri.user.empty()) return {{}, {404, {}, {}}};
-    return {clean_number(to->uri.user), {}};
-}
 
 }  // namespace
 
@@ -47,15 +24,26 @@ void B2bua::Core::on_refer(Stamp now, Leg& of, const sip::Requested& requested) 
     };
     if (!std::holds_alternative<Talking>(of.peer)) return refuse(403, "Not In A Call");
     if (of.transfer) return refuse(491, {});
-    auto target = target_of(requested.request);
+    auto target = refer_target_of(requested.request);
     if (target.refusal.status != 200) return refuse(target.refusal.status, target.refusal.reason);
+    LegId replaced;
+    if (target.replaces) {
+        const Leg* named = leg_of(dialog_either_way(ua, *target.replaces), false);
+        // Not 481: in a dialog that would say that the transferor's own is gone (RFC 3261 §12.2.1.2).
+        if (named == nullptr) return refuse(404, "No Such Dialog To Replace");
+        if (target.replaces->early_only && std::holds_alternative<Talking>(named->peer)) {
+            return refuse(486, "Dialog To Replace Is Answered");
+        }
+        replaced = named->id;
+    }
     const auto* sub = requested.request.first("Refer-Sub");
     ++of.transfers;
     // §2.4.6: the first REFER's notifications need no id, each further one names its CSeq.
     std::string event = "refer";
     if (of.transfers > 1) event += ";id=" + std::to_string(sip::cseq_of(requested.request).number);
     of.transfer = Transfer{requested.id, event, sub != nullptr && sip::lower(*sub).starts_with("false")};
-    events.emplace_back(exchange::TransferAsked{of.id, std::move(target.number), message_id(requested.request)});
+    events.emplace_back(
+        exchange::TransferAsked{of.id, std::move(target.number), message_id(requested.request), replaced});
 }
 
 void B2bua::Core::accept_transfer(Stamp now, Leg& of) {

@@ -88,7 +88,9 @@ TEST_CASE("a REFER without subscription gets no NOTIFY") {
 TEST_CASE("a REFER that makes no sense is refused precisely and changes nothing") {
     Referred w;
     const std::vector<std::pair<std::string, int>> cases{
-        {"<sip:8000@h?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2>", 501},
+        {"<sip:8000@h?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2>", 404},
+        {"<sip:8000@h?Replaces=abc%3Bto-tag%3D1>", 400},
+        {"<sip:8000@h?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2&Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2>", 400},
         {"<sip:8000@h;method=BYE>", 501},
         {"<http://example.com>", 416},
         {"<sip:h>", 404},

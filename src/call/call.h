@@ -17,9 +17,14 @@
 //
 //   Offered ─┬─> Answering ──> Queued <──> Connected <──> Held        a connection of a leg offered to us
 //   Initiated ──> Alerting ────────────────> Connected                a connection of a leg that we placed
+//   (entered) ───────────────────────────> Connected                  of a leg that stands already: a consult's caller
 //
-// A leg carries one connection at a time, and a recording belongs to a connection: so one leg may later serve a consult
-// call while its connection in the main call, and that connection's recording, go on.
+// A leg carries one connection at a time, and a recording belongs to a connection: so one leg may serve a consult call
+// while its connection in the main call, and that connection's recording, go on.
+//
+// Hold. A party holds when its phone or its desktop says so, or while its leg serves another call: then it neither
+// hears nor is heard, and its leg leaves the room. Who is left with nobody but holders is Held by them and hears music;
+// with two or more others who talk on, the holder itself is the one who is Held.
 namespace sheaf::call {
 
 enum class Direction { inbound, outbound, internal, inter_site };
@@ -40,7 +45,7 @@ struct Queued {  // waits at a routing point, hears its treatment
     std::string routing_point;
 };
 struct Connected {};
-struct Held {  // hears nobody, because that connection has put it on hold
+struct Held {  // hears nobody, because that connection holds; by itself: it holds and the others talk on
     ConnectionId by;
 };
 using ConnectionState = std::variant<Offered, Answering, Initiated, Alerting, Queued, Connected, Held>;
@@ -48,11 +53,15 @@ using ConnectionState = std::variant<Offered, Answering, Initiated, Alerting, Qu
 struct NotRecorded {};
 struct ToRecord {  // as soon as the party is connected
     SegmentId segment;
-    std::string rule;  // why: "agent always"
+    std::string rule;           // why: "agent always"
+    bool with_company = false;  // and not before somebody else is: a consult's caller
 };
 struct Recording {
     SegmentId segment;
+    CallUuid calluuid;              // under which it began: its own for life
     std::optional<Instant> opened;  // the media server has said so
+    bool on_hold = false;           // nothing is stored, because there is nobody to hear
+    bool paused = false;            // nothing is stored, because somebody wants so
 };
 using RecordingState = std::variant<NotRecorded, ToRecord, Recording>;
 
@@ -61,7 +70,9 @@ struct Treatment {
     std::vector<std::string> items;
     std::size_t at = 0;
     std::string play;  // the running one; empty: not begun, or at its end
+    bool for_hold = false;
 };
+inline constexpr std::string_view kHoldMusic = "music:hold";
 
 struct Party {
     Role role = Role::customer;
@@ -77,26 +88,48 @@ struct Connection {
     ConnectionState state;
     RecordingState recording;
     std::optional<Treatment> treatment;
+    bool phone_holds = false;    // by its own re-INVITE
+    bool desktop_holds = false;  // by CTI
+    bool is_away = false;        // its leg serves another call
+    bool in_room = true;         // its leg is in this call's room
+    bool far_held = false;       // a leg to a site: everybody behind it is on hold
+    [[nodiscard]] bool holds() const { return phone_holds || desktop_holds || is_away; }
+};
+
+struct Pause {
+    std::string id, by;
+    friend bool operator==(const Pause&, const Pause&) = default;
 };
 
 struct Call {
     CallUuid id;
     CallUuid root;  // as known here; itself when nothing leads to it
     Direction direction = Direction::inbound;
+    CallUuid consult_of;  // empty: no consult
     std::string ani, dnis;
     std::string session_id;
+    bool record_hold = false;  // store what is heard and said on hold, where the leg serves this call
+    std::optional<Pause> pause;
     std::vector<Connection> connections;  // in the order they came
     unsigned plays = 0;                   // begun so far, to name the next
 };
 
-// ---- Events
-// -----------------------------------------------------------------------------------------------------------
+// ---- Events -------------------------------------------------------------------------------------------------------
 struct Begun {};  // said once, before all others
 struct Arrived {  // a leg was offered to us
     ConnectionId connection;
     LegId leg;
     Party party;
     std::optional<ToRecord> record;
+};
+struct Entered {  // a leg that stands already takes part
+    ConnectionId connection;
+    LegId leg;
+    Party party;
+    std::optional<ToRecord> record;
+};
+struct Accept {  // an offered leg is answered into the call
+    LegId leg;
 };
 struct Called {  // we place a leg
     ConnectionId connection;
@@ -138,15 +171,45 @@ struct Treat {  // plays this to a connected party until somebody answers
     LegId leg;
     std::vector<std::string> treatment;
 };
-struct PutOnHold {  // this leg's party holds the others
+enum class HoldWay { phone, desktop, other_call };
+struct PutOnHold {  // this leg's party holds
     LegId leg;
+    HoldWay way = HoldWay::phone;
 };
 struct Retrieved {
     LegId leg;
+    HoldWay way = HoldWay::phone;
+};
+struct FarSide {  // of a leg to a site
+    LegId leg;
+    bool held = false;  // everybody there is on hold
+};
+struct Merged {  // this call goes on in another: the leg's party leaves it, the others' connections are for Absorbed
+    CallUuid into;
+    LegId leg;
+};
+struct Absorbed {  // the connections of a call that has merged into this one
+    std::vector<Connection> connections;
 };
 struct PlayEnded {
     LegId leg;
     std::string play;
+};
+struct Record {  // from now on, at somebody's wish
+    LegId leg;
+    ToRecord record;
+};
+struct StopRecord {
+    LegId leg;
+};
+struct PauseRecording {
+    Pause pause;
+    std::int64_t back_ms = 0;  // from so long ago
+    bool is_told = false;      // by another site, which has said the fact
+};
+struct ResumeRecording {
+    std::string by;
+    bool is_told = false;
 };
 struct RecordingOpened {
     SegmentId segment;
@@ -161,11 +224,12 @@ struct End {  // everybody is released
     int status = 0;  // for a leg that has not been answered
     std::string reason;
 };
-using Event = std::variant<Begun, Arrived, Called, Alerted, Answered, Established, Refused, Left, Clear, Withdraw,
-                           Enqueue, Treat, PutOnHold, Retrieved, PlayEnded, RecordingOpened, RecordingFailed, End>;
+using Event =
+    std::variant<Begun, Arrived, Entered, Accept, Called, Alerted, Answered, Established, Refused, Left, Clear,
+                 Withdraw, Enqueue, Treat, PutOnHold, Retrieved, FarSide, Merged, Absorbed, Record, StopRecord,
+                 PauseRecording, ResumeRecording, PlayEnded, RecordingOpened, RecordingFailed, End>;
 
-// ---- Effects
-// ----------------------------------------------------------------------------------------------------------
+// ---- Effects ------------------------------------------------------------------------------------------------------
 struct Ring {
     LegId leg;
 };
@@ -192,10 +256,30 @@ struct StopPlay {
     LegId leg;
     std::string play;
 };
+struct Join {  // the leg hears and is heard in this call's room
+    LegId leg;
+};
+struct Unjoin {
+    LegId leg;
+};
 struct StartRecording {
     LegId leg;
     SegmentId segment;
     ConnectionId connection;
+    bool on_hold = false;            // begins silent
+    std::optional<Pause> paused_by;  // likewise
+};
+struct Silence {
+    LegId leg;
+    SegmentId segment;
+    bool is_pause = false;  // else hold
+    std::string by;
+    std::int64_t back_ms = 0;
+};
+struct Unsilence {
+    LegId leg;
+    SegmentId segment;
+    bool is_pause = false;
 };
 struct StopRecording {
     LegId leg;
@@ -226,11 +310,12 @@ struct Gone {  // the connection is no more; its leg has ended or been told to
     bool was_connected = false;
     bool refused = false;  // it was called and would not, while the call went on
     Cause cause = Cause::normal;
-    int status = 0;  // with which we refused it, or 0
+    int status = 0;    // with which we refused it, or 0
+    std::string play;  // what its leg plays for this call, or empty
 };
 struct Over {};  // nobody is left; the call has ended
-using Effect = std::variant<Ring, Answer, Reject, Release, StartPlay, StopPlay, StartRecording, StopRecording, Say,
-                            Tell, Waits, WaitsNoMore, Gone, Over>;
+using Effect = std::variant<Ring, Answer, Reject, Release, Join, Unjoin, StartPlay, StopPlay, StartRecording, Silence,
+                            Unsilence, StopRecording, Say, Tell, Waits, WaitsNoMore, Gone, Over>;
 
 struct Step {
     Call call;
@@ -242,6 +327,8 @@ struct Step {
 
 [[nodiscard]] const Connection* find(const Call& call, const LegId& leg);
 [[nodiscard]] bool is_talking(const Connection& connection);  // Connected or Held
+[[nodiscard]] bool is_audible(const Connection& connection);  // to the others: Connected, not holding, not held afar
+[[nodiscard]] bool is_rung(const Connection& connection);     // Initiated or Alerting
 [[nodiscard]] std::string_view state_name(const Connection& connection);
 [[nodiscard]] boost::json::array parties_of(const Call& call);  // [{"device","state"}]
 

@@ -57,6 +57,14 @@ bool is_talking(const Connection& connection) {
     return std::holds_alternative<Connected>(connection.state) || std::holds_alternative<Held>(connection.state);
 }
 
+bool is_audible(const Connection& connection) {
+    return std::holds_alternative<Connected>(connection.state) && !connection.holds() && !connection.far_held;
+}
+
+bool is_rung(const Connection& connection) {
+    return std::holds_alternative<Initiated>(connection.state) || std::holds_alternative<Alerting>(connection.state);
+}
+
 const Connection* find(const Call& call, const LegId& leg) {
     for (const Connection& connection : call.connections)
         if (connection.leg == leg) return &connection;

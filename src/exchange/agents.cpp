@@ -64,6 +64,7 @@ void on(Turn& turn, const AgentRegistered& event) {
     Agent& agent = found->second;
     agent.contact = event.contact;
     agent.next_hop = event.next_hop;
+    agent.takes_talk = event.takes_talk;
     turn.state.timers.set({Timer::Kind::registration, event.dn},
                           turn.now.mono + std::chrono::milliseconds{event.expires_ms});
     if (agent.registered) return;
@@ -212,10 +213,11 @@ void remote_refused(Turn& turn, const ToSite& to) {
 namespace {
 
 struct Choice {
-    std::optional<Destination> to;
+    const std::optional<Destination>& avoided;
+    std::optional<Destination> to = {};
     Instant since{};
     void consider(Destination candidate, Instant idle_since) {
-        if (to && since <= idle_since) return;
+        if (avoided == candidate || (to && since <= idle_since)) return;
         to = std::move(candidate);
         since = idle_since;
     }
@@ -233,9 +235,10 @@ void consider_remote(const State& state, const std::string& dn, const std::strin
 
 }  // namespace
 
-std::optional<Destination> longest_idle(const State& state, const std::vector<std::string>& targets, Instant now) {
+std::optional<Destination> longest_idle(const State& state, const std::vector<std::string>& targets, Instant now,
+                                        const std::optional<Destination>& avoided) {
     constexpr std::string_view kAgent = "agent:";
-    Choice choice;
+    Choice choice{avoided};
     for (const std::string& target : targets) {
         if (!target.starts_with(kAgent)) continue;
         const std::string dn = target.substr(kAgent.size());

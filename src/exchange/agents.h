@@ -29,8 +29,9 @@ void let_go(Turn& turn, const std::string& dn, const LegId& leg, const LegPast& 
 [[nodiscard]] int refusal_of(const State& state, const std::string& dn);
 
 // The longest idle free agent among the targets ("agent:DN", "agent:DN@SITE"), here or elsewhere.
+// `avoided`: not this one.
 [[nodiscard]] std::optional<Destination> longest_idle(const State& state, const std::vector<std::string>& targets,
-                                                      Instant now);
+                                                      Instant now, const std::optional<Destination>& avoided);
 void remote_refused(Turn& turn, const ToSite& agent);  // hold off that agent
 
 }  // namespace sheaf::exchange

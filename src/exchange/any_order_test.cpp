@@ -26,7 +26,7 @@ struct Walk {
 }  // namespace
 
 TEST_CASE("in any order of events no leg, recording or queue place is forgotten or ended twice") {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 6000; ++seed) {
         CAPTURE(seed);
         auto walk = std::make_shared<Walk>(Walk{seed * 0x9E3779B97F4A7C15ULL});
         const std::function<std::size_t(std::size_t)> number = [walk](std::size_t below) { return (*walk)(below); };
@@ -35,6 +35,11 @@ TEST_CASE("in any order of events no leg, recording or queue place is forgotten 
         settings.trunks[0].record = {RecordPolicy::percentage, 50};
         settings.calls_max = 5 + seed % 10;
         settings.queue_max = 3;
+        settings.record_consult = seed % 2 == 0;
+        settings.record_hold = seed % 5 == 0;
+        settings.leave_conference = seed % 3 == 0;
+        for (PeerSettings& peer : settings.peers) peer.return_transfers = seed % 4 == 0;
+        settings.ready_on_register = true;
         Exchange site{settings};
         AnyEvents events{number, changes_of(settings)};
         CHECK(broken_by(site, events, number, 200) == "");

@@ -8,14 +8,17 @@ namespace sheaf::exchange {
 
 // Steps the call and turns its effects into the site's.
 void apply(Turn& turn, LiveCall& live, const call::Event& event);
-[[nodiscard]] LiveCall* call_of(Turn& turn, const LegId& leg);
+[[nodiscard]] LiveCall* call_of(Turn& turn, const LegId& leg);  // that it serves now
+// The one of the leg's calls in which this segment is recorded.
+[[nodiscard]] LiveCall* call_recording(Turn& turn, const LegId& leg, const SegmentId& segment);
 
 // What a call needs to begin.
 struct Beginning {
     Device origin;
     call::Direction direction = call::Direction::inbound;
     std::string ani, dnis, session_id, message;
-    CallUuid root;  // empty: the call itself
+    CallUuid root;        // empty: the call itself
+    CallUuid consult_of;  // empty: no consult
 };
 [[nodiscard]] LiveCall& begin(Turn& turn, const Beginning& beginning);
 [[nodiscard]] call::Direction direction_of(const Device& from, const Destination& to);
@@ -31,7 +34,14 @@ void send_to(Turn& turn, LiveCall& live, const Destination& to);
 void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std::string& calling);
 // The leg that rang for this call will not answer. What comes next: the queue, the routing point before, or the end.
 void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& refusal);
+// Who has just given the call away is not offered it again at once.
+void avoid(Turn& turn, LiveCall& live, Destination destination);
+// The call takes its place among those that wait there.
+void wait_for(Turn& turn, LiveCall& live, const std::string& routing_point);
+void leave_waiting(Turn& turn, const LiveCall& live, const std::string& routing_point);
 void serve_queues(Turn& turn);
+// Why this agent's connection in this call is to be recorded; empty: it is not.
+[[nodiscard]] std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent);
 
 [[nodiscard]] std::string rule_of(std::string_view whose, const Record& record, const CallUuid& root);
 [[nodiscard]] call::Cause cause_of(int status);

@@ -171,8 +171,8 @@ TEST_CASE("a service on a call checks call, device and state") {
     CHECK(rung.ask("answer", "1001") == 409);
     CHECK(rung.ask("single-step-transfer", "1001") == 400);
     CHECK(rung.ask("single-step-transfer", "1001", "8000") == 409);  // it only rings
-    CHECK(rung.ask("hold", "1001") == 501);
-    CHECK(rung.ask("recording/start", "1001") == 501);
+    CHECK(rung.ask("hold", "1001") == 409);
+    CHECK(rung.ask("recording/start", "1001") == 409);
     CHECK(rung.ask("sing", "1001") == 404);
     CHECK(rung.site.exchange.counts().legs == 2);
     rung.site.step(LegAnswered{rung.agent, {}, {}, "m"});

@@ -5,12 +5,13 @@
 #include "call/selection.h"
 #include "exchange/agents.h"
 #include "exchange/calls.h"
+#include "exchange/conference.h"
 #include "exchange/links.h"
 
 namespace sheaf::exchange {
 namespace {
 
-constexpr std::string_view kRinging = "music:default";  // to a transferred party while the target rings
+constexpr std::string_view kRingback = "music:ringback";  // to a connected party while somebody else is rung for it
 
 struct Placing {
     Device to;
@@ -26,7 +27,7 @@ struct Placing {
 
 std::optional<call::ToRecord> to_record(Turn& turn, const std::string& rule) {
     if (rule.empty()) return std::nullopt;
-    return call::ToRecord{SegmentId{turn.entropy.uuid()}, rule};
+    return call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false};
 }
 
 void place(Turn& turn, LiveCall& live, Placing placing) {
@@ -48,10 +49,20 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
         effect.link =
             LinkHeader{placing.link->link, live.call.id, live.call.root, placing.link->kind, !placing.rule.empty()};
     }
-    turn.state.legs[id] = Leg{live.call.id, connection, placing.to, true, std::move(placing.link)};
+    Leg placed;
+    placed.call = live.call.id;
+    placed.connection = connection;
+    placed.device = placing.to;
+    placed.placed = true;
+    placed.link = std::move(placing.link);
+    turn.state.legs[id] = std::move(placed);
     live.ringing = id;
     turn.state.timers.set({Timer::Kind::ring, id.text()}, turn.now.mono + placing.ring_limit);
     apply(turn, live, call::Called{connection, id, placing.party, to_record(turn, placing.rule)});
+    Leg& leg = turn.state.legs.at(id);
+    if (leg.link) leg.header_link = leg.link->link;
+    leg.shown_number = placing.calling;
+    leg.shown_name = placing.calling_name;
     if (placing.to.kind == DeviceKind::agent) seize(turn, placing.to.name, id);
     if (placing.to.kind == DeviceKind::site) ++turn.state.sites.at(placing.to.name).called[placing.number];
     turn.add(std::move(effect));
@@ -82,17 +93,13 @@ bool records_twice(const State& state, const std::string& site) {
     return false;
 }
 
-std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent) {
-    if (live.recorded_by_peer && !records_twice(state, live.origin.name)) return {};
-    return rule_of("agent", agent.settings.record, live.call.root);
-}
-
 // The rule by which a routing point records whom it routes to; empty when the call does not wait at one.
 std::string routing_point_rule(const State& state, const LiveCall& live) {
     const call::Connection* party = waiting_party(live);
     const auto* queued = party ? std::get_if<call::Queued>(&party->state) : nullptr;
-    if (!queued) return {};
-    return rule_of("routing point", state.routing_points.at(queued->routing_point).settings.record, live.call.root);
+    const std::string& routing_point = queued ? queued->routing_point : live.adding ? live.adding->routing_point : "";
+    if (routing_point.empty()) return {};
+    return rule_of("routing point", state.routing_points.at(routing_point).settings.record, live.call.root);
 }
 
 Placing to_agent(const State& state, const LiveCall& live, const std::string& dn) {
@@ -136,13 +143,8 @@ void ring(Turn& turn, LiveCall& live, Placing placing) {
     if (const call::Connection* party = waiting_party(live)) {
         placing.calling = party->party.address;
         placing.calling_name = party->party.name;
-        if (live.moved && call::is_talking(*party)) {
-            const auto point = turn.state.routing_points.find(live.routing_point);
-            const bool has_music =
-                point != turn.state.routing_points.end() && !point->second.settings.treatment.empty();
-            const std::string music = has_music ? point->second.settings.treatment.back() : std::string(kRinging);
-            apply(turn, live, call::Treat{party->leg, {music}});
-        }
+        if (call::is_talking(*party) && !live.adding)
+            apply(turn, live, call::Treat{party->leg, {std::string(kRingback)}});
     }
     place(turn, live, std::move(placing));
 }
@@ -178,14 +180,28 @@ bool is_full(const State& state, const RoutingPoint& point) {
     return point.waiting.size() + point.coming >= state.settings.queue_max;
 }
 
-// The oldest call that waits and rings nobody, of the routing points not in `exhausted`.
-LiveCall* oldest_waiting(State& state, const std::set<std::string>& exhausted) {
+// Back to where a transferred party came from: its routing point, or whoever transferred it.
+std::optional<Destination> way_back(const State& state, LiveCall& live) {
+    const call::Connection* party = waiting_party(live);
+    if (!party || !live.moved || !call::is_talking(*party)) return std::nullopt;
+    const auto point = state.routing_points.find(live.routing_point);
+    if (point != state.routing_points.end()) {
+        if (is_full(state, point->second)) return std::nullopt;
+        return ToRoutingPoint{live.routing_point};
+    }
+    const std::string transferor = std::exchange(live.transferor, {});
+    if (transferor.empty() || refusal_of(state, transferor) != 0) return std::nullopt;
+    return ToAgent{transferor};
+}
+
+// The oldest call that waits and rings nobody, not one of `passed`, of the routing points not in `exhausted`.
+LiveCall* oldest_waiting(State& state, const std::set<std::string>& exhausted, const std::set<CallUuid>& passed) {
     LiveCall* oldest = nullptr;
     for (auto& [dn, point] : state.routing_points) {
         if (exhausted.contains(dn)) continue;
         for (const CallUuid& id : point.waiting) {
             LiveCall& live = state.calls.at(id);
-            if (live.ringing) continue;
+            if (live.ringing || passed.contains(id)) continue;
             if (!oldest || live.waiting_since < oldest->waiting_since) oldest = &live;
             break;
         }
@@ -228,6 +244,9 @@ LiveCall& begin(Turn& turn, const Beginning& beginning) {
     live.call.direction = beginning.direction;
     live.call.ani = shown(beginning.ani);
     live.call.dnis = shown(beginning.dnis);
+    live.call.consult_of = beginning.consult_of;
+    live.call.record_hold = turn.state.settings.record_hold;
+    live.number = ++turn.state.calls_begun;
     live.call.session_id = is_id(beginning.session_id) ? beginning.session_id : turn.entropy.token(16);
     LiveCall& stored = turn.state.calls[live.call.id] = std::move(live);
     apply(turn, stored, call::Begun{});
@@ -276,25 +295,56 @@ void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std
 }
 
 void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& refusal) {
+    if (live.is_over) return;
     const call::Connection* party = waiting_party(live);
     if (party && std::holds_alternative<call::Queued>(party->state)) {
         turn.serve = true;
         return;
     }
-    const auto point = turn.state.routing_points.find(live.routing_point);
-    const bool back = party && live.moved && call::is_talking(*party) && point != turn.state.routing_points.end() &&
-                      !is_full(turn.state, point->second);
-    if (back) return send_to(turn, live, ToRoutingPoint{live.routing_point});
+    if (live.adding) return not_added(turn, live, cause);
+    if (const auto back = way_back(turn.state, live)) return send_to(turn, live, *back);
     apply(turn, live, call::End{cause, status_for_caller(refusal.status), refusal.why});
+}
+
+std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent) {
+    if (live.recorded_by_peer && !records_twice(state, live.origin.name)) return {};
+    return rule_of("agent", agent.settings.record, live.call.root);
+}
+
+void avoid(Turn& turn, LiveCall& live, Destination destination) {
+    live.avoided = std::move(destination);
+    live.avoided_until = turn.now.mono + kHoldOff;
+    turn.state.timers.set({Timer::Kind::serve, live.call.id.text()}, live.avoided_until);
+}
+
+void wait_for(Turn& turn, LiveCall& live, const std::string& routing_point) {
+    live.routing_point = routing_point;
+    live.waiting_since = std::exchange(live.waits_since, std::nullopt).value_or(turn.now.mono);
+    auto& waiting = turn.state.routing_points.at(routing_point).waiting;
+    const auto later = std::ranges::find_if(
+        waiting, [&](const CallUuid& other) { return turn.state.calls.at(other).waiting_since > live.waiting_since; });
+    waiting.insert(later, live.call.id);
+    turn.serve = true;
+}
+
+void leave_waiting(Turn& turn, const LiveCall& live, const std::string& routing_point) {
+    const auto point = turn.state.routing_points.find(routing_point);
+    if (point == turn.state.routing_points.end()) return;
+    std::erase(point->second.waiting, live.call.id);
+    if (point->second.is_forgotten()) turn.state.routing_points.erase(point);
 }
 
 void serve_queues(Turn& turn) {
     std::set<std::string> exhausted;
-    while (LiveCall* live = oldest_waiting(turn.state, exhausted)) {
+    std::set<CallUuid> passed;
+    while (LiveCall* live = oldest_waiting(turn.state, exhausted, passed)) {
         const RoutingPoint& point = turn.state.routing_points.at(live->routing_point);
-        const auto to = longest_idle(turn.state, point.settings.targets, turn.now.mono);
+        if (live->avoided && live->avoided_until <= turn.now.mono) live->avoided.reset();
+        const auto to = longest_idle(turn.state, point.settings.targets, turn.now.mono, live->avoided);
         if (to)
             send_to(turn, *live, *to);
+        else if (live->avoided)
+            passed.insert(live->call.id);  // somebody behind it may be served
         else
             exhausted.insert(live->routing_point);
     }

@@ -5,6 +5,9 @@
 #include "exchange/agents.h"
 #include "exchange/calls.h"
 #include "exchange/cti.h"
+#include "exchange/leave.h"
+#include "exchange/neighbours.h"
+#include "exchange/pause.h"
 #include "exchange/transfer.h"
 
 namespace sheaf::exchange {
@@ -34,17 +37,12 @@ void on(Turn& turn, const SettingsChanged& event) {
     configure(turn, event.settings);
 }
 
-// Not yet acted on.
-void on(Turn&, const LegReferred&) {}
-void on(Turn&, const LegTold&) {}
-void on(Turn&, const LegDigit&) {}
-void on(Turn&, const RecordingSilenced&) {}
-void on(Turn&, const PauseTold&) {}
-void on(Turn&, const PauseConfirmed&) {}
+void on(Turn&, const LegDigit&) {}  // a routing point that asks for digits: not yet
 
 void on(Turn& turn, const Shutdown&) {
     turn.state.closing = true;
-    for (auto& [id, live] : turn.state.calls) apply(turn, live, call::End{call::Cause::shutdown, 503, "shutting down"});
+    for (auto& [id, live] : turn.state.calls)
+        if (!live.is_over) apply(turn, live, call::End{call::Cause::shutdown, 503, "shutting down"});
 }
 
 void on(Turn& turn, const Tick&) {
@@ -54,6 +52,7 @@ void on(Turn& turn, const Tick&) {
             case Timer::Kind::wrap_up: wrap_up_over(turn, timer.name); break;
             case Timer::Kind::ring: ring_timed_out(turn, LegId{timer.name}); break;
             case Timer::Kind::serve: turn.serve = true; break;
+            case Timer::Kind::pause: pause_not_confirmed(turn, LegId{timer.name}); break;
         }
     }
 }
@@ -66,7 +65,7 @@ void forget_calls_that_are_over(Turn& turn) {
 
 Exchange::Exchange(SiteSettings settings) : state_(std::make_unique<State>()) {
     // What the first settings have to say, the configuration's own check has said.
-    Turn turn{*state_, {}, Entropy{{}}, {}, {}, false, false};
+    Turn turn{.state = *state_, .now = {}, .entropy = Entropy{{}}, .effects = {}};
     configure(turn, settings);
 }
 Exchange::~Exchange() = default;
@@ -74,10 +73,11 @@ Exchange::Exchange(Exchange&&) noexcept = default;
 Exchange& Exchange::operator=(Exchange&&) noexcept = default;
 
 std::vector<Effect> Exchange::step(const Input& input) {
-    Turn turn{*state_, input.now, Entropy{input.seed}, {}, {}, false, false};
+    Turn turn{.state = *state_, .now = input.now, .entropy = Entropy{input.seed}, .effects = {}};
     std::visit([&](const auto& event) { on(turn, event); }, input.event);
     forget_calls_that_are_over(turn);
     if (turn.serve && !state_->closing) serve_queues(turn);
+    tell_neighbours(turn);
     if (turn.readiness_changed) turn.add(TellReadiness{});
     return std::move(turn.effects);
 }

@@ -383,6 +383,11 @@ struct TellPause {  // to a peer site by HTTP, until PauseConfirmed
     bool on = false;
     SitePause pause;
 };
+struct ConfirmPause {  // to the peer site that told it: nothing is stored here any more
+    std::string site;
+    LinkId link;
+    std::string pause;
+};
 struct SayFact {
     std::string type;
     boost::json::object data;
@@ -404,7 +409,7 @@ struct Log {              // one line for the operator
 using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, BindRoom, MoveLeg, StartPlay, StopPlay,
                             StartRecording, StopRecording, SilenceRecording, ResumeRecording, CollectDigits,
                             AcceptTransfer, RefuseTransfer, TransferResult, ReferLeg, TellLeg, ShowIdentity,
-                            TellToAnswer, TellPause, SayFact, CtiReply, CtiEvent, TellReadiness, Log>;
+                            TellToAnswer, TellPause, ConfirmPause, SayFact, CtiReply, CtiEvent, TellReadiness, Log>;
 
 struct State;
 

@@ -221,6 +221,9 @@ SHEAF_FIELDS(TellToAnswer) {
 SHEAF_FIELDS(TellPause) {
     v("site", it.site)("link", it.link)("on", it.on)("pause", it.pause);
 }
+SHEAF_FIELDS(ConfirmPause) {
+    v("site", it.site)("link", it.link)("pause", it.pause);
+}
 SHEAF_FIELDS(SayFact) {
     v("type", it.type)("data", it.data);
 }

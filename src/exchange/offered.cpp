@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "exchange/agents.h"
 #include "exchange/calls.h"
+#include "exchange/consult.h"
 #include "exchange/links.h"
 
 namespace sheaf::exchange {
@@ -51,7 +54,11 @@ std::pair<call::Party, std::string> caller_of(const State& state, const LiveCall
 
 void arrive(Turn& turn, LiveCall& live, const LegOffered& event, const std::optional<LinkHeader>& link) {
     const ConnectionId connection{"conn-" + turn.entropy.token(16)};
-    turn.state.legs[event.leg] = Leg{live.call.id, connection, event.from, false, std::nullopt};
+    Leg leg;
+    leg.call = live.call.id;
+    leg.connection = connection;
+    leg.device = event.from;
+    turn.state.legs[event.leg] = std::move(leg);
     auto [party, rule] = caller_of(turn.state, live, event);
     if (link) {
         party.link = link->link;
@@ -59,14 +66,81 @@ void arrive(Turn& turn, LiveCall& live, const LegOffered& event, const std::opti
         link_received(turn, event.leg, *link, event.message);
     }
     std::optional<call::ToRecord> record;
-    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule};
+    if (!live.call.consult_of.empty() && !turn.state.settings.record_consult) rule.clear();
+    const bool with_company = !live.call.consult_of.empty();
+    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, with_company};
     apply(turn, live, call::Arrived{connection, event.leg, party, record});
+}
+
+// An agent who calls while in talk consults: the call belongs to the other from its first moment.
+LiveCall* main_call(Turn& turn, const LegOffered& event) {
+    if (event.from.kind != DeviceKind::agent || !turn.state.agents.contains(event.from.name)) return nullptr;
+    return main_call_of(turn, event.from.name, {});
+}
+
+// Who may replace a leg: whoever came by its pivot address, for a site's leg; an agent, in a call of theirs.
+std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& event, const LiveCall* live) {
+    if (turn.state.closing) return Refusal{503, "shutting down"};
+    if (!live) return Refusal{481, "no such leg to replace"};
+    if (event.from.kind == DeviceKind::agent && !turn.state.agents.contains(event.from.name))
+        return Refusal{403, "no such agent"};
+    const call::Connection* former = call::find(live->call, event.replaces->leg);
+    if (!former || !call::is_talking(*former)) return Refusal{481, "no such leg to replace"};
+    const Device& device = turn.state.legs.at(event.replaces->leg).device;
+    if (event.replaces->by_pivot) {
+        if (device.kind == DeviceKind::site) return std::nullopt;
+        return Refusal{403, "not a leg to be replaced"};
+    }
+#ifdef SHEAF_PLANT_foreign_replaces_believed
+    return std::nullopt;
+#endif
+    const bool is_party = std::ranges::any_of(live->call.connections, [&](const call::Connection& connection) {
+        return turn.state.legs.at(connection.leg).device == event.from;
+    });
+    if (event.from.kind == DeviceKind::agent && is_party) return std::nullopt;
+    return Refusal{403, "not a call of this phone"};
+}
+
+// The new leg stands in for the former one from its answer on; the former goes when it has been acknowledged.
+void replace(Turn& turn, const LegOffered& event) {
+    LiveCall* live = call_of(turn, event.replaces->leg);
+    if (const auto refusal = refusal_of_replacing(turn, event, live)) {
+        turn.log(true, "call refused",
+                 {{"leg", event.leg.text()},
+                  {"from", shown(event.from.name)},
+                  {"status", std::to_string(refusal->status)},
+                  {"why", refusal->why}});
+        return turn.add(RejectLeg{event.leg, refusal->status, refusal->why, {}});
+    }
+    const ConnectionId connection{"conn-" + turn.entropy.token(16)};
+    Leg leg;
+    leg.call = live->call.id;
+    leg.connection = connection;
+    leg.device = event.from;
+    leg.replaces = event.replaces->leg;
+    turn.state.legs[event.leg] = std::move(leg);
+    auto [party, rule] = caller_of(turn.state, *live, event);
+    // A customer keeps the number that the site has told, whatever the carrier writes now.
+    if (const auto& told = turn.state.legs.at(event.replaces->leg).told; event.replaces->by_pivot && told) {
+        const auto is_customer = [](const SiteParty& p) { return p.role == call::name_of(call::Role::customer); };
+        if (std::ranges::count_if(told->parties, is_customer) == 1) {
+            const auto customer = std::ranges::find_if(told->parties, is_customer);
+            party.address = customer->address;
+            party.name = customer->name;
+        }
+    }
+    std::optional<call::ToRecord> record;
+    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false};
+    if (event.from.kind == DeviceKind::agent) seize(turn, event.from.name, event.leg);
+    apply(turn, *live, call::Arrived{connection, event.leg, party, record});
+    apply(turn, *live, call::Accept{event.leg});
 }
 
 }  // namespace
 
 void on(Turn& turn, const LegOffered& event) {
     if (turn.state.legs.contains(event.leg)) return;
+    if (event.replaces) return replace(turn, event);
     const auto to = turn.state.numbers.destination_of(event.called);
     const auto refusal = refusal_of_offer(turn, event, to);
     const auto link = usable_link(turn, event);
@@ -80,10 +154,27 @@ void on(Turn& turn, const LegOffered& event) {
         // Nothing is said of a refused call, but to a peer's link: the site that opened it waits for the other half.
         if (!link) return turn.add(RejectLeg{event.leg, refusal->status, refusal->why, {}});
     }
-    LiveCall& live =
-        begin(turn, {event.from, to ? direction_of(event.from, *to) : call::Direction::inter_site, event.calling,
-                     event.called, event.session_id, event.message, link ? link->root : CallUuid{}});
+    LiveCall* main = main_call(turn, event);
+    Beginning beginning{event.from,
+                        to ? direction_of(event.from, *to) : call::Direction::inter_site,
+                        event.calling,
+                        event.called,
+                        event.session_id,
+                        event.message,
+                        link ? link->root : CallUuid{},
+                        {}};
+    if (main) {
+        beginning.root = main->call.root;
+        beginning.consult_of = main->call.id;
+    }
+    LiveCall& live = begin(turn, beginning);
+    if (main) live.recorded_by_peer = main->recorded_by_peer;
     arrive(turn, live, event, link);
+    if (main) {
+        consult_opened(turn, *main, live, turn.state.legs.at(event.leg).connection,
+                       evidence_of("own-consult", "INVITE from " + event.from.name, event.called, event.message));
+        turn.add(BindRoom{RoomId{live.call.id.text()}, RoomId{main->call.id.text()}});
+    }
     if (refusal) return apply(turn, live, call::End{cause_of(refusal->status), refusal->status, refusal->why});
     if (event.from.kind == DeviceKind::agent) seize(turn, event.from.name, event.leg);
     send_to(turn, live, *to);

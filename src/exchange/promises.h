@@ -81,6 +81,21 @@ private:
         if (!alive_.contains(e.leg) && e.leg != just_ended_) broken("StopRecording names a leg that ended long ago");
         running_.erase(at);
     }
+    void check(const SilenceRecording& e) { records(e.leg, e.segment, "SilenceRecording"); }
+    void check(const ResumeRecording& e) { records(e.leg, e.segment, "ResumeRecording"); }
+    void records(const LegId& leg, const SegmentId& segment, const char* effect) {
+        names(leg, effect);
+        const auto at = running_.find(segment);
+        if (at == running_.end() || at->second != leg)
+            broken(std::string(effect) + " names a segment that does not run");
+    }
+    void check(const ReferLeg& e) {
+        names(e.leg, "ReferLeg");
+        if (!e.over.empty()) names(e.over, "ReferLeg");
+    }
+    void check(const TellLeg& e) { names(e.leg, "TellLeg"); }
+    void check(const ShowIdentity& e) { names(e.leg, "ShowIdentity"); }
+    void check(const TellToAnswer& e) { names(e.leg, "TellToAnswer"); }
     void check(const AcceptTransfer& e) { names(e.leg, "AcceptTransfer"); }
     void check(const RefuseTransfer& e) { names(e.leg, "RefuseTransfer"); }
     void check(const TransferResult& e) { names(e.leg, "TransferResult"); }
@@ -90,7 +105,12 @@ private:
             return value && value->is_string() ? std::string(value->get_string()) : std::string();
         };
         if (e.type == "call.started" && !calls_.insert(text("calluuid")).second) broken("a call starts twice");
-        if (e.type == "call.ended" && calls_.erase(text("calluuid")) == 0) broken("a call ends that does not run");
+        if ((e.type == "call.ended" || e.type == "call.merged") && calls_.erase(text("calluuid")) == 0)
+            broken("a call ends that does not run");
+        if (e.type == "link.opened" && !links_.insert(text("link") + text("half")).second)
+            broken("a link is opened twice");
+        if (e.type == "link.ended" && links_.erase(text("link") + text("half")) == 0)
+            broken("a link ends that is not open");
         if (e.type == "party.joined" && !joined_.insert(text("connection")).second) broken("a party joins twice");
         if (e.type == "party.left") joined_.erase(text("connection"));
         if (e.type == "queue.entered" && !queued_.insert(text("connection")).second) broken("a party queues twice");
@@ -105,7 +125,7 @@ private:
     LegId just_ended_;
     std::set<SegmentId> segments_;
     std::map<SegmentId, LegId> running_;
-    std::set<std::string> calls_, joined_, queued_;
+    std::set<std::string> calls_, joined_, queued_, links_;
     std::string broken_;
 };
 
@@ -117,7 +137,7 @@ public:
         : number_(std::move(number)), settings_(std::move(settings)) {}
 
     Event next(const Promises& seen) {
-        switch (number_(21)) {
+        switch (number_(28)) {
             case 0:
                 return AgentRegistered{dn(), "sip:a@10.0.0.1", "udp:10.0.0.1:5060",
                                        static_cast<std::int64_t>(1000 * number_(100))};
@@ -134,7 +154,18 @@ public:
             case 11: return LegEnded{leg(seen), static_cast<Cause>(number_(10)), "m"};
             case 12: return LegHeld{leg(seen)};
             case 13: return LegRetrieved{leg(seen)};
-            case 14: return TransferAsked{leg(seen), number_called(), "m"};
+            case 14: return TransferAsked{leg(seen), number_called(), "m", {}};
+            case 21: return TransferAsked{leg(seen), number_called(), "m", leg(seen)};
+            case 22: return LegReferred{leg(seen), static_cast<int>(200 + 100 * number_(4))};
+            case 23: return LegTold{leg(seen), told()};
+            case 24: {
+                Event event = offered();
+                std::get<LegOffered>(event).replaces = Replacing{leg(seen), number_(2) == 0};
+                return event;
+            }
+            case 25: return silenced(seen);
+            case 26: return cti();
+            case 27: return cti();
             case 15: return PlayEnded{leg(seen), "t" + std::to_string(number_(4))};
             case 16: return recording(seen);
             case 17: return remote_agents();
@@ -184,6 +215,21 @@ private:
         if (number_(3) == 0) return RecordingFailed{at->second, at->first, "disk"};
         return RecordingOpened{at->second, at->first};
     }
+    Event silenced(const Promises& seen) {
+        if (seen.running().empty()) return RecordingSilenced{LegId{"old"}, SegmentId{"none"}, "paused"};
+        auto at = seen.running().begin();
+        std::advance(at, number_(seen.running().size()));
+        return RecordingSilenced{at->second, at->first, number_(2) == 0 ? "paused" : "hold"};
+    }
+    SiteState told() {
+        SiteState state;
+        if (number_(2) == 0) state.parties.push_back({"customer", "+44", "Ann"});
+        if (number_(2) == 0) state.held.push_back({"agent", "2001", "Zoe"});
+        if (number_(4) == 0)
+            state.paused =
+                SitePause{"agent 2001", "p" + std::to_string(number_(3)), 0, static_cast<std::int64_t>(number_(1000))};
+        return state;
+    }
     Event remote_agents() {
         const std::string state = pick({"ready", "ready", "busy", "odd"});
         return RemoteAgents{"paris", "boot", ++told_, {{"2001", state, static_cast<std::int64_t>(number_(1000))}}};
@@ -192,7 +238,9 @@ private:
         CtiRequest request;
         request.devices = {"*"};
         request.service =
-            pick({"agent-state", "make-call", "clear", "answer", "single-step-transfer", "calls", "hold"});
+            pick({"agent-state", "make-call", "clear", "answer", "single-step-transfer", "calls", "hold", "retrieve",
+                  "consultation", "consultation", "transfer", "conference", "single-step-conference", "alternate",
+                  "reconnect", "recording/start", "recording/stop", "recording/pause", "recording/resume"});
         request.device = dn();
         request.to = number_called();
         request.state = pick({"ready", "not-ready", "wrap-up", "logged-off"});

@@ -34,6 +34,7 @@ struct Agent {
     bool configured = true;  // false: the settings no longer know it; forgotten when its last call is over
     bool registered = false;
     std::string contact, next_hop;
+    bool takes_talk = false;
     AgentState state = AgentState::logged_off;
     AgentState afterwards = AgentState::ready;  // what a busy agent becomes
     std::string afterwards_reason;
@@ -73,18 +74,61 @@ struct Evidence {
 // Our half of the link that a leg to or from another site carries.
 struct LinkHalf {
     LinkId link;
+    CallUuid from;         // that the header names
     bool sending = false;  // half "from", else "to"
     std::string kind;
     Evidence evidence;
     bool opened = false, answered = false;
+    bool is_whole = false;  // half "both": it moved here, and the other call was known
+};
+
+// A connection of a leg that serves another call for now.
+struct Parked {
+    CallUuid call;
+    ConnectionId connection;
 };
 
 struct Leg {
-    CallUuid call;
+    CallUuid call;  // that it serves now
     ConnectionId connection;
     Device device;
     bool placed = false;  // by us
     std::optional<LinkHalf> link;
+    std::optional<LinkHalf> moved_link;  // the one it carried before, not yet answered
+    std::vector<Parked> parked;
+    bool has_ended = false;                // its peer is gone; its calls are being told
+    LinkId header_link;                    // that its INVITE carried
+    LegId replaces;                        // that leg goes once this one stands
+    CallUuid peer_call;                    // of a leg to a site: its call there, once known
+    std::optional<SiteState> told;         // by the peer site: who is behind this leg
+    std::optional<SiteState> telling;      // what the peer site was told last
+    std::string shown_number, shown_name;  // whom the peer has been shown
+};
+
+// A pause in force over a conversation, as this site knows it.
+struct LivePause {
+    SitePause pause;
+    Instant began{};
+    LegId from;                    // the leg it was told on; empty: it began here
+    std::set<SegmentId> sounding;  // the media server has not said that they are silent
+    bool is_confirmed = false;     // to the site that told it
+    std::set<LegId> unconfirmed;   // by the sites behind these legs
+};
+inline constexpr Duration kPauseConfirmMax = std::chrono::milliseconds{500};  // later is an alarm
+inline constexpr std::size_t kPausesKept = 16;  // of a call, that are over: a late word of them changes nothing
+
+// Single-step conference, or a call that waits for one more: where the next party is looked for.
+struct Adding {
+    ConnectionId by;
+    std::string device, asker, message;
+    std::string routing_point;  // waits there; empty: a leg rings
+};
+
+// The site asks a leg's peer by REFER to leave; until that has an end, the legs' going is its success.
+struct Leaving {
+    LegId asked, over;
+    LegId agent;            // a transfer passed back for this leg: it is released when that is done
+    bool by_refer = false;  // the agent's phone waits for the result
 };
 
 struct LiveCall {
@@ -94,10 +138,22 @@ struct LiveCall {
     std::string routing_point;  // where it waits or has waited last
     std::string coming_to;      // the routing point it will wait at once it is answered
     Instant waiting_since{};
-    std::optional<LegId> ringing;   // the leg placed for it that has not been answered
-    std::optional<Evidence> moved;  // by a transfer
-    bool recorded_by_peer = false;  // the site it came from records its leg to us
-    std::string to_dial;            // make-call: as soon as the device has answered
+    std::optional<LegId> ringing;        // the leg placed for it that has not been answered
+    std::optional<Evidence> moved;       // by a transfer
+    bool recorded_by_peer = false;       // the site it came from records its leg to us
+    std::string to_dial;                 // make-call: as soon as the device has answered
+    std::uint64_t number = 0;            // in the order they began
+    bool is_over = false;                // ended in this step, or merged into another
+    std::optional<Instant> waits_since;  // its place in the queue is another call's
+    std::optional<Adding> adding;
+    std::optional<Leaving> leaving;
+    bool may_leave = false;              // two parties remain after a transfer: try to leave the loop
+    std::optional<Destination> avoided;  // who has just given it away is not offered it again before that moment
+    Instant avoided_until{};
+    std::string transferor;  // dn to call when the target of a transfer does not answer
+    std::optional<LivePause> pause;
+    std::deque<std::string> pauses_over;  // ids, the newest last
+    LinkId consult_link;                  // of a consult call to its main call
 };
 
 struct State {
@@ -108,6 +164,7 @@ struct State {
     std::map<std::string, RemoteSite, std::less<>> sites;
     std::map<CallUuid, LiveCall> calls;
     std::map<LegId, Leg> legs;
+    std::uint64_t calls_begun = 0;
     Timers timers;
     bool closing = false;
 };
@@ -119,6 +176,8 @@ struct Turn {
     Entropy entropy;
     std::vector<Effect> effects;
     std::vector<CallUuid> over;  // calls to forget when the step is done
+    std::set<CallUuid> touched;  // whose parties may have changed: peers are told
+    LegId completing;            // this leg's consult is being completed: it does not return to its main call
     bool serve = false;          // a queue may have found an agent
     bool readiness_changed = false;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exchange/calls.h"
+#include "exchange/consult.h"
 
 // Single-step transfer: the agent is gone at once, the other party goes to the target, or back to where it came from.
 namespace sheaf::exchange {
@@ -17,5 +18,8 @@ struct TransferWish {
 };
 // Does it, or leaves the call untouched and says why not.
 [[nodiscard]] std::optional<Refusal> transfer(Turn& turn, LiveCall& live, const TransferWish& wish);
+// A consult transfer whose two far ends are at one site that takes its calls back is that site's to complete: it is
+// asked to. False: this one is not.
+[[nodiscard]] bool complete_by_passing_back(Turn& turn, const Pair& pair);
 
 }  // namespace sheaf::exchange

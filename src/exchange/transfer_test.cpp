@@ -44,7 +44,7 @@ TEST_CASE("a transfer to an agent releases the first at once, and the customer h
     CHECK(talk.site.one<StopRecording>().cause == Cause::transferred);
     CHECK(talk.site.one<EndLeg>().leg == talk.agent);
     CHECK(talk.site.one<EndLeg>().cause == Cause::transferred);
-    CHECK(talk.site.one<StartPlay>().items == std::vector<std::string>{"music:default"});
+    CHECK(talk.site.one<StartPlay>().items == std::vector<std::string>{"music:ringback"});
     const LegId next = talk.site.one<PlaceLeg>().leg;
     CHECK(talk.site.one<PlaceLeg>().calling == "+44");
     SUBCASE("answered") {
@@ -70,7 +70,8 @@ TEST_CASE("a transfer to an agent releases the first at once, and the customer h
     }
 }
 
-TEST_CASE("a failed transfer of a call that came by no routing point ends it with the cause") {
+TEST_CASE(
+    "a failed transfer of a call that came by no routing point returns to the agent, and then ends with the cause") {
     TestSite site{london_settings()};
     site.register_agent("1001");
     site.register_agent("1002");
@@ -83,6 +84,9 @@ TEST_CASE("a failed transfer of a call that came by no routing point ends it wit
     site.step(LegAnswered{agent, {}, {}, "m"});
     site.step(LegConnected{kCustomer, "m"});
     site.step(TransferAsked{agent, "1002", "m"});
+    site.step(LegFailed{site.one<PlaceLeg>().leg, 486, {}, "m"});
+    CHECK(site.one<PlaceLeg>().number == "1001");
+    CHECK_FALSE(site.any<EndLeg>());
     site.step(LegFailed{site.one<PlaceLeg>().leg, 486, {}, "m"});
     CHECK(site.one<EndLeg>().leg == kCustomer);
     CHECK(site.fact("call.ended").at("cause") == "busy");
@@ -123,7 +127,7 @@ TEST_CASE("a refused transfer says why and leaves the call untouched") {
     }
     SUBCASE("an agent in a call: oneself") {
         talk.refer("1001");
-        status = 486;
+        status = 403;
     }
     SUBCASE("asked by the customer's trunk") {
         talk.site.step(TransferAsked{kCustomer, "8000", "m"});

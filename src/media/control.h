@@ -84,8 +84,8 @@ struct StopRecording {
     SegmentId segment;
     std::string cause;
 };
-using Command = std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording,
-                             StopRecording>;
+using Command =
+    std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording, StopRecording>;
 
 // ---- Notices ----------------------------------------------------------------------------------------------------
 struct PlayEnded {
@@ -108,7 +108,7 @@ struct RecordingFailed {
     std::string why;
 };
 // The engine refused a command; its state is as before it. A refused StartRecording is told as RecordingFailed only.
-// `code` exhausted: a limit, or a third active leg in a room (503 until mixing exists); not_found: no such leg, play
+// `code` exhausted: a limit, or one active leg too many in a room (503); not_found: no such leg, play
 // or segment; conflict: the leg or segment is there already; malformed: the command cannot mean anything.
 struct CommandFailed {
     LegId leg;            // empty for StopRecording
@@ -119,6 +119,7 @@ struct CommandFailed {
 using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed, CommandFailed>;
 
 inline constexpr std::size_t kLegsInRoomMax = 64;
+inline constexpr std::size_t kActiveLegsInRoomMax = 32;  // more than two are mixed
 inline constexpr std::size_t kRecordingsOfLegMax = 8;
 inline constexpr std::size_t kPromptsOfPlayMax = 8;
 

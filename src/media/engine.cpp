@@ -85,8 +85,11 @@ void Engine::rtp_received(LegSlot slot, Instant when, const Address& from, Bytes
         }
     }
     // A stray is kept, but sent on only once its successor shows that the source has restarted.
-    if (leg->peer == kNoLeg || sequenced.kind == rtp::SequenceKind::stray) return;
-    const OutStream::Incoming incoming{.source = source_key(slot, packet->ssrc, source.reception.sequence().restarts()),
+    if (sequenced.kind == rtp::SequenceKind::stray) return;
+    const std::uint64_t key = source_key(slot, packet->ssrc, source.reception.sequence().restarts());
+    if (is_in_mix(*leg)) return mix_in(*leg, *packet, kind, key);
+    if (leg->peer == kNoLeg) return;
+    const OutStream::Incoming incoming{.source = key,
                                        .sequence = sequenced.extended,
                                        .timestamp = packet->timestamp,
                                        .samples = is_audio ? static_cast<std::uint32_t>(packet->payload.size()) : 0,
@@ -152,6 +155,7 @@ void Engine::send(Leg& to, rtp::Header& header, std::size_t payload_bytes, bool 
 
 void Engine::tick(const Stamp& now) {
     play_frames(now.mono);
+    mix_frames(now.mono);
     if (now.mono < scan_due_) return;
     scan_due_ = now.mono + kRtcpScan;
     for (const auto& leg : legs_) {

@@ -13,7 +13,14 @@ std::size_t g_allocations = 0;
 
 }  // namespace
 
-// Counts what the whole test program allocates, so that a test can ask whether a stretch of code did.
+// Counts what the whole test program allocates, so that a test can ask whether a stretch of code did. The thread
+// sanitizer brings operators of its own that cannot be replaced: there nothing is counted.
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define SHEAF_CANNOT_COUNT
+#endif
+#endif
+#ifndef SHEAF_CANNOT_COUNT
 void* operator new(std::size_t size) {
     ++g_allocations;
     if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
@@ -25,6 +32,7 @@ void operator delete(void* p) noexcept {
 void operator delete(void* p, std::size_t) noexcept {
     std::free(p);
 }
+#endif
 
 namespace sheaf::media {
 namespace {
@@ -222,11 +230,12 @@ TEST_CASE("no packet and no tick allocates") {
     Nothing sinks;
     Engine engine({}, sinks, sinks);
     Stamp now{.mono = Instant{std::chrono::seconds{10}}, .wall = WallTime{milliseconds{1'700'000'000'000}}};
-    for (const std::string name : {"a", "b", "c"}) {
+    for (const std::string name : {"a", "b", "c", "d", "e", "f"}) {
         REQUIRE(engine.carry_out(AddLeg{.leg = LegId{name}}, now));
         const auto codec = name == "b" ? CodecKind::pcma : CodecKind::pcmu;
         REQUIRE(engine.carry_out(ConfigureLeg{.leg = LegId{name}, .media = g711(4000, codec)}, now));
-        if (name != "c") REQUIRE(engine.carry_out(JoinRoom{.leg = LegId{name}, .room = RoomId{"r"}}, now));
+        const RoomId room{name < "c" ? "forwards" : "mixes"};
+        if (name != "c") REQUIRE(engine.carry_out(JoinRoom{.leg = LegId{name}, .room = room}, now));
         REQUIRE(engine.carry_out(StartRecording{.leg = LegId{name}, .segment = SegmentId{name}}, now));
     }
     REQUIRE(engine.carry_out(Play{.leg = LegId{"c"}, .name = "p", .prompts = {prompt(1'000)}, .forever = true}, now));
@@ -237,6 +246,8 @@ TEST_CASE("no packet and no tick allocates") {
     std::vector<std::uint8_t> report(200);
     report.resize(rtp::write_compound(report, {.ssrc = 1, .sender = {}, .blocks = {}, .cname = "x"}));
     const Address stranger = address("192.0.2.9", 4000);
+
+    const LegSlot mixed = engine.slot_of(LegId{"d"}).value();
 
     const std::size_t before = g_allocations;
     for (std::uint32_t i = 0; i < 5'000; ++i) {
@@ -250,6 +261,7 @@ TEST_CASE("no packet and no tick allocates") {
                                          .timestamp = n * 160,
                                          .ssrc = i / 700});
         engine.rtp_received(voice.leg, now.mono, i % 90 ? voice.from : stranger, bytes);
+        if (i % 9 != 0) engine.rtp_received(mixed, now.mono, voice.from, bytes);
         if (i % 100 == 0) engine.rtp_received(voice.leg, now.mono, voice.from, Bytes{bytes}.first(7));
         if (i % 100 == 0) engine.rtcp_received(voice.leg, now, voice.from, report);
         if (i % 100 == 0) engine.rtcp_received(voice.leg, now, voice.from, Bytes{report}.first(5));
@@ -257,6 +269,9 @@ TEST_CASE("no packet and no tick allocates") {
         engine.tick(now);
     }
     const std::size_t allocated = g_allocations - before;
+#ifndef SHEAF_CANNOT_COUNT
+    CHECK(before > 0);
+#endif
     CHECK(allocated == 0);
     CHECK(sinks.sent > 5'000 * 172);
     CHECK(sinks.stored > 10'000 * 160);

@@ -32,15 +32,33 @@ struct CommandName {
 };
 
 CommandName name_of(const Command& command) {
-    return std::visit(Match{[](const AddLeg& c) { return CommandName{c.leg, {}, "AddLeg"}; },
-                            [](const ConfigureLeg& c) { return CommandName{c.leg, {}, "ConfigureLeg"}; },
-                            [](const RemoveLeg& c) { return CommandName{c.leg, {}, "RemoveLeg"}; },
-                            [](const JoinRoom& c) { return CommandName{c.leg, {}, "JoinRoom"}; },
-                            [](const LeaveRoom& c) { return CommandName{c.leg, {}, "LeaveRoom"}; },
-                            [](const Play& c) { return CommandName{c.leg, {}, "Play"}; },
-                            [](const StopPlay& c) { return CommandName{c.leg, {}, "StopPlay"}; },
-                            [](const StartRecording& c) { return CommandName{c.leg, c.segment, "StartRecording"}; },
-                            [](const StopRecording& c) { return CommandName{{}, c.segment, "StopRecording"}; }},
+    return std::visit(Match{[](const AddLeg& c) {
+                                return CommandName{c.leg, {}, "AddLeg"};
+                            },
+                            [](const ConfigureLeg& c) {
+                                return CommandName{c.leg, {}, "ConfigureLeg"};
+                            },
+                            [](const RemoveLeg& c) {
+                                return CommandName{c.leg, {}, "RemoveLeg"};
+                            },
+                            [](const JoinRoom& c) {
+                                return CommandName{c.leg, {}, "JoinRoom"};
+                            },
+                            [](const LeaveRoom& c) {
+                                return CommandName{c.leg, {}, "LeaveRoom"};
+                            },
+                            [](const Play& c) {
+                                return CommandName{c.leg, {}, "Play"};
+                            },
+                            [](const StopPlay& c) {
+                                return CommandName{c.leg, {}, "StopPlay"};
+                            },
+                            [](const StartRecording& c) {
+                                return CommandName{c.leg, c.segment, "StartRecording"};
+                            },
+                            [](const StopRecording& c) {
+                                return CommandName{{}, c.segment, "StopRecording"};
+                            }},
                       command);
 }
 
@@ -51,6 +69,7 @@ Engine::Engine(Settings settings, PacketSink& packets, CaptureSink& capture)
     ASSERT(!settings_.cname.empty() && settings_.cname.size() <= rtp::kCnameBytesMax);
     ASSERT(settings_.legs_max <= kLegsMax);
     playing_.reserve(settings_.legs_max);
+    mixing_.reserve(settings_.legs_max);
 }
 
 Engine::~Engine() = default;
@@ -138,7 +157,7 @@ Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
     const auto negotiated = address_from_text(media.remote_address, media.remote_port);
     if (!negotiated) return fail(Errc::malformed, "no IP address: " + media.remote_address);
     if (!leg->room.empty() && Leg::is_active(media) && active_in(leg->room, *leg) >= kActiveLegsInRoomMax) {
-        return fail(Errc::exhausted, "room " + leg->room.text() + " has two active legs already");
+        return fail(Errc::exhausted, "room " + leg->room.text() + " has all the active legs it may");
     }
     // A latched port stays while the negotiated address does; either way the phone may show another port once.
     if (!leg->is_configured || *negotiated != leg->negotiated) leg->remote = leg->negotiated = *negotiated;
@@ -150,7 +169,7 @@ Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
     leg->kinds.fill(PayloadKind::unknown);
     for (const ReceiveFormat& format : media.receive) leg->kinds[format.payload_type] = kind_of(format.codec);
     if (media.dtmf_payload_type != 0xFF) leg->kinds[media.dtmf_payload_type] = PayloadKind::telephone_event;
-    if (!leg->room.empty()) connect(leg->room);
+    if (!leg->room.empty()) connect(rooms_.at(leg->room));
     return {};
 }
 
@@ -170,7 +189,7 @@ std::size_t Engine::active_in(const RoomId& room, const Leg& but) const {
     const auto found = rooms_.find(room);
     if (found == rooms_.end()) return 0;
     return static_cast<std::size_t>(std::ranges::count_if(
-        found->second, [&](LegSlot slot) { return slot != but.slot && legs_[slot]->is_active(); }));
+        found->second.legs, [&](LegSlot slot) { return slot != but.slot && legs_[slot]->is_active(); }));
 }
 
 Result<void> Engine::join(const JoinRoom& command) {
@@ -178,16 +197,17 @@ Result<void> Engine::join(const JoinRoom& command) {
     if (command.room.empty()) return fail(Errc::malformed, "a room without a name");
     if (leg->room == command.room) return {};
     if (leg->is_active() && active_in(command.room, *leg) >= kActiveLegsInRoomMax) {
-        return fail(Errc::exhausted, "room " + command.room.text() + " has two active legs already");
+        return fail(Errc::exhausted, "room " + command.room.text() + " has all the active legs it may");
     }
     const auto found = rooms_.find(command.room);
-    if (found != rooms_.end() && found->second.size() >= kLegsInRoomMax) {
+    if (found != rooms_.end() && found->second.legs.size() >= kLegsInRoomMax) {
         return fail(Errc::exhausted, "room " + command.room.text() + " is full");
     }
     leave_room(*leg);
-    rooms_[command.room].push_back(leg->slot);
+    Room& room = rooms_[command.room];
+    room.legs.push_back(leg->slot);
     leg->room = command.room;
-    connect(command.room);
+    connect(room);
     return {};
 }
 
@@ -200,31 +220,37 @@ Result<void> Engine::leave(const LeaveRoom& command) {
 
 void Engine::leave_room(Leg& leg) {
     if (leg.room.empty()) return;
-    const RoomId room = std::exchange(leg.room, {});
+    const RoomId id = std::exchange(leg.room, {});
     leg.peer = kNoLeg;
-    const auto found = rooms_.find(room);
+    const auto found = rooms_.find(id);
     ASSERT(found != rooms_.end());
-    std::erase(found->second, leg.slot);
-    if (found->second.empty()) {
-        rooms_.erase(found);
-    } else {
-        connect(room);
-    }
+    Room& room = found->second;
+    if (leg.is_mixed) leave_mix(room, leg);
+    std::erase(room.legs, leg.slot);
+    if (!room.legs.empty()) return connect(room);
+    std::erase(mixing_, &room);
+    rooms_.erase(found);
 }
 
-// Says anew who hears whom in the room: two active legs each other, anything else nobody.
-void Engine::connect(const RoomId& room) {
-    const std::vector<LegSlot>& inside = rooms_.at(room);
-    std::array<LegSlot, kActiveLegsInRoomMax> active{kNoLeg, kNoLeg};
+// Says anew who hears whom in the room: two active legs each other, more the mix of the others. A mix ends by itself,
+// with a frame.
+void Engine::connect(Room& room) {
+    std::array<LegSlot, kActiveLegsInRoomMax> active{};
     std::size_t count = 0;
-    for (const LegSlot slot : inside) {
-        Leg& leg = *legs_[slot];
-        leg.peer = kNoLeg;
-        if (!leg.is_active()) continue;
+    for (const LegSlot slot : room.legs) {
+        if (!legs_[slot]->is_active()) continue;
         ASSERT(count < active.size());
         active[count++] = slot;
     }
-    if (count < active.size()) return;
+    if (count > 2 && !room.is_mixing) return begin_mix(room);
+    for (const LegSlot slot : room.legs) {
+        Leg& leg = *legs_[slot];
+        leg.peer = kNoLeg;
+        if (!room.is_mixing) continue;
+        if (leg.is_active() && !leg.is_mixed) enter_mix(leg);
+        if (!leg.is_active() && leg.is_mixed) leave_mix(room, leg);
+    }
+    if (room.is_mixing || count != 2) return;
     legs_[active[0]]->peer = active[1];
     legs_[active[1]]->peer = active[0];
 }
@@ -239,6 +265,7 @@ Result<void> Engine::play(const Play& command, const Stamp& now) {
     }
     if (!has_sample) return fail(Errc::malformed, "nothing to play");
     end_play(*leg, false);
+    if (leg->is_mixed) leave_mix(rooms_.at(leg->room), *leg);  // nobody hears it meanwhile, nor it them
     leg->player.emplace(command, now.mono);
     ++leg->plays;
     playing_.push_back(leg->slot);
@@ -259,6 +286,7 @@ void Engine::end_play(Leg& leg, bool completed) {
     notices_.emplace_back(PlayEnded{.leg = leg.id, .name = leg.player->name(), .completed = completed});
     leg.player.reset();
     std::erase(playing_, leg.slot);
+    if (!leg.room.empty() && rooms_.at(leg.room).is_mixing && leg.is_active()) enter_mix(leg);
 }
 
 Result<void> Engine::start_recording(const StartRecording& command, const Stamp& now) {

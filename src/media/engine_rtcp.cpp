@@ -72,6 +72,7 @@ std::optional<LegCounters> Engine::counters(const LegId& id) const {
     if (!slot) return std::nullopt;
     const Leg& leg = *legs_[*slot];
     LegCounters counters = leg.counters;
+    if (leg.input) counters.mix = leg.input->counters();
     const Leg::Source* newest = nullptr;
     for (const Leg::Source& source : leg.sources) {
         if (!source.is_used) continue;

@@ -137,34 +137,6 @@ TEST_CASE("a phone that sends from another port is latched on to once a negotiat
     CHECK(world.sent.rtp.back().to.port == 6000);
 }
 
-TEST_CASE("a third active leg is refused, a third that is inactive is not") {
-    World world;
-    Voice a = world.leg("a", 4000, "room");
-    Voice b = world.leg("b", 5000, "room");
-    Voice c = world.leg("c", 6000);
-    CHECK(world.carry_out(JoinRoom{.leg = LegId{"c"}, .room = RoomId{"room"}}).error().code == Errc::exhausted);
-    const auto failed = world.told<CommandFailed>();
-    REQUIRE(failed.size() == 1);
-    CHECK(failed[0].leg == LegId{"c"});
-    CHECK(failed[0].command == "JoinRoom");
-    LegMedia held = g711(6000);
-    held.we_send = held.we_receive = false;
-    world.must(ConfigureLeg{.leg = LegId{"c"}, .media = held});
-    world.must(JoinRoom{.leg = LegId{"c"}, .room = RoomId{"room"}});
-    world.say(a, 1);
-    CHECK(world.sent.rtp.size() == 1);
-    // Waking up would make three; when one leaves, it may.
-    CHECK(world.carry_out(ConfigureLeg{.leg = LegId{"c"}, .media = g711(6000)}).error().code == Errc::exhausted);
-    world.say(c, 1);
-    CHECK(world.sent.rtp.size() == 1);
-    world.must(LeaveRoom{.leg = LegId{"a"}});
-    world.must(ConfigureLeg{.leg = LegId{"c"}, .media = g711(6000)});
-    world.say(c, 1);
-    CHECK(world.sent.rtp.back().leg == b.leg);
-    world.say(a, 1);
-    CHECK(world.sent.rtp.size() == 2);
-}
-
 TEST_CASE("a leg moves from room to room, and to none") {
     World world;
     Voice a = world.leg("a", 4000, "one");

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/time.h"
 #include "media/address.h"
 #include "media/control.h"
+#include "media/mix_input.h"
 #include "media/out_stream.h"
 #include "media/player.h"
 #include "media/tap.h"
@@ -35,6 +37,7 @@ struct LegCounters {
     std::uint64_t excluded = 0;  // telephone-event, unknown payload type, empty
     std::uint64_t lost = 0;      // numbers that never came, of the sources remembered
     std::uint64_t sent = 0;
+    MixInput::Counters mix;  // of its voice on the way into mixes
     std::uint64_t rtcp_received = 0;
     std::uint64_t rtcp_malformed = 0;
     std::uint64_t rtcp_sent = 0;
@@ -64,7 +67,15 @@ struct Leg {
     std::array<PayloadKind, 128> kinds{};
 
     RoomId room;            // empty: none
-    LegSlot peer = kNoLeg;  // who hears this leg and is heard by it
+    LegSlot peer = kNoLeg;  // who hears this leg and is heard by it, where two are forwarded to each other
+    // In a mix. `input` is made with the first one and kept.
+    bool is_mixed = false;
+    bool fades_in = false;        // the next frame it hears is its first of this mix
+    LegSlot heard_last = kNoLeg;  // whom it was forwarded when the mix began
+    std::uint8_t patience = 0;    // frames it may still wait for that voice
+    bool is_waiting = false;      // for this one
+    std::uint64_t mixes = 0;      // entered
+    std::unique_ptr<MixInput> input;
     std::array<Source, kSourcesOfLegMax> sources;
     OutStream out;
     std::optional<Player> player;
@@ -75,7 +86,7 @@ struct Leg {
     Instant rtcp_due{};
     std::uint32_t packets_reported = 0;  // of `out`, by the last sender report
 
-    // Neither inactive nor not yet negotiated: it takes one of the room's two places.
+    // Neither inactive nor not yet negotiated: it takes one of the room's places for active legs.
     [[nodiscard]] static bool is_active(const LegMedia& media) { return media.we_send || media.we_receive; }
     [[nodiscard]] bool is_active() const { return is_configured && is_active(media); }
 };

@@ -28,8 +28,10 @@ bool OutStream::next(const Incoming& packet, Instant now, rtp::Header& header) {
     }
     if (is_change) {
         if (!packet.is_newest) return false;
-        // As if the line had been open all the time since the last packet, and never over its end.
-        const std::int64_t gap = has_sent_ ? std::max<std::int64_t>(ticks_of(now - when_), samples_) : 0;
+        // As if the line had been open all the time since the last packet, and never over its end. Less than two
+        // packets' time is jitter, no pause.
+        const std::int64_t passed = ticks_of(now - when_);
+        const std::int64_t gap = !has_sent_ ? 0 : passed < 2 * std::int64_t{samples_} ? samples_ : passed;
         const auto timestamp = static_cast<std::uint32_t>(timestamp_ + static_cast<std::uint64_t>(gap));
         source_ = packet.source;
         sequence_delta_ = highest_ + 1 - packet.sequence;

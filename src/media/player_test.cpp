@@ -58,9 +58,9 @@ TEST_CASE("a treatment comes every 20 ms by the clock, and the leg is told when 
     World world;
     world.leg("a", 4000, "", CodecKind::pcma);
     world.must(Play{.leg = LegId{"a"}, .name = "welcome", .prompts = {prompt(160 * 10, 1'000)}});
-    CHECK(world.engine.is_playing());
+    CHECK(world.engine.is_paced());
     int ticks = 0;
-    while (world.engine.is_playing() && ticks < 100) {
+    while (world.engine.is_paced() && ticks < 100) {
         world.engine.tick(world.stamp());
         world.pass(ticks % 2 == 0 ? 13 : 27);  // an uneven timer
         ++ticks;
@@ -108,7 +108,7 @@ TEST_CASE("a play that is replaced, stopped or whose leg goes is told as not com
     const auto ended = world.told<PlayEnded>();
     REQUIRE(ended.size() == 3);
     for (const PlayEnded& one : ended) CHECK_FALSE(one.completed);
-    CHECK_FALSE(world.engine.is_playing());
+    CHECK_FALSE(world.engine.is_paced());
 }
 
 TEST_CASE("a play of nothing, or of too much, is refused") {

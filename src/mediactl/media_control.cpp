@@ -11,8 +11,7 @@ namespace sheaf::mediactl {
 namespace {
 
 constexpr std::string_view kRetryAfterSeconds = "5";
-constexpr std::size_t kActiveLegsInRoomMax = 2;  // until mixing exists
-constexpr std::uint8_t kPcmu = 0;                // RFC 3551 §6
+constexpr std::uint8_t kPcmu = 0;  // RFC 3551 §6
 constexpr std::uint8_t kPcma = 8;
 constexpr std::uint8_t kTelephoneEvent = 101;
 
@@ -115,7 +114,7 @@ bool MediaControl::has_place(const RoomId& room, const Leg& leg, bool active) co
     if (!active) return true;
     const auto others =
         std::ranges::count_if(legs, [&](const LegId& id) { return id != leg.id && legs_.at(id).active; });
-    return static_cast<std::size_t>(others) < kActiveLegsInRoomMax;
+    return static_cast<std::size_t>(others) < media::kActiveLegsInRoomMax;
 }
 
 void MediaControl::on_invited(const Stamp& now, const sip::Invited& event, const std::string& local_tag) {

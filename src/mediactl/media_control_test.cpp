@@ -51,8 +51,10 @@ sip::Source source(const std::string& address = "127.0.0.1") {
 
 // A media server without the world: what it would do is in `last`.
 struct Server {
+    explicit Server(std::size_t legs_max = 4)
+        : control({.sdp_address = {}, .allow = {"192.0.2.1"}, .legs_max = legs_max}, resources) {}
     Resources resources;
-    MediaControl control{{.sdp_address = {}, .allow = {"192.0.2.1"}, .legs_max = 4}, resources};
+    MediaControl control;
     std::vector<Effect> last;
     sip::ServerRequest requests = 0;
 
@@ -230,10 +232,11 @@ TEST_CASE("a leg over IPv6 is answered over IPv6, the other version is refused")
     CHECK(s.control.counts().legs == 1);
 }
 
-TEST_CASE("a third active leg in a room is refused, an inactive one is not") {
-    Server s;
+TEST_CASE("a room takes thirty-two active legs; one more is refused, an inactive one is not") {
+    Server s(100);
+    for (sip::DialogId d = 101; d <= 100 + media::kActiveLegsInRoomMax - 1; ++d) s.invite(d, "msml=r", sdp());
     s.invite(1, "msml=r", sdp());
-    s.invite(2, "msml=r", sdp());
+    CHECK(s.all<AnswerInvite>().size() == 1);
     s.invite(3, "msml=r", sdp());
     CHECK(s.first<RejectInvite>().status == 503);
     s.invite(3, "msml=r", sdp("0", "inactive"));

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view kUserMarks = "-_.!~*'()&=+$,;?/";
 constexpr std::string_view kPasswordMarks = "-_.!~*'()&=+$,";
 constexpr std::string_view kParamMarks = "-_.!~*'()[]/:&+$";
+constexpr std::string_view kHeaderMarks = "-_.!~*'()[]/?:+$";
 
 constexpr std::string_view kHex = "0123456789ABCDEF";
 // A URI with one of these is never equivalent to one without (§19.1.4).
@@ -100,22 +101,6 @@ Result<void> read_user(Uri& uri, std::string_view text) {
     return {};
 }
 
-// Header parameters of a URI as comparable pairs (§19.1.4: in any order, all must be there).
-std::vector<std::pair<std::string, std::string>> uri_headers(const Uri& uri) {
-    std::vector<std::pair<std::string, std::string>> out;
-    std::string_view rest = uri.headers;
-    while (!rest.empty()) {
-        const auto item = rest.substr(0, rest.find('&'));
-        rest.remove_prefix(std::min(item.size() + 1, rest.size()));
-        const auto equals = std::min(item.find('='), item.size());
-        const auto value = item.substr(std::min(equals + 1, item.size()));
-        auto plain = unescape(value, "-_.!~*'()[]/?:+$,;@=<>\"");
-        out.emplace_back(lower(item.substr(0, equals)), plain ? *std::move(plain) : std::string(value));
-    }
-    std::ranges::sort(out);
-    return out;
-}
-
 bool params_equivalent(const Params& a, const Params& b) {
     for (const auto& item : a.items) {
         const auto& name = item.first;
@@ -130,7 +115,35 @@ bool params_equivalent(const Params& a, const Params& b) {
     return true;
 }
 
+// In any order, all must be there (§19.1.4).
+bool headers_equivalent(const Uri& a, const Uri& b) {
+    auto ours = headers_of(a);
+    auto theirs = headers_of(b);
+    std::ranges::sort(ours);
+    std::ranges::sort(theirs);
+    return ours == theirs;
+}
+
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri) {
+    std::vector<std::pair<std::string, std::string>> out;
+    std::string_view rest = uri.headers;
+    while (!rest.empty()) {
+        const auto item = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+        const auto equals = std::min(item.find('='), item.size());
+        const auto value = item.substr(std::min(equals + 1, item.size()));
+        // What should have been escaped is taken raw too: phones do so.
+        auto plain = unescape(value, "-_.!~*'()[]/?:+$,;@=<>\"");
+        out.emplace_back(lower(item.substr(0, equals)), plain ? *std::move(plain) : std::string(value));
+    }
+    return out;
+}
+
+std::string escaped_header(std::string_view value) {
+    return escape(value, kHeaderMarks);
+}
 
 bool Params::has(std::string_view name) const {
     return std::ranges::any_of(items, [&](const auto& item) { return same_name(item.first, name); });
@@ -204,7 +217,7 @@ std::string to_text(const Uri& uri) {
 bool equivalent(const Uri& a, const Uri& b) {
     return a.scheme == b.scheme && a.user == b.user && a.password == b.password && same_name(a.host, b.host) &&
            a.port == b.port && a.opaque == b.opaque && params_equivalent(a.params, b.params) &&
-           params_equivalent(b.params, a.params) && uri_headers(a) == uri_headers(b);
+           params_equivalent(b.params, a.params) && headers_equivalent(a, b);
 }
 
 Result<NameAddr> name_addr_from_text(std::string_view text) {

@@ -36,6 +36,10 @@ struct Uri {
 
 [[nodiscard]] Result<Uri> uri_from_text(std::string_view text);
 [[nodiscard]] std::string to_text(const Uri& uri);
+// The headers a URI carries after its '?', in order, names in lower case, escapes undone (RFC 3261 §19.1.1); a value
+// that does not unescape is left as it is.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri);
+[[nodiscard]] std::string escaped_header(std::string_view value);  // to stand there
 // RFC 3261 §19.1.4.
 [[nodiscard]] bool equivalent(const Uri& a, const Uri& b);
 

@@ -170,5 +170,16 @@ TEST_CASE("IP literals and loopback addresses are told from names") {
         CHECK(!is_loopback(there));
 }
 
+TEST_CASE("a URI's headers are taken apart, and what is put into one is escaped") {
+    const auto uri = uri_from_text(
+        "sip:bob@biloxi.com?Replaces=12345%40192.168.118.3%3Bto-tag%3D12345%3Bfrom-tag%3D5FFE-3994&SUBJECT=a%20b&x");
+    REQUIRE(uri);
+    const std::vector<std::pair<std::string, std::string>> wanted{
+        {"replaces", "12345@192.168.118.3;to-tag=12345;from-tag=5FFE-3994"}, {"subject", "a b"}, {"x", ""}};
+    CHECK(headers_of(*uri) == wanted);
+    CHECK(escaped_header("12345@192.168.118.3;to-tag=1&2%") == "12345%40192.168.118.3%3Bto-tag%3D1%262%25");
+    CHECK(headers_of(Uri{}).empty());
+}
+
 }  // namespace
 }  // namespace sheaf::sip

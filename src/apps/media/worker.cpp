@@ -313,9 +313,9 @@ void Worker::Loop::tell() {
     if (on_notice_) on_notice_();
 }
 
-// 20 ms while something plays, the reports' pace while there are legs, else never.
+// 20 ms while something plays or is mixed, the reports' pace while there are legs, else never.
 void Worker::Loop::set_timer() {
-    const Duration every = engine_.is_playing() ? media::kFrame
+    const Duration every = engine_.is_paced()   ? media::kFrame
                            : engine_.is_empty() ? Duration::zero()
                                                 : media::kRtcpScan;
     if (every == timer_every_) return;
@@ -324,7 +324,7 @@ void Worker::Loop::set_timer() {
     spec.it_interval = {.tv_sec = every.count() / 1'000'000'000, .tv_nsec = every.count() % 1'000'000'000};
     spec.it_value = spec.it_interval;
     // The first frame does not wait.
-    if (engine_.is_playing()) spec.it_value = {.tv_sec = 0, .tv_nsec = 1};
+    if (engine_.is_paced()) spec.it_value = {.tv_sec = 0, .tv_nsec = 1};
     ASSERT(timerfd_settime(timer_.get(), 0, &spec, nullptr) == 0);
 }
 

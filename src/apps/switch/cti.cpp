@@ -2,6 +2,7 @@
 #include "apps/switch/cti.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "apps/config/log.h"
@@ -15,6 +16,24 @@ namespace {
 
 constexpr std::size_t kFieldBytesMax = 256;
 constexpr std::size_t kPathPartsMax = 6;
+constexpr std::string_view kSitePaths = "/v1/site/";
+
+// What a peer site's message says; Errc::not_found: no message has this path.
+Result<exchange::Event> site_event(std::string_view path, const std::string& body, const std::string& site) {
+    if (path == kSiteAgentsPath) {
+        TRY(auto event, readiness_from_body(body, site));
+        return event;
+    }
+    if (path == kSitePausePath) {
+        TRY(auto event, pause_from_body(body, site));
+        return event;
+    }
+    if (path == kSitePauseConfirmedPath) {
+        TRY(auto event, confirmation_from_body(body, site));
+        return event;
+    }
+    return fail(Errc::not_found, "no such message");
+}
 
 std::vector<std::string> parts_of(std::string_view path) {
     std::vector<std::string> parts;
@@ -39,20 +58,31 @@ http::Response unauthorized() {
     return response;
 }
 
+// A name from outside, as it may stand in an answer.
+std::string clean_field(std::string_view name) {
+    std::string out;
+    for (const char c : name.substr(0, kFieldBytesMax)) out += c >= ' ' && c < 0x7f ? c : '?';
+    return out;
+}
+
 bool is_here(const std::vector<std::string>& devices, const std::string& device) {
     return std::ranges::find(devices, device) != devices.end();
 }
 
-// The services' body: an object whose known fields are strings.
+// The services' body: an object of known fields, which are strings.
 Result<void> take_body(const std::string& body, exchange::CtiRequest& into) {
     if (body.empty()) return {};
     TRY(const auto value, json_from_text(body));
     const auto* object = value.if_object();
     if (object == nullptr) return fail(Errc::malformed, "the body is not an object");
-    for (const auto& [name, field] : {std::pair{"device", &into.device}, {"to", &into.to}, {"state", &into.state}}) {
+    std::map<std::string_view, std::string*> fields{{"device", &into.device}, {"to", &into.to}};
+    if (into.service == "agent-state") fields["state"] = &into.state;
+    for (const auto& [name, ignored] : *object) {
+        const auto known = fields.find(name);
+        if (known == fields.end()) return fail(Errc::malformed, "unknown field: " + clean_field(name));
         TRY(auto text, optional_string_field(*object, name));
         if (text.size() > kFieldBytesMax) return fail(Errc::malformed, std::string(name) + " is too long");
-        if (!text.empty()) *field = std::move(text);
+        if (!text.empty()) *known->second = std::move(text);
     }
     return {};
 }
@@ -196,7 +226,7 @@ const config::CtiTokenSettings* Cti::bearer_of(const http::Request& request) con
 }
 
 void Cti::on_request(const http::Request& request, http::Reply reply) {
-    if (request.path == kSiteAgentsPath) return on_site_agents(request, reply);
+    if (request.path.starts_with(kSitePaths)) return on_site_message(request, reply);
     const auto* token = bearer_of(request);
     if (token == nullptr) {
         config::log_warn("CTI request without a valid token", {{"from", request.remote_address}});
@@ -238,7 +268,7 @@ void Cti::answer(const exchange::CtiReply& reply) {
     respond(http::problem(reply.status, text("title"), text("detail")));
 }
 
-void Cti::on_site_agents(const http::Request& request, const http::Reply& reply) {
+void Cti::on_site_message(const http::Request& request, const http::Reply& reply) {
     if (request.method != "POST") return reply(method_not_allowed("POST"));
     const SiteSignature given{request.header("sheaf-site"), request.header("sheaf-date"), request.header("sheaf-nonce"),
                               request.header("sheaf-signature")};
@@ -249,12 +279,13 @@ void Cti::on_site_agents(const http::Request& request, const http::Reply& reply)
         reply(http::problem(403, "Forbidden", "the signature does not hold"));
     };
     if (site == sites_.end()) return refuse("unknown site");
-    const auto believed = guard_.check(given, "POST", kSiteAgentsPath, site->secret, request.body, net::now().wall);
+    const auto believed = guard_.check(given, "POST", request.path, site->secret, request.body, net::now().wall);
     if (!believed) return refuse(believed.error().what);
-    auto agents = readiness_from_body(request.body, site->name);
-    if (!agents) return reply(http::problem(400, "Bad request", agents.error().what));
+    auto event = site_event(request.path, request.body, site->name);
+    if (!event && event.error().code == Errc::not_found) return reply(http::problem(404, "Not found"));
+    if (!event) return reply(http::problem(400, "Bad request", event.error().what));
     reply(http::Response{204, {}, {}, {}});
-    port_.input(std::move(*agents));
+    port_.input(std::move(*event));
 }
 
 std::optional<http::Response> Cti::admit(const http::Request& request) const {

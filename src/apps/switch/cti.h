@@ -28,7 +28,7 @@ inline constexpr std::size_t kCtiStreamsMax = 200;    // open event streams; bey
 
 // What the CTI API asks of the role.
 struct CtiPort {
-    std::function<void(exchange::Event)> input;  // a checked request, or a peer's readiness
+    std::function<void(exchange::Event)> input;  // a checked request, or a peer site's message
     std::function<boost::json::array()> calls;   // for the snapshot
     std::function<boost::json::array()> agents;
 };
@@ -49,7 +49,7 @@ private:
     explicit Cti(CtiPort port) : port_(std::move(port)) {}
     void take(const config::SwitchSettings& settings);
     void on_request(const http::Request& request, http::Reply reply);
-    void on_site_agents(const http::Request& request, const http::Reply& reply);
+    void on_site_message(const http::Request& request, const http::Reply& reply);
     void on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply);
     [[nodiscard]] const config::CtiTokenSettings* bearer_of(const http::Request& request) const;
     [[nodiscard]] std::optional<http::Response> admit(const http::Request& request) const;

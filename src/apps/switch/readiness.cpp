@@ -6,6 +6,7 @@
 
 #include "apps/config/log.h"
 #include "apps/switch/site_messages.h"
+#include "apps/switch/site_post.h"
 #include "base/entropy.h"
 #include "edge/net/clock.h"
 
@@ -26,7 +27,7 @@ void ReadinessTeller::set_peers(const std::vector<config::SiteSettings>& peers) 
         if (peer.http.empty()) continue;
         auto& now = peers_[peer.name];
         if (const auto known = former.find(peer.name); known != former.end()) now = known->second;
-        now.url = peer.http + std::string(kSiteAgentsPath);
+        now.url = peer.http;
         now.secret = peer.secret;
     }
 }
@@ -63,18 +64,8 @@ void ReadinessTeller::tell(const std::string& name, Peer& peer) {
     auto readiness = readiness_();
     readiness.boot = boot_;
     readiness.seq = ++seq_;
-    http::ClientRequest request;
-    request.method = "POST";
-    request.url = peer.url;
-    request.body = readiness_body(readiness);
-    request.timeout_seconds = kReadinessTimeoutSeconds;
-    const auto signature = sign_site_request("POST", kSiteAgentsPath, site_, peer.secret, request.body, net::now().wall,
-                                             Entropy(net::seed()).token(16));
-    request.headers = {{"Content-Type", "application/json"},
-                       {"Sheaf-Site", signature.site},
-                       {"Sheaf-Date", signature.date},
-                       {"Sheaf-Nonce", signature.nonce},
-                       {"Sheaf-Signature", signature.signature}};
+    auto request =
+        site_post(peer.url, kSiteAgentsPath, site_, peer.secret, readiness_body(readiness), kReadinessTimeoutSeconds);
     peer.under_way = true;
     client_->send(std::move(request),
                   [this, name, alive = std::weak_ptr(alive_)](const Result<http::ClientResponse>& response) {

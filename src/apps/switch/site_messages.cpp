@@ -32,6 +32,28 @@ bool is_nonce(std::string_view text) {
            std::ranges::all_of(text, [](char c) { return sip::is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
+Result<boost::json::object> object_of(std::string_view body) {
+    if (body.size() > kSiteBodyMax) return fail(Errc::exhausted, "more than 1 MiB");
+    TRY(auto value, json_from_text(body));
+    if (!value.is_object()) return fail(Errc::malformed, "not an object");
+    return std::move(value.get_object());
+}
+
+Result<std::string> id_of(const boost::json::object& object, std::string_view name) {
+    TRY(auto text, string_field(object, name));
+    const bool is_good = !text.empty() && text.size() <= kSiteTextMax &&
+                         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+    if (!is_good) return fail(Errc::malformed, std::string(name) + " is not an id");
+    return text;
+}
+
+// Fit for facts and for the log. No pause is refused for how its maker is called.
+std::string shown(std::string_view text) {
+    std::string out;
+    for (const char c : text.substr(0, kSiteTextMax)) out += c >= ' ' && c < 0x7f ? c : '?';
+    return out;
+}
+
 }  // namespace
 
 SiteSignature sign_site_request(std::string_view method, std::string_view path, std::string_view site,
@@ -76,14 +98,11 @@ std::string readiness_body(const exchange::RemoteAgents& readiness) {
 }
 
 Result<exchange::RemoteAgents> readiness_from_body(std::string_view body, const std::string& site) {
-    if (body.size() > kSiteBodyMax) return fail(Errc::exhausted, "more than 1 MiB");
-    TRY(const auto value, json_from_text(body));
-    const auto* object = value.if_object();
-    if (object == nullptr) return fail(Errc::malformed, "not an object");
-    TRY(const auto seq, integer_field(*object, "seq"));
-    TRY(auto boot, optional_string_field(*object, "boot"));
+    TRY(const auto object, object_of(body));
+    TRY(const auto seq, integer_field(object, "seq"));
+    TRY(auto boot, optional_string_field(object, "boot"));
     if (seq < 0 || boot.size() > 128) return fail(Errc::malformed, "seq or boot out of range");
-    const auto* field = object->if_contains("agents");
+    const auto* field = object.if_contains("agents");
     const auto* agents = field == nullptr ? nullptr : field->if_array();
     if (agents == nullptr) return fail(Errc::malformed, "agents is not a list");
     if (agents->size() > kSiteAgentsMax) return fail(Errc::exhausted, "more than 10,000 agents");
@@ -103,6 +122,49 @@ Result<exchange::RemoteAgents> readiness_from_body(std::string_view body, const 
         out.agents.push_back({std::move(dn), std::move(state), for_ms});
     }
     return out;
+}
+
+std::string pause_body(const exchange::TellPause& pause) {
+    const WallTime at{std::chrono::milliseconds{pause.pause.at_ms}};
+    return boost::json::serialize(boost::json::object{{"link", pause.link.text()},
+                                                      {"on", pause.on},
+                                                      {"by", pause.pause.by},
+                                                      {"id", pause.pause.id},
+                                                      {"at", to_rfc3339(at)},
+                                                      {"ago_ms", pause.pause.ago_ms}});
+}
+
+Result<exchange::PauseTold> pause_from_body(std::string_view body, const std::string& site) {
+    TRY(const auto object, object_of(body));
+    exchange::PauseTold out;
+    out.site = site;
+    TRY(auto link, id_of(object, "link"));
+    out.link = LinkId(std::move(link));
+    const auto* on = object.if_contains("on");
+    if (on == nullptr || !on->is_bool()) return fail(Errc::malformed, "on is neither true nor false");
+    out.on = on->get_bool();
+    TRY(const auto by, string_field(object, "by"));
+    out.pause.by = shown(by);
+    TRY(out.pause.id, id_of(object, "id"));
+    TRY(const auto at, string_field(object, "at"));
+    TRY(const auto wall, wall_from_rfc3339(at));
+    out.pause.at_ms = to_unix_ms(wall);
+    TRY(out.pause.ago_ms, integer_field(object, "ago_ms"));
+    if (out.pause.ago_ms < 0 || out.pause.ago_ms > kSiteAgoMaxMs) {
+        return fail(Errc::malformed, "ago_ms is out of range");
+    }
+    return out;
+}
+
+std::string confirmation_body(const exchange::ConfirmPause& confirmation) {
+    return boost::json::serialize(boost::json::object{{"link", confirmation.link.text()}, {"id", confirmation.pause}});
+}
+
+Result<exchange::PauseConfirmed> confirmation_from_body(std::string_view body, const std::string& site) {
+    TRY(const auto object, object_of(body));
+    TRY(auto link, id_of(object, "link"));
+    TRY(auto pause, id_of(object, "id"));
+    return exchange::PauseConfirmed{site, LinkId(std::move(link)), std::move(pause)};
 }
 
 }  // namespace sheaf::apps

@@ -17,9 +17,13 @@
 namespace sheaf::apps {
 
 inline constexpr std::string_view kSiteAgentsPath = "/v1/site/agents";
+inline constexpr std::string_view kSitePausePath = "/v1/site/pause";
+inline constexpr std::string_view kSitePauseConfirmedPath = "/v1/site/pause-confirmed";
 inline constexpr std::size_t kSiteBodyMax = 1 << 20;
 inline constexpr std::size_t kSiteAgentsMax = 10'000;
 inline constexpr std::size_t kSiteNoncesMax = 65'536;  // a site; the oldest go first
+inline constexpr std::size_t kSiteTextMax = 128;       // of an id, and of who paused
+inline constexpr std::int64_t kSiteAgoMaxMs = 24 * 3'600'000;
 inline constexpr std::chrono::hours kSiteClockMax{1};
 
 struct SiteSignature {
@@ -54,5 +58,9 @@ private:
 [[nodiscard]] std::string readiness_body(const exchange::RemoteAgents& readiness);
 // `site` is whose signature it bears.
 [[nodiscard]] Result<exchange::RemoteAgents> readiness_from_body(std::string_view body, const std::string& site);
+[[nodiscard]] std::string pause_body(const exchange::TellPause& pause);
+[[nodiscard]] Result<exchange::PauseTold> pause_from_body(std::string_view body, const std::string& site);
+[[nodiscard]] std::string confirmation_body(const exchange::ConfirmPause& confirmation);
+[[nodiscard]] Result<exchange::PauseConfirmed> confirmation_from_body(std::string_view body, const std::string& site);
 
 }  // namespace sheaf::apps

@@ -90,3 +90,49 @@ TEST_CASE("readiness that breaks a rule is refused") {
     many.agents.resize(kSiteAgentsMax + 1, {"1", "ready", 0});
     CHECK(!readiness_from_body(readiness_body(many), "london"));
 }
+
+TEST_CASE("a pause and its confirmation go out and come in whole") {
+    const exchange::TellPause pause{"paris", LinkId("l1"), true, {"agent 1001", "p1", 1'767'605'400'123, 250}};
+    const auto body = pause_body(pause);
+    // docs/formats/site.md has this example.
+    CHECK(body ==
+          R"({"link":"l1","on":true,"by":"agent 1001","id":"p1","at":"2026-01-05T09:30:00.123Z","ago_ms":250})");
+    const auto told = pause_from_body(body, "london");
+    REQUIRE(told);
+    CHECK(told->site == "london");
+    CHECK(told->link == LinkId("l1"));
+    CHECK(told->on);
+    CHECK(told->pause == pause.pause);
+    const auto confirmed = confirmation_from_body(confirmation_body({"london", LinkId("l1"), "p1"}), "paris");
+    REQUIRE(confirmed);
+    CHECK(confirmed->site == "paris");
+    CHECK(confirmed->link == LinkId("l1"));
+    CHECK(confirmed->pause == "p1");
+}
+
+TEST_CASE("a pause that breaks a rule is refused, but not for how its maker is called") {
+    const std::string good =
+        R"({"link":"l1","on":false,"by":"x","id":"p1","at":"2026-01-05T09:30:00.123Z","ago_ms":0})";
+    REQUIRE(pause_from_body(good, "london"));
+    const auto with = [&](const std::string& from, const std::string& to) {
+        auto changed = good;
+        changed.replace(changed.find(from), from.size(), to);
+        return changed;
+    };
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{R"("link":"l1",)", ""},
+                                                                                   {"l1", ""},
+                                                                                   {"l1", "l 1"},
+                                                                                   {"l1", std::string(129, 'l')},
+                                                                                   {"false", "\"no\""},
+                                                                                   {R"("p1")", "1"},
+                                                                                   {"2026-01-05", "yesterday "},
+                                                                                   {":0}", ":-1}"},
+                                                                                   {":0}", ":86400001}"}}) {
+        CAPTURE(to);
+        CHECK(!pause_from_body(with(from, to), "london"));
+    }
+    CHECK(pause_from_body(with(R"("x")", "\"B\xc3\xbcro\""), "london")->pause.by == "B??ro");
+    CHECK(pause_from_body(with(R"("x")", "\"" + std::string(500, 'y') + "\""), "london")->pause.by.size() == 128);
+    CHECK(!confirmation_from_body(R"({"link":"l1"})", "paris"));
+    CHECK(!confirmation_from_body("[]", "paris"));
+}

@@ -12,6 +12,7 @@
 #include "apps/switch/cti.h"
 #include "apps/switch/fact_keeper.h"
 #include "apps/switch/input_journal.h"
+#include "apps/switch/pause_teller.h"
 #include "apps/switch/readiness.h"
 #include "apps/switch/settings.h"
 #include "b2bua/b2bua.h"
@@ -46,6 +47,7 @@ public:
           settings_(std::move(settings)),
           timer_(io),
           stop_timer_(io),
+          pauses_(io, settings_.node.site),
           exchange_(exchange_settings(settings_)) {}
     ~Role() override { close(); }
 
@@ -57,7 +59,7 @@ public:
         TRY_VOID(open_outbox());
         TRY_VOID(open_sip());
         if (!settings_.cti.address.empty()) {
-            CtiPort port{[this](exchange::Event event) { input_from_outside(std::move(event)); },
+            CtiPort port{[this](exchange::Event event) { on_http(std::move(event)); },
                          [this] { return exchange_.calls(); }, [this] { return exchange_.agents(); }};
             TRY(cti_, Cti::start(io_, settings_, std::move(port)));
         }
@@ -65,6 +67,7 @@ public:
                                                        [this] { return exchange_.readiness(net::now().mono); });
         readiness_->set_peers(settings_.sites);
         readiness_->start();
+        pauses_.set_peers(settings_.sites);
         arm();
         return {};
     }
@@ -83,6 +86,7 @@ public:
         settings_ = std::move(settings);
         if (cti_) cti_->reload(settings_);
         readiness_->set_peers(settings_.sites);
+        pauses_.set_peers(settings_.sites);
         input_from_outside(exchange::SettingsChanged{exchange_settings(settings_)});
         config::log_info("settings read anew", {{"site", settings_.node.site}});
         return {};
@@ -139,6 +143,10 @@ private:
         drain();
         arm();
     }
+    void on_http(exchange::Event event) {
+        if (const auto* confirmed = std::get_if<exchange::PauseConfirmed>(&event)) pauses_.confirmed(*confirmed);
+        input_from_outside(std::move(event));
+    }
     void input_from_outside(exchange::Event event) {
         pending_.push_back(std::move(event));
         if (is_draining_) return;
@@ -177,6 +185,10 @@ private:
             if (cti_) cti_->answer(*reply);
         } else if (const auto* said = std::get_if<exchange::CtiEvent>(&effect)) {
             if (cti_) cti_->say(*said);
+        } else if (const auto* pause = std::get_if<exchange::TellPause>(&effect)) {
+            pauses_.tell(*pause);
+        } else if (const auto* confirmation = std::get_if<exchange::ConfirmPause>(&effect)) {
+            pauses_.confirm(*confirmation);
         } else if (std::holds_alternative<exchange::TellReadiness>(effect)) {
             if (readiness_ && !stopped_) readiness_->tell();
         } else if (const auto* log = std::get_if<exchange::Log>(&effect)) {
@@ -240,6 +252,7 @@ private:
         timer_.cancel();
         stop_timer_.cancel();
         if (readiness_) readiness_->stop();
+        pauses_.stop();
         if (cti_) cti_->close();
         if (node_) node_->close();
         facts_.reset();
@@ -250,6 +263,7 @@ private:
     config::SwitchSettings settings_;
     boost::asio::steady_timer timer_;
     boost::asio::steady_timer stop_timer_;
+    PauseTeller pauses_;
     exchange::Exchange exchange_;
     std::string host_;
     std::unique_ptr<InputJournal> journal_;

@@ -95,11 +95,15 @@ struct Lab {
     }
     http::ClientResponse tell_agents(const std::string& body, const std::string& secret, const std::string& nonce,
                                      const std::string& site = "paris") {
+        return tell(kSiteAgentsPath, body, secret, nonce, site);
+    }
+    http::ClientResponse tell(std::string_view path, const std::string& body, const std::string& secret,
+                              const std::string& nonce, const std::string& site = "paris") {
         http::ClientRequest request;
         request.method = "POST";
-        request.url = std::string(kSiteAgentsPath);
+        request.url = std::string(path);
         request.body = body;
-        const auto given = sign_site_request("POST", kSiteAgentsPath, site, secret, body, net::now().wall, nonce);
+        const auto given = sign_site_request("POST", path, site, secret, body, net::now().wall, nonce);
         request.headers = {{"Sheaf-Site", given.site},
                            {"Sheaf-Date", given.date},
                            {"Sheaf-Nonce", given.nonce},
@@ -180,6 +184,42 @@ TEST_CASE("a peer site's readiness is believed with its signature, once") {
     CHECK(lab.tell_agents(body, "the pair's", "0000000000000003").status == 403);
     CHECK(lab.tell_agents("{}", "the pair's", "0000000000000004").status == 400);
     CHECK(lab.get(std::string(kSiteAgentsPath)).status == 405);
+}
+
+TEST_CASE("a peer site's pause and confirmation are believed with its signature over their own path") {
+    Lab lab;
+    const auto body = pause_body({"", LinkId("l1"), true, {"agent 2001", "p1", 0, 0}});
+    CHECK(lab.tell(kSitePausePath, body, "wrong", "0000000000000011").status == 403);
+    CHECK(lab.tell(kSitePausePath, body, "the pair's", "0000000000000012").status == 204);
+    CHECK(lab.tell(kSitePausePath, body, "the pair's", "0000000000000012").status == 403);
+    CHECK(lab.tell(kSitePausePath, "{}", "the pair's", "0000000000000013").status == 400);
+    const auto confirmation = confirmation_body({"", LinkId("l1"), "p1"});
+    CHECK(lab.tell(kSitePauseConfirmedPath, confirmation, "the pair's", "0000000000000014").status == 204);
+    CHECK(lab.tell("/v1/site/other", confirmation, "the pair's", "0000000000000015").status == 404);
+    CHECK(lab.get(std::string(kSitePausePath), "let me in").status == 405);
+    lab.stop();
+    const auto report = replay_file(lab.journal());
+    REQUIRE(report);
+    CHECK(report->inputs >= 2);
+}
+
+TEST_CASE("every service of a call is asked of the exchange, and an unknown field is named") {
+    Lab lab;
+    for (const auto* service : {"answer", "clear", "hold", "retrieve", "single-step-transfer", "single-step-conference",
+                                "consultation", "transfer", "conference", "alternate", "reconnect", "recording/start",
+                                "recording/pause", "recording/resume", "recording/stop"}) {
+        CAPTURE(service);
+        const auto path = "/v1/calls/nobody/" + std::string(service);
+        const auto answer = lab.post(path, R"({"device":"1001","to":"8000"})", "let me in");
+        CHECK((answer.status == 404 || answer.status == 501));  // by the exchange: there is no such call
+        CHECK(answer.body.find("Not found") == std::string::npos);
+        const auto refused = lab.post(path, R"({"device":"1001","colour":"red"})", "let me in");
+        CHECK(refused.status == 400);
+        CHECK(refused.body.find("unknown field: colour") != std::string::npos);
+    }
+    CHECK(lab.post("/v1/calls/nobody/hold", R"({"state":"ready"})", "let me in").status == 400);
+    CHECK(lab.post("/v1/calls/nobody/nothing", R"({"device":"1001"})", "let me in").status == 404);
+    CHECK(lab.post("/v1/calls/nobody/hold", "", "").status == 401);
 }
 
 TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it, and the run replays") {

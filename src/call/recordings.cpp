@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "call/stepper.h"
+
+// What is stored of whom.
+namespace sheaf::call {
+
+void Stepper::on(const Record& event) {
+    Connection* connection = at(event.leg);
+    if (!connection || !std::holds_alternative<NotRecorded>(connection->recording)) return;
+    connection->recording = event.record;
+}
+
+void Stepper::on(const StopRecord& event) {
+    Connection* connection = at(event.leg);
+    if (!connection) return;
+    if (std::holds_alternative<ToRecord>(connection->recording)) connection->recording = NotRecorded{};
+    stop_recording(*connection, Cause::normal);
+}
+
+void Stepper::on(const PauseRecording& event) {
+    if (call_.pause) return;
+    call_.pause = event.pause;
+    if (!event.is_told) say("recording.paused", {{"by", event.pause.by}, {"pause", event.pause.id}});
+    for (Connection& connection : call_.connections) {
+        auto* recording = std::get_if<Recording>(&connection.recording);
+        if (!recording || std::exchange(recording->paused, true)) continue;
+        effects_.push_back(Silence{connection.leg, recording->segment, true, event.pause.by, event.back_ms});
+        tell("recording-paused", connection.party.address);
+    }
+}
+
+void Stepper::on(const ResumeRecording& event) {
+    if (!call_.pause) return;
+    const Pause pause = *std::exchange(call_.pause, std::nullopt);
+    if (!event.is_told) say("recording.resumed", {{"by", event.by}, {"pause", pause.id}});
+    for (const Connection& connection : call_.connections)
+        if (std::holds_alternative<Recording>(connection.recording))
+            tell("recording-resumed", connection.party.address);
+}
+
+void Stepper::on(const RecordingOpened& event) {
+    for (Connection& connection : call_.connections)
+        if (auto* recording = std::get_if<Recording>(&connection.recording);
+            recording && recording->segment == event.segment && !recording->opened)
+            recording->opened = event.at;
+}
+
+void Stepper::on(const RecordingFailed& event) {
+    for (Connection& connection : call_.connections) {
+        const auto* recording = std::get_if<Recording>(&connection.recording);
+        if (!recording || recording->segment != event.segment) continue;
+        boost::json::value from;
+        if (recording->opened) from = to_ms(event.at - *recording->opened);
+        effects_.push_back(Say{"segment.lost",
+                               {{"segment", recording->segment.text()},
+                                {"connection", connection.id.text()},
+                                {"from_ms", from},
+                                {"to_ms", nullptr},
+                                {"cause", name_of(Cause::failed)},
+                                {"calluuid", recording->calluuid.text()}}});
+        tell("recording-stopped", connection.party.address, name_of(Cause::failed));
+        connection.recording = NotRecorded{};
+    }
+}
+
+void Stepper::start_recordings() {
+    for (Connection& connection : call_.connections) {
+        const auto* wanted = std::get_if<ToRecord>(&connection.recording);
+        if (!wanted || !is_talking(connection)) continue;
+        const bool has_company = std::ranges::any_of(
+            call_.connections, [&](const Connection& other) { return other.id != connection.id && is_talking(other); });
+        if (has_company || !wanted->with_company) start_recording(connection, ToRecord{*wanted});
+    }
+}
+
+void Stepper::start_recording(Connection& connection, const ToRecord& record) {
+    say("segment.expected",
+        {{"segment", record.segment.text()}, {"connection", connection.id.text()}, {"rule", record.rule}});
+    const bool on_hold = is_stored_nothing(connection);
+    effects_.push_back(StartRecording{connection.leg, record.segment, connection.id, on_hold, call_.pause});
+    connection.recording = Recording{record.segment, call_.id, std::nullopt, on_hold, call_.pause.has_value()};
+    tell("recording-started", connection.party.address);
+}
+
+// On hold nothing is stored, unless the site wants so; another call's audio on the same leg never is.
+bool Stepper::is_stored_nothing(const Connection& connection) const {
+    return hears_nobody(connection) && (!call_.record_hold || connection.is_away);
+}
+
+void Stepper::silence_recordings() {
+    for (Connection& connection : call_.connections) {
+        auto* recording = std::get_if<Recording>(&connection.recording);
+        if (!recording) continue;
+        if (call_.pause && !std::exchange(recording->paused, true))
+            effects_.push_back(Silence{connection.leg, recording->segment, true, call_.pause->by, 0});
+        if (is_stored_nothing(connection) && !std::exchange(recording->on_hold, true))
+            effects_.push_back(Silence{connection.leg, recording->segment, false, {}, 0});
+    }
+}
+
+void Stepper::resume_recordings() {
+    for (Connection& connection : call_.connections) {
+        auto* recording = std::get_if<Recording>(&connection.recording);
+        if (!recording) continue;
+        if (!is_stored_nothing(connection) && std::exchange(recording->on_hold, false))
+            effects_.push_back(Unsilence{connection.leg, recording->segment, false});
+        if (!call_.pause && std::exchange(recording->paused, false))
+            effects_.push_back(Unsilence{connection.leg, recording->segment, true});
+    }
+}
+
+void Stepper::stop_recording(Connection& connection, Cause cause) {
+    const auto* recording = std::get_if<Recording>(&connection.recording);
+    if (!recording) return;
+    effects_.push_back(StopRecording{connection.leg, recording->segment, cause});
+    connection.recording = NotRecorded{};
+    tell("recording-stopped", connection.party.address, name_of(cause));
+}
+
+}  // namespace sheaf::call

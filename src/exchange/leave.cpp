@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exchange/leave.h"
+
+#include <algorithm>
+
+namespace sheaf::exchange {
+namespace {
+
+bool may_be_asked(const State& state, const std::string& trunk) {
+    const auto found = std::ranges::find(state.settings.trunks, trunk, &TrunkSettings::name);
+    return found != state.settings.trunks.end() && found->refer;
+}
+
+bool is_plain(const call::Connection& connection) {
+    return std::holds_alternative<call::Connected>(connection.state) && !connection.holds() &&
+           std::holds_alternative<call::NotRecorded>(connection.recording);
+}
+
+const PeerSettings* peer_of(const State& state, const std::string& site) {
+    const auto found = std::ranges::find(state.settings.peers, site, &PeerSettings::name);
+    return found == state.settings.peers.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void try_leave(Turn& turn, LiveCall& live) {
+    const auto& connections = live.call.connections;
+    if (!live.may_leave || live.leaving || live.adding || live.ringing || connections.size() != 2) return;
+    if (!std::ranges::all_of(connections, is_plain)) return;
+    const call::Connection* customer = nullptr;
+    const call::Connection* site = nullptr;
+    for (const call::Connection& connection : connections) {
+        const Device& device = turn.state.legs.at(connection.leg).device;
+        if (device.kind == DeviceKind::trunk && may_be_asked(turn.state, device.name)) customer = &connection;
+        if (device.kind == DeviceKind::site) site = &connection;
+    }
+    if (!customer || !site) return;
+    live.may_leave = false;  // asked once
+    live.leaving = Leaving{customer->leg, site->leg, {}, false};
+    turn.add(ReferLeg{customer->leg, site->leg, {}});
+}
+
+bool is_leaving_by(const LiveCall& live, const LegId& leg) {
+    if (!live.leaving) return false;
+    const bool is_passed_back = !live.leaving->agent.empty();
+#ifdef SHEAF_PLANT_replaced_bye_is_a_hang_up
+    if (!is_passed_back) return false;
+#endif
+    return leg == (is_passed_back ? live.leaving->asked : live.leaving->over);
+}
+
+const call::Connection* leg_to_pass(const State& state, const LiveCall& live) {
+    for (const call::Connection& connection : live.call.connections) {
+        const Leg& leg = state.legs.at(connection.leg);
+        if (leg.device.kind != DeviceKind::site || leg.placed || !call::is_talking(connection)) continue;
+        const PeerSettings* peer = peer_of(state, leg.device.name);
+        if (peer && peer->return_transfers) return &connection;
+    }
+    return nullptr;
+}
+
+void pass_back(Turn& turn, LiveCall& live, const PassBack& wish) {
+    live.leaving = Leaving{wish.leg, wish.over, wish.agent, wish.by_refer};
+    if (wish.by_refer) turn.add(AcceptTransfer{wish.agent});
+    turn.add(ReferLeg{wish.leg, wish.over, wish.number});
+}
+
+void on(Turn& turn, const LegReferred& event) {
+    LiveCall* live = call_of(turn, event.leg);
+    if (!live || !live->leaving || live->leaving->asked != event.leg) return;
+    const Leaving leaving = *std::exchange(live->leaving, std::nullopt);
+    const bool done = event.status >= 200 && event.status < 300;
+    if (leaving.by_refer && turn.state.legs.contains(leaving.agent))
+        turn.add(TransferResult{leaving.agent, done ? 200 : event.status});
+    if (done) return apply(turn, *live, call::End{call::Cause::transferred, 0, {}});
+    turn.touched.insert(live->call.id);
+    turn.log(!leaving.agent.empty(),
+             leaving.agent.empty() ? "the site stays in the loop" : "a transfer was not taken back",
+             {{"call", live->call.id.text()}, {"status", std::to_string(event.status)}});
+}
+
+}  // namespace sheaf::exchange

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "exchange/calls.h"
+
+// Pausing what is recorded of a conversation, at every site of it: here at once, elsewhere in the dialog and directly,
+// each erasing back to the moment at which somebody asked for it.
+namespace sheaf::exchange {
+
+[[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by);
+[[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by);
+// By the site behind this leg; nullopt: it knows of none.
+void pause_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);
+// What the site behind this leg is told.
+[[nodiscard]] std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg);
+void pause_not_confirmed(Turn& turn, const LegId& leg);
+
+void on(Turn& turn, const RecordingSilenced& event);
+void on(Turn& turn, const PauseTold& event);
+void on(Turn& turn, const PauseConfirmed& event);
+
+}  // namespace sheaf::exchange
