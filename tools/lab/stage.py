@@ -18,7 +18,8 @@ def talk(duration=TALK_S):
 class Stage:
     """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready."""
 
-    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=True):
+    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=True,
+                 answer_after_ms=600):
         self.world, self.lane = world, lane
         self.sites = {"A1": "london", "A2": a2}
         self.dns = {who: f"{PREFIX[site]}0{lane}{2 if who == 'A2' and site == 'london' else 1}"
@@ -33,7 +34,7 @@ class Stage:
         self.people = People(world, lane=lane) if phones else None
         if phones:
             for who, dn in self.dns.items():
-                self.people.agent(who, self.sites[who], dn, talk=True)
+                self.people.agent(who, self.sites[who], dn, talk=True, answer_after_ms=answer_after_ms)
             self.people.customer(user=self.number, carrier=carrier, refer_policy=refer_policy)
             for who in self.dns:
                 self.not_ready(who)
