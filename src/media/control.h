@@ -93,9 +93,8 @@ struct StopRecording {
     SegmentId segment;
     std::string cause;
 };
-using Command =
-    std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording, SilenceRecording,
-                 ResumeRecording, StopRecording>;
+using Command = std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording,
+                             SilenceRecording, ResumeRecording, StopRecording>;
 
 // ---- Notices ----------------------------------------------------------------------------------------------------
 struct PlayEnded {

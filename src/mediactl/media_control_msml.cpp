@@ -52,7 +52,9 @@ MediaControl::Done MediaControl::carry_out(const MsmlElement& element) {
               [&](const SilenceRecord& e) { return silence_record(e); },
               [&](const ResumeRecord& e) { return resume_record(e); },
               [&](const StopRecord& e) { return stop_record(e); },
-              [](const Refused& e) -> Done { return Refusal{e.code, e.why}; }},
+              [](const Refused& e) -> Done {
+                  return Refusal{e.code, e.why};
+              }},
         element);
 }
 

@@ -157,8 +157,11 @@ MsmlElement record_from(const pugi::xml_node& node) {
     if (leg.empty()) return refused(node, "no conn: target");
     if (!is_id(calluuid)) return refused(node, "no calluuid");
     if (!is_id(connection)) return refused(node, "no connection");
-    StartRecord start{std::move(leg), SegmentId(std::string(segment)), CallUuid(std::string(calluuid)),
-                      ConnectionId(std::string(connection)), {}};
+    StartRecord start{std::move(leg),
+                      SegmentId(std::string(segment)),
+                      CallUuid(std::string(calluuid)),
+                      ConnectionId(std::string(connection)),
+                      {}};
     for (const pugi::xml_node& silence : node.children()) {
         const std::string_view label = attribute(silence, "label");
         if (std::string_view(silence.name()) != "silence") return Refused{501, "record: only silence"};

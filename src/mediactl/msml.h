@@ -66,9 +66,8 @@ struct Refused {
     int code = 400;
     std::string why;
 };
-using MsmlElement =
-    std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord, SilenceRecord, ResumeRecord,
-                 StopRecord, Refused>;
+using MsmlElement = std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord,
+                                 SilenceRecord, ResumeRecord, StopRecord, Refused>;
 
 // Errors: malformed (400), exhausted (503) where the document as a whole is refused.
 [[nodiscard]] Result<std::vector<MsmlElement>> msml_from_text(std::string_view text);
