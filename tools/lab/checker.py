@@ -93,7 +93,7 @@ def merged_gaps(gaps):
     for gap in sorted(gaps, key=lambda g: g["from"]):
         reason = "queue" if gap["reason"] in QUEUE else gap["reason"]
         first, last = seconds(gap["from"]), seconds(gap["to"])
-        if out and out[-1][2] == reason and first - out[-1][1] < 0.05:
+        if out and out[-1][2] == reason and abs(first - out[-1][1]) < 0.05:
             out[-1] = (out[-1][0], last, reason)
         else:
             out.append((first, last, reason))
