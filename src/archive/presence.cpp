@@ -265,6 +265,7 @@ Reach Presence::reach(std::size_t start, const CallUuid& in, Ms t) const {
     walk(now, start, across, far);
     reach.behind = far.parties;
     reach.behind.insert(far.held.begin(), far.held.end());
+    reach.behind_held = std::move(far.held);
     return reach;
 }
 

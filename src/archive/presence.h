@@ -66,6 +66,7 @@ struct Reach {
     std::set<CallUuid> held_calls;   // reached across one
     std::set<std::size_t> entries;   // legs by which those calls were entered
     std::set<std::size_t> behind;    // the connection is a leg to a site: who is at its far end, held or not
+    std::set<std::size_t> behind_held;  // those of them who are held there
 };
 
 class Presence {

@@ -50,15 +50,20 @@ TimelineEntry entry_at(const SegmentView& segment, const Presence& presence, con
         self = reach.behind;
     else
         self.insert(own->connection);
-    const bool is_hold = reach.is_held || (reach.parties.empty() && !reach.held.empty());
+    // On hold at its far end, it hears nobody there and nobody hears what comes by it.
+    const bool is_held_afar = is_leg && !reach.behind.empty() && reach.behind_held == reach.behind;
+    const bool is_hold = reach.is_held || is_held_afar || (reach.parties.empty() && !reach.held.empty());
     const auto pause = presence.pause_over(reach.is_held ? reach.held_calls : reach.calls, t);
     entry.label = is_hold ? Label::hold : Label::talk;
     if (is_hold) {
-        entry.held = ids_of(reach.is_held ? self : reach.held, presence);
+        entry.held = ids_of(reach.is_held || is_held_afar ? self : reach.held, presence);
     } else {
+        for (const std::size_t held : reach.behind_held) self.erase(held);
         self.insert(reach.parties.begin(), reach.parties.end());
         entry.parties = ids_of(self, presence);
-        entry.held = ids_of(reach.held, presence);
+        std::set<std::size_t> all_held = reach.held;
+        all_held.insert(reach.behind_held.begin(), reach.behind_held.end());
+        entry.held = ids_of(all_held, presence);
         std::erase_if(entry.held, [&](const std::string& id) {
             return std::binary_search(entry.parties.begin(), entry.parties.end(), id);
         });

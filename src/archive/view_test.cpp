@@ -259,6 +259,29 @@ TEST_CASE("a hold at either site stops the walk in both directions") {
     CHECK(view.segments[0].timeline.at(3).held == std::vector<std::string>{"paris/a2"});
 }
 
+TEST_CASE("a hold behind a recorded leg to another site is a hold in its file and for the customer") {
+    Story s;
+    s.call("hub", 0, "U1", "inbound", "U1");
+    s.joined("hub", 0, "U1", "c", "customer", "+44");
+    s.half("hub", 1'000, "L1", "from", "U1", nullptr, "route", "leg");
+    s.half("paris", 1'004, "L1", "to", "U1", "U2", "route", "in");
+    s.joined("hub", 3'000, "U1", "leg", "site", "2001@paris", "L1");
+    s.joined("paris", 3'000, "U2", "in", "site", "+44", "L1");
+    s.joined("paris", 3'000, "U2", "a2", "agent", "2001");
+    s.segment("hub", 3'000, 20'000, "F1", "U1", "leg");
+    s.held("paris", 5'000, "U2", "in", "a2");
+    s.held("paris", 6'000, "U2", "in", "a2", false);
+    s.left("hub", 20'000, "U1", "c");
+    s.end("hub", 20'000, "U1");
+    s.end("paris", 20'000, "U2");
+    const auto view = look(s);
+    REQUIRE(view.segments.size() == 1);
+    CHECK(words(view.segments[0].timeline) == "talk 0-1976; hold 1976-2976; talk 2976-16995; ");
+    CHECK(view.segments[0].timeline[1].held == std::vector<std::string>{"paris/a2"});
+    CHECK(view.segments[0].timeline[0].parties == std::vector<std::string>{"hub/c", "paris/a2"});
+    CHECK(words(view.gaps) == "unknown 0-3020; hold 4996-5996; ");
+}
+
 TEST_CASE("a leg to a site that has said nothing yet leads to somebody unknown") {
     Story s = talk();
     s.half("london", 2'000, "L1", "from", "U1", nullptr, "conference", "leg");

@@ -230,6 +230,16 @@ TEST_CASE("a phone registers with its password, and unregisters") {
     w.must_be_clean();
 }
 
+TEST_CASE("a phone says in its REGISTER that it can be told to answer") {
+    World w;
+    CHECK(register_phone(w, registration("ada", kHere)) == 200);
+    CHECK(!w.last<exchange::AgentRegistered>()->takes_talk);
+    auto headers = kHere;
+    headers.push_back({"Allow-Events", "hold, Talk ,refer"});
+    CHECK(register_phone(w, registration("ada", headers)) == 200);
+    CHECK(w.last<exchange::AgentRegistered>()->takes_talk);
+}
+
 TEST_CASE("a wrong password, an unknown agent and no password do not register") {
     World w;
     CHECK(register_phone(w, registration("wrong", kHere)) == 403);

@@ -129,3 +129,94 @@ TEST_CASE("a REFER that waits when its leg is ended is answered") {
     CHECK(w.answer_status() == 481);
     w.must_be_clean();
 }
+
+TEST_CASE("a phone's REFER names the leg to replace, whichever way round it writes the tags") {
+    for (const bool swapped : {false, true}) {
+        CAPTURE(swapped);
+        Referred w;
+        const auto other = w.answered_call();
+        const auto view = w.carrier.ua->view(w.customer);
+        REQUIRE(view);
+        const auto& to = swapped ? view->local_tag : view->remote_tag;
+        const auto& from = swapped ? view->remote_tag : view->local_tag;
+        const auto replaces = view->call_id + ";to-tag=" + to + ";from-tag=" + from;
+        w.refer("<sip:8000@127.0.0.1?Subject=x&Replaces=" + sip::escaped_header(replaces) + ">");
+        REQUIRE(w.last<exchange::TransferAsked>() != nullptr);
+        CHECK(w.last<exchange::TransferAsked>()->leg == w.leg);
+        CHECK(w.last<exchange::TransferAsked>()->to == "8000");
+        CHECK(w.last<exchange::TransferAsked>()->replaces == other);
+        w.order(exchange::AcceptTransfer{w.leg});
+        CHECK(w.answer_status() == 202);
+        w.notifies();
+        w.order(exchange::TransferResult{w.leg, 200});
+        w.notifies();
+        w.end(w.leg);
+        w.end(other);
+        w.must_be_clean();
+    }
+}
+
+TEST_CASE("a phone's REFER may name a leg that still rings, and its own") {
+    Referred w;
+    const auto own = w.phone.ua->view(w.dialog);
+    auto order = w.to_phone("leg-b");
+    w.order(order);
+    const auto ringing = w.phone.last<sip::Invited>()->dialog;
+    w.phone.ua->provisional(w.wire.now, ringing, 180);
+    w.wire.settle();
+    const auto view = w.phone.ua->view(ringing);
+    const auto named = [](const sip::DialogView& of, const std::string& more = {}) {
+        return "<sip:127.0.0.1?Replaces=" +
+               sip::escaped_header(of.call_id + ";to-tag=" + of.remote_tag + ";from-tag=" + of.local_tag + more) + ">";
+    };
+    w.refer(named(*view));
+    REQUIRE(w.last<exchange::TransferAsked>() != nullptr);
+    CHECK(w.last<exchange::TransferAsked>()->replaces == LegId("leg-b"));
+    CHECK(w.last<exchange::TransferAsked>()->to.empty());
+    w.order(exchange::RefuseTransfer{w.leg, 491, {}});
+    w.refer(named(*own));  // the exchange's to refuse
+    CHECK(w.last<exchange::TransferAsked>()->replaces == w.leg);
+    w.order(exchange::RefuseTransfer{w.leg, 400, {}});
+    CHECK(w.answer_status() == 400);
+    w.refer(named(*own, ";early-only"));
+    CHECK(w.answer_status() == 486);
+    CHECK(w.count<exchange::TransferAsked>() == 2);
+    w.end(w.leg);
+    w.end(LegId("leg-b"));
+    w.must_be_clean();
+}
+
+TEST_CASE("a REFER that names a dialog that is gone, or the media server's, is refused and costs nobody a call") {
+    Referred w;
+    const auto other = w.answered_call();
+    const auto view = w.carrier.ua->view(w.customer);
+    const auto media = w.media.node.ua->view(w.media.dialogs[0]);
+    w.end(other);
+    for (const auto& of : {*view, *media}) {
+        w.refer("<sip:8000@127.0.0.1?Replaces=" +
+                sip::escaped_header(of.call_id + ";to-tag=" + of.remote_tag + ";from-tag=" + of.local_tag) + ">");
+        CHECK(w.answer_status() == 404);
+    }
+    CHECK(w.count<exchange::TransferAsked>() == 0);
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    CHECK(w.phone.count<sip::Ended>() == 0);
+    w.end(w.leg);
+    w.must_be_clean();
+}
+
+TEST_CASE("a site passes a transfer back by REFER in its dialog") {
+    World w;
+    const auto leg = w.site_leg();
+    const auto customer = w.answered_call();
+    static_cast<void>(w.paris.ua->request(w.wire.now, w.site, "REFER", {{"Refer-To", "<sip:8000@127.0.0.1:5060>"}}));
+    w.wire.settle();
+    REQUIRE(w.last<exchange::TransferAsked>() != nullptr);
+    CHECK(w.last<exchange::TransferAsked>()->leg == leg);
+    CHECK(w.last<exchange::TransferAsked>()->to == "8000");
+    CHECK(w.last<exchange::TransferAsked>()->replaces.empty());
+    w.order(exchange::AcceptTransfer{leg});
+    CHECK(w.paris.last<sip::Responded>()->status == 202);
+    w.end(leg);
+    w.end(customer);
+    w.must_be_clean();
+}

@@ -6,6 +6,11 @@
 
 // What is stored of whom.
 namespace sheaf::call {
+namespace {
+
+constexpr std::int64_t kSegmentMaxMs = 86'400'000;  // where a loss has no known end: later than any segment's
+
+}  // namespace
 
 void Stepper::on(const Record& event) {
     Connection* connection = at(event.leg);
@@ -52,13 +57,16 @@ void Stepper::on(const RecordingFailed& event) {
     for (Connection& connection : call_.connections) {
         const auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || recording->segment != event.segment) continue;
-        boost::json::value from;
-        if (recording->opened) from = to_ms(event.at - *recording->opened);
+        boost::json::value from, to;
+        if (recording->opened) {
+            from = to_ms(event.at - *recording->opened);
+            to = kSegmentMaxMs;
+        }
         effects_.push_back(Say{"segment.lost",
                                {{"segment", recording->segment.text()},
                                 {"connection", connection.id.text()},
                                 {"from_ms", from},
-                                {"to_ms", nullptr},
+                                {"to_ms", to},
                                 {"cause", name_of(Cause::failed)},
                                 {"calluuid", recording->calluuid.text()}}});
         tell("recording-stopped", connection.party.address, name_of(Cause::failed));

@@ -79,13 +79,22 @@ struct StartRecording {
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
+    std::vector<std::string> silences = {};  // labels in force from its first moment
+};
+struct SilenceRecording {  // nothing of it is stored while any label is in force
+    SegmentId segment;
+    std::string label;
+};
+struct ResumeRecording {  // the label is in force no more
+    SegmentId segment;
+    std::string label;
 };
 struct StopRecording {
     SegmentId segment;
     std::string cause;
 };
-using Command =
-    std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording, StopRecording>;
+using Command = std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording,
+                             SilenceRecording, ResumeRecording, StopRecording>;
 
 // ---- Notices ----------------------------------------------------------------------------------------------------
 struct PlayEnded {
@@ -121,6 +130,7 @@ using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, Recordi
 inline constexpr std::size_t kLegsInRoomMax = 64;
 inline constexpr std::size_t kActiveLegsInRoomMax = 32;  // more than two are mixed
 inline constexpr std::size_t kRecordingsOfLegMax = 8;
+inline constexpr std::size_t kSilencesMax = 8;  // labels of one recording
 inline constexpr std::size_t kPromptsOfPlayMax = 8;
 
 }  // namespace sheaf::media

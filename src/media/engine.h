@@ -101,7 +101,10 @@ private:
     Result<void> play(const Play& command, const Stamp& now);
     Result<void> stop_play(const StopPlay& command);
     Result<void> start_recording(const StartRecording& command, const Stamp& now);
+    Result<void> silence_recording(const SilenceRecording& command);
+    Result<void> resume_recording(const ResumeRecording& command);
     Result<void> stop_recording(const StopRecording& command, const Stamp& now);
+    [[nodiscard]] Result<Tap*> tap_of(const SegmentId& segment);
     void tell_failure(const Command& command, const Error& error);
 
     [[nodiscard]] Result<Leg*> find(const LegId& leg);

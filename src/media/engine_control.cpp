@@ -56,6 +56,12 @@ CommandName name_of(const Command& command) {
                             [](const StartRecording& c) {
                                 return CommandName{c.leg, c.segment, "StartRecording"};
                             },
+                            [](const SilenceRecording& c) {
+                                return CommandName{{}, c.segment, "SilenceRecording"};
+                            },
+                            [](const ResumeRecording& c) {
+                                return CommandName{{}, c.segment, "ResumeRecording"};
+                            },
                             [](const StopRecording& c) {
                                 return CommandName{{}, c.segment, "StopRecording"};
                             }},
@@ -81,6 +87,8 @@ Result<void> Engine::carry_out(const Command& command, const Stamp& now) {
               [&](const LeaveRoom& c) { return leave(c); }, [&](const Play& c) { return play(c, now); },
               [&](const StopPlay& c) { return stop_play(c); },
               [&](const StartRecording& c) { return start_recording(c, now); },
+              [&](const SilenceRecording& c) { return silence_recording(c); },
+              [&](const ResumeRecording& c) { return resume_recording(c); },
               [&](const StopRecording& c) { return stop_recording(c, now); }},
         command);
     if (!result) tell_failure(command, result.error());
@@ -312,7 +320,30 @@ Result<void> Engine::start_recording(const StartRecording& command, const Stamp&
     }
     recordings_.emplace(command.segment, Recording{.leg = leg->slot, .slot = slot});
     leg->taps.emplace_back(slot, head, capture_);
+    for (const std::string& label : command.silences) leg->taps.back().silence(label);
     notices_.emplace_back(RecordingOpened{.leg = leg->id, .head = std::move(head)});
+    return {};
+}
+
+Result<Tap*> Engine::tap_of(const SegmentId& segment) {
+    const auto found = recordings_.find(segment);
+    if (found == recordings_.end()) return fail(Errc::not_found, "no segment " + segment.text());
+    Leg& leg = *legs_[found->second.leg];
+    const auto tap = std::ranges::find_if(leg.taps, [&](const Tap& one) { return one.head().segment == segment; });
+    ASSERT(tap != leg.taps.end());
+    return &*tap;
+}
+
+Result<void> Engine::silence_recording(const SilenceRecording& command) {
+    TRY(Tap* const tap, tap_of(command.segment));
+    if (tap->silences() >= kSilencesMax) return fail(Errc::exhausted, "too many silences of one segment");
+    tap->silence(command.label);
+    return {};
+}
+
+Result<void> Engine::resume_recording(const ResumeRecording& command) {
+    TRY(Tap* const tap, tap_of(command.segment));
+    tap->resume(command.label);
     return {};
 }
 

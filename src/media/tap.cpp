@@ -7,6 +7,7 @@
 namespace sheaf::media {
 
 void Tap::packet(Channel channel, Instant when, Bytes rtp) {
+    if (!silences_.empty()) return excluded(channel);
     ++counts(channel).received;
 #ifdef SHEAF_PLANT_packet_dropped_at_end
     Held& held = held_[static_cast<std::size_t>(channel)];

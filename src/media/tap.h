@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "media/capture.h"
@@ -15,6 +16,11 @@ namespace sheaf::media {
 class Tap {
 public:
     Tap(SegmentSlot slot, SegmentHead head, CaptureSink& sink) : slot_(slot), head_(std::move(head)), sink_(&sink) {}
+
+    // While a label is in force packets are counted as excluded and go nowhere.
+    void silence(const std::string& label) { silences_.insert(label); }
+    void resume(const std::string& label) { silences_.erase(label); }
+    [[nodiscard]] std::size_t silences() const { return silences_.size(); }
 
     void packet(Channel channel, Instant when, Bytes rtp);
     void duplicate(Channel channel);
@@ -34,6 +40,7 @@ private:
     CaptureSink* sink_;  // outlives the engine
     ChannelCounts said_;
     ChannelCounts heard_;
+    std::set<std::string> silences_;
 #ifdef SHEAF_PLANT_packet_dropped_at_end
     struct Held {
         std::array<std::uint8_t, rtp::kPacketBytesMax> bytes{};

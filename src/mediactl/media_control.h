@@ -139,6 +139,8 @@ private:
     Done start_dialog(const StartDialog& e);
     Done end_dialog(const EndDialog& e);
     Done start_record(const StartRecord& e);
+    Done silence_record(const SilenceRecord& e);
+    Done resume_record(const ResumeRecord& e);
     Done stop_record(const StopRecord& e);
 
     void on_notice(const Stamp& now, const media::PlayEnded& n);

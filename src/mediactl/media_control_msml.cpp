@@ -49,8 +49,12 @@ MediaControl::Done MediaControl::carry_out(const MsmlElement& element) {
               [&](const Join& e) { return join(e); }, [&](const Unjoin& e) { return unjoin(e); },
               [&](const StartDialog& e) { return start_dialog(e); }, [&](const EndDialog& e) { return end_dialog(e); },
               [&](const StartRecord& e) { return start_record(e); },
+              [&](const SilenceRecord& e) { return silence_record(e); },
+              [&](const ResumeRecord& e) { return resume_record(e); },
               [&](const StopRecord& e) { return stop_record(e); },
-              [](const Refused& e) -> Done { return Refusal{e.code, e.why}; }},
+              [](const Refused& e) -> Done {
+                  return Refusal{e.code, e.why};
+              }},
         element);
 }
 
@@ -132,7 +136,19 @@ MediaControl::Done MediaControl::start_record(const StartRecord& e) {
     if (leg->recordings.size() >= media::kRecordingsOfLegMax) return Refusal{503, "too many recordings of one leg"};
     leg->recordings.insert(e.segment);
     recordings_[e.segment] = {leg->id, e.calluuid, e.connection};
-    put(Order{media::StartRecording{leg->id, e.segment, e.calluuid, e.connection}});
+    put(Order{media::StartRecording{leg->id, e.segment, e.calluuid, e.connection, e.silences}});
+    return {};
+}
+
+MediaControl::Done MediaControl::silence_record(const SilenceRecord& e) {
+    if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
+    put(Order{media::SilenceRecording{e.segment, e.label}});
+    return {};
+}
+
+MediaControl::Done MediaControl::resume_record(const ResumeRecord& e) {
+    if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
+    put(Order{media::ResumeRecording{e.segment, e.label}});
     return {};
 }
 

@@ -11,6 +11,8 @@
 namespace sheaf::mediactl {
 namespace {
 
+constexpr std::int64_t kBackMaxMs = 3'600'000;
+constexpr std::int64_t kBackIgnoredMs = 100;  // a command's own way to the media server
 constexpr std::string_view kRecordNamespace = "urn:sheaf:msml:1";
 constexpr std::string_view kDialogType = "application/moml+xml";
 
@@ -121,6 +123,22 @@ MsmlElement end_from(const pugi::xml_node& node) {
     return EndDialog{std::move(leg), std::string(name)};
 }
 
+MsmlElement silence_from(const pugi::xml_node& node, SegmentId segment) {
+    const std::string_view label = attribute(node, "label");
+    if (!is_made_of(label, kNameMax, "_-")) return refused(node, "no label");
+    if (std::string_view(attribute(node, "action")) == "resume")
+        return ResumeRecord{std::move(segment), std::string(label)};
+    std::int64_t back_ms = 0;
+    if (const std::string_view back = attribute(node, "back"); !back.empty()) {
+        const auto [end, error] = std::from_chars(back.data(), back.data() + back.size(), back_ms);
+        if (error != std::errc() || end != back.data() + back.size() || back_ms < 0 || back_ms > kBackMaxMs)
+            return refused(node, "back is milliseconds");
+    }
+    // What was stored already cannot be taken back yet, and is not said to be: whoever asks has to end the segment.
+    if (back_ms > kBackIgnoredMs) return Refused{501, "record: nothing is erased yet"};
+    return SilenceRecord{std::move(segment), std::string(label)};
+}
+
 MsmlElement record_from(const pugi::xml_node& node) {
     if (attribute(node, "xmlns") != kRecordNamespace) return Refused{501, "record: of another namespace"};
     const std::string_view segment = attribute(node, "segment");
@@ -131,15 +149,27 @@ MsmlElement record_from(const pugi::xml_node& node) {
         if (!cause.empty() && !is_made_of(cause, kNameMax, "_-")) return refused(node, "no cause");
         return StopRecord{SegmentId(std::string(segment)), std::string(cause.empty() ? "normal" : cause)};
     }
-    if (action != "start") return refused(node, "action is start or stop");
+    if (action == "silence" || action == "resume") return silence_from(node, SegmentId(std::string(segment)));
+    if (action != "start") return refused(node, "action is start, silence, resume or stop");
     LegId leg = leg_of(attribute(node, "target"));
     const std::string_view calluuid = attribute(node, "calluuid");
     const std::string_view connection = attribute(node, "connection");
     if (leg.empty()) return refused(node, "no conn: target");
     if (!is_id(calluuid)) return refused(node, "no calluuid");
     if (!is_id(connection)) return refused(node, "no connection");
-    return StartRecord{std::move(leg), SegmentId(std::string(segment)), CallUuid(std::string(calluuid)),
-                       ConnectionId(std::string(connection))};
+    StartRecord start{std::move(leg),
+                      SegmentId(std::string(segment)),
+                      CallUuid(std::string(calluuid)),
+                      ConnectionId(std::string(connection)),
+                      {}};
+    for (const pugi::xml_node& silence : node.children()) {
+        const std::string_view label = attribute(silence, "label");
+        if (std::string_view(silence.name()) != "silence") return Refused{501, "record: only silence"};
+        if (!is_made_of(label, kNameMax, "_-")) return refused(node, "no label");
+        if (start.silences.size() >= media::kSilencesMax) return Refused{503, "record: too many silences"};
+        start.silences.emplace_back(label);
+    }
+    return start;
 }
 
 MsmlElement element_from(const pugi::xml_node& node) {

@@ -47,6 +47,15 @@ struct StartRecord {
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
+    std::vector<std::string> silences = {};  // labels in force from the first moment
+};
+struct SilenceRecord {
+    SegmentId segment;
+    std::string label;
+};
+struct ResumeRecord {
+    SegmentId segment;
+    std::string label;
 };
 struct StopRecord {
     SegmentId segment;
@@ -57,8 +66,8 @@ struct Refused {
     int code = 400;
     std::string why;
 };
-using MsmlElement =
-    std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord, StopRecord, Refused>;
+using MsmlElement = std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord,
+                                 SilenceRecord, ResumeRecord, StopRecord, Refused>;
 
 // Errors: malformed (400), exhausted (503) where the document as a whole is refused.
 [[nodiscard]] Result<std::vector<MsmlElement>> msml_from_text(std::string_view text);

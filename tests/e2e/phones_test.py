@@ -40,18 +40,19 @@ class Phones(LabTest):
         self.world.wait_for(f"{dn} at {site}", lambda: self.world.agent_state(site, dn) == "not-ready")
         return phone
 
-    def customer(self, hang_up_after_ms):
+    def customer(self, number, hang_up_after_ms):
         folder = self.world.folder / "sipp"
         folder.mkdir()
         write_tone(folder / "c.ulaw", TONES["C"])
         # A tone of whole seconds repeats without a click: 467 periods a second.
         scenario = (HERE / "customer.xml").read_text().replace("TONE_FILE", f"{folder}/c.ulaw")
+        scenario = scenario.replace("HANG_UP_MS", str(hang_up_after_ms)).replace("+447700900123", number)
         (folder / "customer.xml").write_text(scenario)
         log = open(folder / "out.log", "ab")
         self.addCleanup(log.close)
         popen = subprocess.Popen(
             ["sipp", f"{ADDRESSES['london']}:{PORT_BASE}", "-i", ADDRESSES["carrier"], "-p", str(PORT_BASE),
-             "-sf", str(folder / "customer.xml"), "-d", str(hang_up_after_ms), "-s", NUMBERS["london"], "-m", "1",
+             "-sf", str(folder / "customer.xml"), "-s", NUMBERS["london"], "-m", "1",
              "-mp", str(PORT_BASE + 960), "-mi", ADDRESSES["carrier"],
              "-trace_msg", "-message_file", str(folder / "messages.log"), "-nostdin", "-timeout", "60"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env={**os.environ, "TERM": "dumb"})
@@ -74,7 +75,7 @@ class Phones(LabTest):
         times = stage.times
         a1 = self.agent("A1", "london", "1001", PORT_BASE + 850)
         a2 = self.agent("A2", "paris", "2001", PORT_BASE + 900)
-        sipp = self.customer(hang_up_after_ms=9000)
+        sipp = self.customer(stage.number, hang_up_after_ms=7000)
         times["t0"] = world.wait_for("SIPp's call", lambda: self.moment(r"^ACK "))
         scenarios.talk(0.6)
         world.set_agent("london", "1001", "ready")

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/test_world.h"
+
+using namespace sheaf;
+using namespace sheaf::b2bua;
+using namespace sheaf::b2bua::test;
+
+namespace {
+
+const std::string kSilence = "record xmlns=\"urn:sheaf:msml:1\" action=\"silence\"";
+const std::string kResume = "record xmlns=\"urn:sheaf:msml:1\" action=\"resume\"";
+
+// A recorded call.
+struct Recorded : World {
+    LegId leg;
+    SegmentId segment{"s1"};
+    Recorded() : leg(answered_call()) { order(start()); }
+    [[nodiscard]] exchange::StartRecording start(std::vector<exchange::Silence> silences = {}) const {
+        return {leg, segment, CallUuid("u1"), ConnectionId("c1"), std::move(silences)};
+    }
+    [[nodiscard]] exchange::SilenceRecording silence(std::int64_t back_ms = 0) const {
+        return {leg, segment, {"paused", "agent 1001"}, back_ms};
+    }
+    [[nodiscard]] bool commanded(const std::string& text) const {
+        return std::ranges::any_of(media.commands,
+                                   [&](const std::string& body) { return body.find(text) != std::string::npos; });
+    }
+    void clean() {
+        end(leg);
+        must_be_clean();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a recording is silenced and resumed, and told as silent once the media server says so") {
+    Recorded w;
+    w.media.node.dead = true;
+    w.order(w.silence(2'500));
+    CHECK(w.count<exchange::RecordingSilenced>() == 0);
+    w.media.node.dead = false;
+    w.wire.run(1s);
+    CHECK(w.commanded("<" + kSilence + " segment=\"s1\" label=\"paused\" by=\"agent-1001\" back=\"2500\"/>"));
+    REQUIRE(w.count<exchange::RecordingSilenced>() == 1);
+    CHECK(w.last<exchange::RecordingSilenced>()->segment == w.segment);
+    CHECK(w.last<exchange::RecordingSilenced>()->label == "paused");
+    w.order(exchange::ResumeRecording{w.leg, w.segment, "paused"});
+    CHECK(w.media.commands.back().find("<" + kResume + " segment=\"s1\" label=\"paused\"/>") != std::string::npos);
+    w.order(exchange::SilenceRecording{w.leg, SegmentId("unknown"), {"hold", ""}, 0});
+    CHECK(w.media.commands.back().find(kResume) != std::string::npos);
+    w.clean();
+}
+
+TEST_CASE("a silence whose result was late is said again, from as long ago as it was ordered") {
+    Recorded w;
+    w.media.node.dead = true;
+    w.order(w.silence());
+    w.media.node.dead = false;
+    w.wire.run(1s);  // the first was lost and repeated after half a second
+    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"0\""));
+    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"500\""));
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    w.clean();
+}
+
+TEST_CASE("a silence that waited for other commands reaches back to when it was ordered") {
+    Recorded w;
+    w.media.node.dead = true;
+    w.order(exchange::StartPlay{w.leg, "p1", {"music:default"}, true});
+    w.order(w.silence(100));
+    w.wire.run(200ms);
+    w.media.node.dead = false;
+    w.wire.run(1s);
+    CHECK(w.commanded("back=\"600\""));
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    w.clean();
+}
+
+TEST_CASE("a recording starts silent") {
+    Recorded w;
+    w.order(exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
+    w.order(w.start({{"paused", "agent 1001"}, {"hold", ""}}));
+    CHECK(w.media.commands.back().find("connection=\"c1\"><silence label=\"paused\" by=\"agent-1001\"/>"
+                                       "<silence label=\"hold\"/></record>") != std::string::npos);
+    CHECK(w.count<exchange::RecordingSilenced>() == 2);
+    w.clean();
+}
+
+TEST_CASE("a refused silence ends the recording: nothing that must not be kept is recorded on") {
+    Recorded w;
+    w.media.refuse_command = kSilence;
+    w.media.refuse_code = 404;
+    w.order(w.silence());
+    CHECK(w.count<exchange::RecordingSilenced>() == 0);
+    REQUIRE(w.count<exchange::RecordingFailed>() == 1);
+    CHECK(w.last<exchange::RecordingFailed>()->segment == w.segment);
+    CHECK(w.media.commands.back().find("action=\"stop\" segment=\"s1\" cause=\"failed\"") != std::string::npos);
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    const auto said = w.media.commands.size();
+    w.order(exchange::StopRecording{w.leg, w.segment, exchange::Cause::failed});
+    w.order(w.silence());
+    CHECK(w.media.commands.size() == said);
+    w.clean();
+}
+
+TEST_CASE("a refused resumption ends the recording, which would be silent for ever") {
+    Recorded w;
+    w.order(w.silence());
+    w.media.refuse_command = kResume;
+    w.media.refuse_code = 400;
+    w.order(exchange::ResumeRecording{w.leg, w.segment, "paused"});
+    CHECK(w.count<exchange::RecordingFailed>() == 1);
+    CHECK(w.commanded("action=\"stop\""));
+    w.clean();
+}
+
+TEST_CASE("a silence that finds the journal's buffer full is said again before anything else, up to a limit") {
+    Recorded w;
+    w.media.refuse_command = kSilence;
+    w.order(w.silence());
+    w.order(exchange::ResumeRecording{w.leg, w.segment, "paused"});
+    w.wire.run(600ms);
+    CHECK(w.wire.count_seen("<" + kSilence) == 3);
+    CHECK(!w.commanded(kResume));  // the two do not change places
+    CHECK(w.count<exchange::RecordingSilenced>() == 0);
+    w.media.refuse_command.clear();
+    w.wire.run(300ms);
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    CHECK(w.commanded("back=\"750\""));
+    CHECK(w.commanded(kResume));
+    w.media.refuse_command = kSilence;
+    w.order(w.silence());
+    w.wire.run(5s);
+    CHECK(w.wire.count_seen("<" + kSilence) == 4 + static_cast<std::size_t>(kSilenceTriesMax));
+    CHECK(w.count<exchange::RecordingFailed>() == 1);
+    CHECK(w.commanded("action=\"stop\""));
+    w.clean();
+}
+
+TEST_CASE("a silence that still waits goes out before the BYE") {
+    Recorded w;
+    w.b2bua.carry_out(w.stamp(), exchange::StartPlay{w.leg, "p1", {"music:default"}, true});
+    w.b2bua.carry_out(w.stamp(), w.silence(300));
+    w.b2bua.carry_out(w.stamp(), exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
+    w.b2bua.carry_out(w.stamp(), exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
+    w.wire.settle();
+    CHECK(w.commanded("back=\"300\""));
+    CHECK(w.media.commands.back().find("action=\"stop\"") != std::string::npos);
+    CHECK(w.media.ended == 1);
+    w.must_be_clean();
+}
+
+TEST_CASE("when too many commands wait a silence ends the recording, and the stop is not one too many") {
+    Recorded w;
+    w.media.node.dead = true;
+    for (std::size_t i = 0; i <= kMsmlWaitingMax; ++i) {
+        w.order(exchange::StartPlay{w.leg, "p" + std::to_string(i), {"music:default"}, true});
+    }
+    w.order(w.silence());
+    CHECK(w.count<exchange::RecordingFailed>() == 1);
+    w.media.node.dead = false;
+    w.wire.run(5s);
+    CHECK(w.commanded("action=\"stop\" segment=\"s1\""));
+    w.clean();
+}
+
+TEST_CASE("digits are heard while they are collected") {
+    Recorded w;
+    const auto press = [&](const std::string& digit) {
+        w.media.tell(
+            w.wire.now, w.media.dialogs[0],
+            "<event name=\"sheaf.digit\" id=\"conn:x\"><name>digit</name><value>" + digit + "</value></event>");
+        w.wire.settle();
+    };
+    press("1");
+    CHECK(w.count<exchange::LegDigit>() == 0);
+    w.order(exchange::CollectDigits{w.leg, true});
+    CHECK(w.media.commands.back().find("<collect xmlns=\"urn:sheaf:msml:1\" target=\"conn:") != std::string::npos);
+    CHECK(w.media.commands.back().find("action=\"start\"/>") != std::string::npos);
+    press("#");
+    press("12");
+    press("E");
+    REQUIRE(w.count<exchange::LegDigit>() == 1);
+    CHECK(w.last<exchange::LegDigit>()->leg == w.leg);
+    CHECK(w.last<exchange::LegDigit>()->digit == "#");
+    w.order(exchange::CollectDigits{w.leg, true});
+    w.order(exchange::CollectDigits{w.leg, false});
+    CHECK(w.media.commands.back().find("action=\"stop\"/>") != std::string::npos);
+    CHECK(w.wire.count_seen("<collect") == 2);
+    press("2");
+    CHECK(w.count<exchange::LegDigit>() == 1);
+    w.clean();
+}
