@@ -19,8 +19,6 @@ class Scenarios(Lanes):
         "consult, CTI": plays("consult-transfer", by="cti"),
         "consult, phone": plays("consult-transfer", by="phone"),
         "consult, phone, other dialog": plays("consult-transfer", by="phone", hold="inactive", named="consult"),
-        "local consult, CTI": plays("consult-transfer-local", by="cti"),
-        "local consult, phone": plays("consult-transfer-local", by="phone", hold="zero"),
         "single-step conference": plays("single-step-conference"),
         "central queue, phone": plays("central-queue", by="phone"),
         "central queue, CTI": plays("central-queue", by="cti"),
@@ -34,12 +32,6 @@ class Scenarios(Lanes):
 
     def test_consult_transfer_by_refer_in_the_consults_dialog(self):
         self.played("consult, phone, other dialog")
-
-    def test_consult_inside_one_site_by_cti(self):
-        self.played("local consult, CTI")
-
-    def test_consult_inside_one_site_by_a_phone_that_holds_by_zero_address(self):
-        self.played("local consult, phone")
 
     def test_single_step_conference_that_london_leaves(self):
         self.played("single-step conference")
