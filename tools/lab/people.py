@@ -97,6 +97,10 @@ class People:
         self.send(cmd="call", phone=name, to=f"sip:{number}@{ADDRESSES[site]}:{self.world.ports.sip}")
         return since
 
+    def seen(self, phone, event):
+        with self.changed:
+            return [e for e in self.events if e["phone"] == phone and e["event"] == event]
+
     def tell(self, phone, cmd, **more):
         """Says it, and gives the mark from which on it is answered."""
         since = self.mark()

@@ -4,7 +4,7 @@ import time
 import urllib.parse
 
 from .people import People
-from .world import ADDRESSES, PREFIX, routing_point
+from .world import ADDRESSES, dn_of, routing_point
 
 TALK_S = 2.4   # how long people talk in each part: long enough for a listener to judge every second
 QUEUE_S = 1.0
@@ -15,6 +15,11 @@ def talk(duration=TALK_S):
     time.sleep(duration)
 
 
+def dn_for(who, site, lane):
+    """A2 at london is its lane's second agent there; otherwise both are their site's first."""
+    return dn_of(site, lane, 2 if who == "A2" and site == "london" else 1)
+
+
 class Stage:
     """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready."""
 
@@ -22,8 +27,7 @@ class Stage:
                  answer_after_ms=600):
         self.world, self.lane = world, lane
         self.sites = {"A1": "london", "A2": a2}
-        self.dns = {who: f"{PREFIX[site]}0{lane}{2 if who == 'A2' and site == 'london' else 1}"
-                    for who, site in self.sites.items()}
+        self.dns = {who: dn_for(who, site, lane) for who, site in self.sites.items()}
         self.number = f"+4477009{lane:05d}"
         self.leaves = carrier == "carrier" and refer_policy == "accept"
         self.times = {}
@@ -55,6 +59,10 @@ class Stage:
 
     def queue_uri(self, site="london", at="london"):
         return f"sip:{self.queue(site)[0]}@{ADDRESSES[at]}:{self.world.ports.sip}"
+
+    def uri(self, who, at=None):
+        """Where `who` is called, by default at the own site."""
+        return f"sip:{self.dns[who]}@{ADDRESSES[at or self.sites[who]]}:{self.world.ports.sip}"
 
     def ready(self, who):
         self.world.set_agent(self.sites[who], self.dns[who], "ready")

@@ -17,18 +17,21 @@ ADDRESSES = {"london": "127.0.0.1", "paris": "127.0.0.2", "hub": "127.0.0.3", "c
 PREFIX = {"london": "1", "paris": "2", "hub": "3"}
 NUMBERS = {"london": "+442071234567", "paris": "+33142345678", "hub": "+18005550100"}
 NAMES = {"london": ("Ada", "Alan"), "paris": ("Blaise", "Sophie"), "hub": ()}
-LANES_MAX = 10
+LANES_MAX = 20  # of a world: as many as there are ports for phones
 
 
 def agents_of(site, lanes=1):
     """(dn, name) of a site's agents: two a lane, 1001 and 1002 in london's first, 1011 and 1012 in its second."""
-    return [(f"{PREFIX[site]}0{lane}{number}", name)
-            for lane in range(lanes) for number, name in enumerate(NAMES[site], 1)]
+    return [(dn_of(site, lane, number), name) for lane in range(lanes) for number, name in enumerate(NAMES[site], 1)]
+
+
+def dn_of(site, lane, number):
+    return f"{PREFIX[site]}{lane:02}{number}"
 
 
 def routing_point(site, lane=0):
     """(dn, number from outside) of a lane's queue: london's first is 8000, the hub's 3800."""
-    return (f"80{lane}0" if site == "london" else f"{PREFIX[site]}8{lane}0",
+    return (f"8{lane:02}0" if site == "london" else f"{PREFIX[site]}8{lane:02}",
             NUMBERS[site] + (str(lane) if lane else ""))
 
 
@@ -42,7 +45,7 @@ class Ports:
             self.rtp, self.phone_rtp, self.phone_sip = (20000, 28999), (29000, 29999), 5080
         else:
             self.sip, self.media, self.cti, self.archive = base, base + 10, base + 30, base + 80
-            self.rtp, self.phone_rtp, self.phone_sip = (base + 100, base + 799), (base + 800, base + 999), base + 40
+            self.rtp, self.phone_rtp, self.phone_sip = (base + 100, base + 599), (base + 600, base + 999), base + 40
 
 
 class Process:
@@ -115,6 +118,8 @@ class World:
         self.sites = list(sites)
         self.options = options or {}
         self.lanes = self.options.get("lanes", 1)
+        if self.lanes > LANES_MAX:
+            raise ValueError(f"a world has {LANES_MAX} lanes at most")
         self.token = secrets.token_hex(16)
         self.cti_token = secrets.token_hex(16)
         self.passwords = {dn: secrets.token_hex(8) for site in self.sites for dn, _ in agents_of(site, self.lanes)}

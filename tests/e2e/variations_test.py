@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What else can happen in a consult: given up, toggled, rejected, completed early, not recorded, a trunk that will not move."""
+import copy
+import dataclasses
+import sqlite3
+import unittest
+
+from lanes import Lanes
+
+from lab import scenarios
+from lab.scenarios import QUEUE_S, complete, consult, hang_up, has_left, head, oracle_of, take_call, talk
+from lab.stage import Stage, dn_for
+
+
+# ---- oracles --------------------------------------------------------------------------------------------------------
+def part(first, last, said=(), heard=(), **more):
+    return {"from": first, "to": last, "said": list(said), "heard": list(heard), **more}
+
+
+def on_hold(first, last, *held):
+    return part(first, last, label="hold", held=list(held))
+
+
+def segment(name, site, recorded, call, *parts):
+    return {"segment": name, "site": site, "recorded": recorded, "call": call, "from": parts[0]["from"], "to": parts[-1]["to"],
+            "voices": list(parts)}
+
+
+def gap(first, last, reason):
+    return {"from": first, "to": last, "reason": reason}
+
+
+def changed(base="consult-transfer", ends=None, **parts):
+    """The oracle of a scenario, other `parts` in their place, and other ends of calls."""
+    oracle = copy.deepcopy(oracle_of(base))
+    oracle.update(parts)
+    for call in oracle["calls"]:
+        if call["call"] in (ends or {}):
+            call.update(ends[call["call"]])
+    return oracle
+
+
+HEAD = part("t1", "t2", ["A1"], ["C"])
+F1 = segment("F1", "london", "A1", "U1", HEAD, on_hold("t2", "t5", "C"))
+QUEUED = gap("t0", "t1", "queue")
+CONSULT = {"link": "LC", "from_call": "U1", "to_call": "U1c", "kind": "consult", "at": "t2"}
+ROUTE = {"link": "L1", "from_call": "U1c", "to_call": "U2", "kind": "route", "at": "t3"}
+U1, U1C, U2 = ({"call": "U1", "site": "london", "from": "t0", "to": "t6"},
+               {"call": "U1c", "site": "london", "from": "t2", "to": "t5", "consult_of": "U1"},
+               {"call": "U2", "site": "paris", "from": "t3", "to": "t5"})
+
+
+# ---- parts of the plays ---------------------------------------------------------------------------------------------
+def to_consult(stage, by="cti"):
+    """Up to t4: C on hold, A1 and A2 talk."""
+    head(stage)
+    talk()
+    consult(stage, by)
+    talk(0.6)
+    stage.people.hears("A1", "A2", since=scenarios.a2_answers(stage, ["A1"]))
+    talk()
+
+
+def finish(stage, by="cti"):
+    """From t5 to the end: completed, and london out of the loop where it may."""
+    people = stage.people
+    mark = complete(stage, by)
+    stage.at("t5", people.wait("A1", "ended", mark))
+    people.hears("A2", "C", since=mark)
+    if stage.leaves:
+        has_left(stage, "t5x", mark)
+    talk()
+    hang_up(stage, "t6")
+
+
+def end_with_a1(stage):
+    mark = stage.people.tell("C", "hangup")
+    stage.at("t6", stage.people.wait("C", "ended", mark))
+    stage.people.wait("A1", "ended", mark)
+
+
+# ---- the plays ------------------------------------------------------------------------------------------------------
+def given_up(stage, by="cti"):
+    to_consult(stage, by)
+    mark = stage.people.mark()
+    if by == "cti":
+        stage.cti("A1", "reconnect")
+    else:
+        stage.people.send(cmd="hangup", phone="A1", call="consult")
+        stage.people.send(cmd="retrieve", phone="A1", call="1")
+    stage.at("t5", stage.people.wait("A2", "ended", mark))
+    stage.people.hears("A1", "C", since=mark)
+    talk()
+    end_with_a1(stage)
+
+
+GIVEN_UP = changed(
+    calls=[U1, U1C, U2], links=[CONSULT, ROUTE], gaps=[QUEUED, gap("t2", "t5", "hold")],
+    segments=[segment("F1", "london", "A1", "U1", HEAD, on_hold("t2", "t5", "C"), part("t5", "t6", ["A1"], ["C"])),
+              segment("F2", "paris", "A2", "U2", part("t4", "t5", ["A2"], ["A1"]))])
+
+
+def toggled(stage, by="cti"):
+    people = stage.people
+    to_consult(stage, by)
+    for name, who, call in (("t4a", "C", "1"), ("t4b", "A2", "consult")):
+        mark = people.mark()
+        if by == "cti":
+            stage.cti("A1", "alternate")
+            stage.now(name)
+        else:
+            stage.at(name, people.wait("A1", "retrieved", people.tell("A1", "switch", call=call)))
+        people.hears("A1", who, since=mark)
+        people.hears(who, "A1", since=mark)
+        talk(1.6)
+    finish(stage, by)
+
+
+TOGGLED = changed(
+    gaps=[QUEUED, gap("t2", "t4a", "hold"), gap("t4b", "t5", "hold")],
+    segments=[segment("F1", "london", "A1", "U1", HEAD, on_hold("t2", "t4a", "C"), part("t4a", "t4b", ["A1"], ["C"]),
+                      on_hold("t4b", "t5", "C")),
+              segment("F2", "paris", "A2", "U2", part("t4", "t4a", ["A2"], ["A1"]), on_hold("t4a", "t4b", "A1"),
+                      part("t4b", "t5", ["A2"], ["A1"]), part("t5", "t6", ["A2"], ["C"]))])
+
+
+def rejected(stage):
+    people = stage.people
+    people.send(cmd="answer-mode", phone="A2", mode="reject")
+    head(stage)
+    talk()
+    stage.ready("A2")
+    mark = people.mark()
+    stage.cti("A1", "consultation", to=stage.dns["A2"])
+    stage.now("t2")
+    stage.at("t3", people.wait("A2", "rejecting", mark))
+    # Too short a hold for A1 to notice; the file tells.
+    stage.times["t5"] = stage.times["t3"]
+    talk()
+    end_with_a1(stage)
+
+
+REJECTED = changed(
+    calls=[U1, U1C, U2], links=[CONSULT, ROUTE], gaps=[QUEUED],
+    segments=[segment("F1", "london", "A1", "U1", HEAD, part("t5", "t6", ["A1"], ["C"]))])
+
+
+def completed_while_ringing(stage):
+    people = stage.people
+    people.send(cmd="answer-mode", phone="A2", mode="manual")
+    head(stage)
+    talk()
+    consult(stage, "cti")
+    talk(QUEUE_S)
+    mark = people.mark()
+    stage.ready("A2")
+    stage.at("t3", people.wait("A2", "ringing", mark))
+    talk(QUEUE_S)
+    complete(stage, "cti")
+    stage.at("t5", people.wait("A1", "ended", mark))
+    stage.not_ready("A2")
+    talk(QUEUE_S)
+    people.send(cmd="answer", phone="A2")
+    stage.at("t4", people.wait("A2", "established", mark))
+    people.hears("A2", "C", since=mark)
+    has_left(stage, "t5x", mark)
+    if people.wait("C", "referred", mark)["at_ms"] / 1000 < stage.times["t4"]:
+        raise RuntimeError("london left before A2 answered")
+    talk()
+    hang_up(stage, "t6")
+
+
+WHILE_RINGING = changed(
+    gaps=[QUEUED, gap("t2", "t5", "hold"), gap("t5", "t4", "queue")],
+    segments=[F1, segment("F2", "paris", "A2", "U2", part("t4", "t6", ["A2"], ["C"]))])
+
+
+def completed_while_queued(stage):
+    people = stage.people
+    head(stage)
+    talk()
+    consult(stage, "cti")
+    talk(QUEUE_S)
+    mark = complete(stage, "cti")
+    stage.at("t5", people.wait("A1", "ended", mark))
+    talk(QUEUE_S)
+    scenarios.a2_answers(stage, ["C"])
+    talk()
+    hang_up(stage, "t6")
+
+
+WHILE_QUEUED = changed(
+    ends={"U1": {"to": "t6"}}, gaps=[QUEUED, gap("t2", "t5", "hold"), gap("t5", "t4", "queue")],
+    links=[{**CONSULT, "ended": "t5"}, {"link": "L1", "from_call": "U1", "to_call": "U2", "kind": "transfer", "at": "t3"}],
+    segments=[F1, segment("F2", "paris", "A2", "U2", part("t4", "t6", ["A2"], ["C"]))])
+
+
+def customer_gone(stage):
+    """C hangs up on hold; A1 and A2 go on talking until A1 hangs up."""
+    people = stage.people
+    to_consult(stage)
+    mark = people.tell("C", "hangup")
+    stage.at("t5", people.wait("C", "ended", mark))
+    talk(QUEUE_S)
+    people.send(cmd="hangup", phone="A1")
+    stage.at("t6", people.wait("A2", "ended", mark))
+
+
+CUSTOMER_GONE = changed(
+    calls=[{**U1, "to": "t5"}, {**U1C, "to": "t6"}, {**U2, "to": "t6"}], links=[CONSULT, ROUTE],
+    gaps=[QUEUED, gap("t2", "t5", "hold")],
+    segments=[F1, segment("F2", "paris", "A2", "U2", part("t4", "t6", ["A2"], ["A1"]))])
+
+
+def back_at_london(stage):
+    """london to paris and back: A2 transfers to A1, who is free again."""
+    people = stage.people
+    since = head(stage)
+    talk()
+    people.send(cmd="refer", phone="A1", to=stage.queue_uri())
+    stage.at("t2", people.wait("A1", "ended", since))
+    scenarios.a2_answers(stage, ["C"])
+    talk()
+    stage.ready("A1")
+    mark = people.tell("A2", "refer", to=stage.uri("A1", at="paris"))
+    stage.at("t5", people.wait("A2", "ended", mark))
+    stage.at("t6", people.wait("A1", "established", mark))
+    people.hears("A1", "C", since=mark)
+    talk()
+    mark = people.tell("C", "hangup")
+    stage.at("t7", people.wait("C", "ended", mark))
+    people.wait("A1", "ended", mark)
+
+
+BACK_AT_LONDON = changed(
+    calls=[{**U1, "to": "t7"}, {**U2, "to": "t7"}, {"call": "U3", "site": "london", "from": "t5", "to": "t7"}],
+    links=[{"link": "L1", "from_call": "U1", "to_call": "U2", "kind": "transfer", "at": "t3"},
+           {"link": "L2", "from_call": "U2", "to_call": "U3", "kind": "transfer", "at": "t5"}],
+    gaps=[QUEUED, gap("t2", "t4", "queue"), gap("t5", "t6", "queue")],
+    segments=[segment("F1", "london", "A1", "U1", HEAD), segment("F2", "paris", "A2", "U2", part("t4", "t5", ["A2"], ["C"])),
+              segment("F3", "london", "A1", "U3", part("t6", "t7", ["A1"], ["C"]))])
+
+
+@dataclasses.dataclass
+class Play:
+    script: object
+    oracle: dict
+    unrecorded: tuple = ()
+    a2: str = "paris"
+    stage: dict = dataclasses.field(default_factory=dict)
+
+    def __call__(self, world, lane):
+        stage = Stage(world, lane, self.a2, **self.stage)
+        try:
+            self.script(stage)
+            if not stage.leaves and stage.people.seen("C", "referred") and self.stage.get("carrier"):
+                return None, ["a trunk was asked that may not be asked"]
+        finally:
+            stage.close()
+        if len(self.unrecorded) == 2:
+            return None, not_listed(stage)
+        return scenarios.judge(stage, self.oracle)
+
+
+def not_listed(stage):
+    """Nothing was recorded: nothing is listed, and the facts of all three calls are kept."""
+    path = stage.world.folder / "archive" / "archive.db"
+
+    def ended():
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            rows = [str(row) for row in database.execute("SELECT * FROM facts")]
+        calls = [r for r in rows if "call.started" in r and stage.number in r]
+        return len(calls) >= 1 and [r for r in rows if "link.ended" in r or "call.merged" in r]
+
+    stage.world.wait_for("the facts of a call that nobody recorded", ended)
+    return [f"listed: {item['id']}" for item in stage.recordings()]
+
+
+def consult_transfer(**how):
+    return lambda stage: scenarios.consult_transfer(stage, **how)
+
+
+class Variations(Lanes):
+    plays = {
+        "toggled by CTI": Play(toggled, TOGGLED),
+        "toggled by phone": Play(lambda stage: toggled(stage, "phone"), TOGGLED),
+        "completed while ringing": Play(completed_while_ringing, WHILE_RINGING),
+        "completed while queued": Play(completed_while_queued, WHILE_QUEUED, stage={"refer_policy": "refuse"}),
+        "A2 not recorded": Play(consult_transfer(), changed(gaps=[*oracle_of("consult-transfer")["gaps"],
+                                                                 gap("t5", "t6", "not-selected")]), ("A2",)),
+        "neither recorded": Play(consult_transfer(), {}, ("A1", "A2")),
+        "given up by CTI": Play(given_up, GIVEN_UP),
+        "given up by phone": Play(lambda stage: given_up(stage, "phone"), GIVEN_UP),
+        "A2 rejects": Play(rejected, REJECTED),
+        "C hangs up on hold": Play(customer_gone, CUSTOMER_GONE),
+        "back at london": Play(back_at_london, BACK_AT_LONDON),
+        "local by CTI": Play(consult_transfer(), oracle_of("consult-transfer-local"), a2="london"),
+        "local by phone": Play(consult_transfer(by="phone", hold="zero"), oracle_of("consult-transfer-local"), a2="london"),
+        "trunk not asked": Play(consult_transfer(by="phone"), changed(), stage={"carrier": "keeper"}),
+        "trunk refuses": Play(consult_transfer(), changed(), stage={"refer_policy": "refuse"}),
+        "trunk fails": Play(consult_transfer(), changed(), stage={"refer_policy": "accept-then-fail"}),
+        "trunk silent": Play(consult_transfer(), changed(), stage={"refer_policy": "silent"}),
+        "trunk forgets": Play(consult_transfer(), changed(), stage={"refer_policy": "accept-then-silent"}),
+    }
+    options = {"record": {dn_for(who, play.a2 if who == "A2" else "london", lane): "never"
+                          for lane, play in enumerate(plays.values()) for who in play.unrecorded}}
+
+    def test_a_toggle_by_cti_is_two_holds(self):
+        self.played("toggled by CTI")
+
+    def test_a_toggle_by_phone_is_two_holds(self):
+        self.played("toggled by phone")
+
+    def test_completed_while_a2_rings(self):
+        self.played("completed while ringing")
+
+    def test_completed_while_still_queued(self):
+        self.played("completed while queued")
+
+    def test_a2_not_recorded_leaves_one_file_and_the_whole_chain(self):
+        self.played("A2 not recorded")
+
+    def test_neither_recorded_is_not_listed_and_its_facts_are_kept(self):
+        self.played("neither recorded")
+
+    def test_a_consult_given_up_by_cti_is_the_same_recording(self):
+        self.played("given up by CTI")
+
+    def test_a_consult_given_up_by_phone_is_the_same_recording(self):
+        self.played("given up by phone")
+
+    def test_a2_rejects_and_a1_has_the_customer_again(self):
+        self.played("A2 rejects")
+
+    def test_the_customer_hangs_up_on_hold(self):
+        self.played("C hangs up on hold")
+
+    def test_back_at_a_site_already_visited(self):
+        self.played("back at london")
+
+    def test_consult_inside_one_site_by_cti(self):
+        self.played("local by CTI")
+
+    def test_consult_inside_one_site_by_a_phone_that_holds_by_zero_address(self):
+        self.played("local by phone")
+
+    def test_a_trunk_that_may_not_be_asked_is_not_asked(self):
+        self.played("trunk not asked")
+
+    def test_a_trunk_that_refuses_changes_nothing(self):
+        self.played("trunk refuses")
+
+    def test_a_trunk_that_accepts_and_fails_changes_nothing(self):
+        self.played("trunk fails")
+
+    def test_a_trunk_that_never_answers_changes_nothing(self):
+        self.played("trunk silent")
+
+    def test_a_trunk_that_accepts_and_forgets_changes_nothing(self):
+        self.played("trunk forgets")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
