@@ -71,7 +71,8 @@ class Phones(LabTest):
 
     def test_sipp_calls_and_baresip_transfers_to_baresip(self):
         world = self.make_world()
-        stage = scenarios.Stage(world, phones=False)
+        stage = scenarios.Stage(world, phones=())
+        self.addCleanup(stage.close)
         times = stage.times
         a1 = self.agent("A1", "london", "1001", PORT_BASE + 850)
         a2 = self.agent("A2", "paris", "2001", PORT_BASE + 900)
@@ -95,6 +96,40 @@ class Phones(LabTest):
         self.assertEqual(sipp.wait(30), 0, "SIPp's scenario failed")
         times["t5"] = self.moment(r"^BYE ")
         recording, problems, _ = scenarios.judge(stage, scenarios.oracle_of("single-step-transfer"))
+        self.assertEqual(problems, [], recording)
+
+    def test_baresip_holds_and_takes_back(self):
+        world = self.make_world()
+        stage = scenarios.Stage(world, phones=("C",))
+        self.addCleanup(stage.close)
+        people, times = stage.people, stage.times
+        a1 = self.agent("A1", "london", "1001", PORT_BASE + 850)
+        since = people.call("C", stage.queue()[1], "london")
+        stage.at("t0", people.wait("C", "established", since))
+        scenarios.talk(0.6)
+        world.set_agent("london", "1001", "ready")
+        a1.wait("CALL_INCOMING")
+        a1.send("accept")
+        times["t1"] = a1.wait("CALL_ESTABLISHED")["at"]
+        people.hears("C", "A1", since=since)
+        scenarios.talk()
+        for command, name, heard in (("hold", "t2", []), ("resume", "t3", ["A1"])):
+            since = people.mark()
+            times[name] = time.time()
+            a1.send(command)
+            people.hears("C", *heard, since=since)
+            scenarios.talk()
+        since = people.tell("C", "hangup")
+        stage.at("t4", people.wait("C", "ended", since))
+
+        talks = {"said": ["A1"], "heard": ["C"]}
+        oracle = {"calls": [{"call": "U1", "site": "london", "from": "t0", "to": "t4"}], "links": [],
+                  "gaps": [{"from": "t0", "to": "t1", "reason": "queue"}, {"from": "t2", "to": "t3", "reason": "hold"}],
+                  "segments": [{"segment": "F1", "site": "london", "recorded": "A1", "call": "U1", "from": "t1", "to": "t4",
+                                "voices": [{"from": "t1", "to": "t2", **talks},
+                                           {"from": "t2", "to": "t3", "said": [], "heard": [], "label": "hold", "held": ["C"]},
+                                           {"from": "t3", "to": "t4", **talks}]}]}
+        recording, problems, _ = scenarios.judge(stage, oracle)
         self.assertEqual(problems, [], recording)
 
 

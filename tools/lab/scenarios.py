@@ -52,6 +52,11 @@ def hang_up(stage, name):
     stage.people.wait("A2", "ended", mark)
 
 
+def shows(stage, who, whom, since):
+    """Connected identity: the phone of `who` was told that it talks to `whom` now."""
+    stage.people.wait(who, "identity", since, where=lambda e: e["number"] == stage.users[whom])
+
+
 def has_left(stage, name, since):
     """london leaves the loop: C's phone is moved by REFER and its old dialog ended by london."""
     stage.people.wait("C", "moved", since, timeout=4)
@@ -108,12 +113,17 @@ def consult_transfer(stage, by="cti", hold="sendonly", named="1"):
     talk()
     consult(stage, by, hold)
     talk(QUEUE_S)
-    people.hears("A1", "A2", since=a2_answers(stage, ["A1"]))
+    mark = a2_answers(stage, ["A1"])
+    people.hears("A1", "A2", since=mark)
+    shows(stage, "A2", "A1", mark)
+    if by == "cti":
+        shows(stage, "A1", "A2", mark)
     talk()
     mark = complete(stage, by, named=named)
     stage.at("t5", people.wait("A1", "ended", mark))
     people.hears("A2", "C", since=mark)
     people.hears("C", "A2", since=mark)
+    shows(stage, "A2", "C", mark)
     if stage.sites["A2"] != "london" and stage.leaves:
         has_left(stage, "t5x", mark)
     talk()

@@ -21,9 +21,10 @@ def dn_for(who, site, lane):
 
 
 class Stage:
-    """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready."""
+    """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready.
+    `phones`: who has one of the lab's phones; the others are somebody else's business."""
 
-    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=True,
+    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=("C", "A1", "A2"),
                  answer_after_ms=600):
         self.world, self.lane = world, lane
         self.sites = {"A1": "london", "A2": a2}
@@ -35,13 +36,13 @@ class Stage:
             self.known = {item["id"] for item in self.recordings()}
         except OSError:
             self.known = set()   # the archive is away, as some tests want it
-        self.people = People(world, lane=lane) if phones else None
-        if phones:
-            for who, dn in self.dns.items():
-                self.people.agent(who, self.sites[who], dn, talk=True, answer_after_ms=answer_after_ms)
-            self.people.customer(user=self.number, carrier=carrier, refer_policy=refer_policy)
-            for who in self.dns:
+        self.people = People(world, lane=lane)
+        for who in self.dns:
+            if who in phones:
+                self.people.agent(who, self.sites[who], self.dns[who], talk=True, answer_after_ms=answer_after_ms)
                 self.not_ready(who)
+        if "C" in phones:
+            self.people.customer(user=self.number, carrier=carrier, refer_policy=refer_policy)
 
     @property
     def users(self):
@@ -115,5 +116,4 @@ class Stage:
                 self.world.set_agent(self.sites[who], self.dns[who], "not-ready")
             except (RuntimeError, OSError):
                 pass   # its site is gone already, as some tests want it
-        if self.people:
-            self.people.close()
+        self.people.close()
