@@ -198,7 +198,8 @@ void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
 void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) {
     auto* talking = std::get_if<Talking>(&of.peer);
     const auto* media = std::get_if<MediaStands>(&of.media);
-    if (talking == nullptr || media == nullptr || media->applying || talking->offer_given) {
+    const bool is_busy = talking == nullptr || talking->connect_at_ack || talking->offer_given;
+    if (is_busy || media == nullptr || media->applying) {
         return ua.reject(now.mono, of.peer_dialog, 491);
     }
     if (request.body.empty()) {
