@@ -12,6 +12,7 @@ namespace sheaf::mediactl {
 namespace {
 
 constexpr std::int64_t kBackMaxMs = 3'600'000;
+constexpr std::string_view kHold = "hold";
 constexpr std::int64_t kBackIgnoredMs = 100;  // a command's own way to the media server
 constexpr std::string_view kRecordNamespace = "urn:sheaf:msml:1";
 constexpr std::string_view kDialogType = "application/moml+xml";
@@ -134,8 +135,9 @@ MsmlElement silence_from(const pugi::xml_node& node, SegmentId segment) {
         if (error != std::errc() || end != back.data() + back.size() || back_ms < 0 || back_ms > kBackMaxMs)
             return refused(node, "back is milliseconds");
     }
-    // What was stored already cannot be taken back yet, and is not said to be: whoever asks has to end the segment.
-    if (back_ms > kBackIgnoredMs) return Refused{501, "record: nothing is erased yet"};
+    // What was stored already cannot be taken back yet, and is not said to be: whoever asks has to end the segment. A
+    // hold hides nothing, its `back` is only the command's way here: it must not cost the recording.
+    if (back_ms > kBackIgnoredMs && label != kHold) return Refused{501, "record: nothing is erased yet"};
     return SilenceRecord{std::move(segment), std::string(label)};
 }
 

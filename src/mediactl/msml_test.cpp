@@ -85,6 +85,23 @@ TEST_CASE("a document over a limit, with a document type, or that is no MSML is 
     CHECK(msml_from_text(document("<a/>" + std::string(kMsmlBytesMax, ' '))).error().code == Errc::exhausted);
 }
 
+TEST_CASE("a pause that would erase is refused, a hold that was long on its way is not") {
+    const auto silence = [](const std::string& label, const std::string& back) {
+        const auto parsed = msml_from_text(
+            "<msml version=\"1.1\"><record xmlns=\"urn:sheaf:msml:1\" action=\"silence\" "
+            "segment=\"s\" label=\"" +
+            label + "\" back=\"" + back + "\"/></msml>");
+        REQUIRE(parsed);
+        REQUIRE(parsed->size() == 1);
+        return parsed->front();
+    };
+    CHECK(std::get<SilenceRecord>(silence("paused", "100")).label == "paused");
+    CHECK(std::get<Refused>(silence("paused", "101")).code == 501);
+    CHECK(std::get<SilenceRecord>(silence("hold", "5000")).label == "hold");
+    CHECK(std::get<Refused>(silence("hold", "soon")).code == 400);
+    CHECK(std::get<Refused>(silence("", "0")).code == 400);
+}
+
 TEST_CASE("results and events cannot be broken out of") {
     CHECK(msml_result(200).find("<result response=\"200\"/>") != std::string::npos);
     CHECK(msml_result(400, "<&\">\n").find("&lt;&amp;&quot;&gt; </description>") != std::string::npos);

@@ -261,8 +261,10 @@ TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it,
     lab.stop();
     auto outbox = store::open_outbox(lab.folder / "outbox.db", "default", "london", "london-1", "switch");
     REQUIRE(outbox);
+    const auto pending = (*outbox)->pending(100, 1 << 20);
+    REQUIRE(pending);
     std::string types;
-    for (const auto& fact : *(*outbox)->pending(100, 1 << 20)) types += fact.type + " ";
+    for (const auto& fact : *pending) types += fact.type + " ";
     CHECK(types.find("agent.state") != std::string::npos);
     CHECK(types.find("call.started") != std::string::npos);
     CHECK(types.find("call.ended") != std::string::npos);
