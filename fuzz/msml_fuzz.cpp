@@ -32,7 +32,11 @@ void check(const MsmlElement& element) {
                      [](const StartRecord& e) {
                          ASSERT(is_plain(e.leg.text()) && is_plain(e.segment.text()));
                          ASSERT(is_plain(e.calluuid.text()) && is_plain(e.connection.text()));
+                         ASSERT(e.silences.size() <= media::kSilencesMax);
+                         for (const auto& label : e.silences) ASSERT(is_plain(label));
                      },
+                     [](const SilenceRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.label)); },
+                     [](const ResumeRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.label)); },
                      [](const StopRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.cause)); },
                      [](const Refused& e) { ASSERT(e.code >= 400 && !e.why.empty()); }},
                element);
