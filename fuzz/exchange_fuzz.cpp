@@ -22,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     settings.calls_max = 8;
     settings.queue_max = 3;
     settings.wrap_up_ms = number(2) == 0 ? 0 : 2000;
+    if (const std::size_t policies = number(256); policies != 0) add_policies(settings, policies);
     Exchange site{settings};
     AnyEvents events{number, changes_of(settings)};
     const std::string broken = broken_by(site, events, number, size / 3 + 1);

@@ -44,6 +44,14 @@ void read(Bytes bytes) {
         end = (*at)->offset + kRecordHeaderBytes + record.payload.size();
         ASSERT(end <= bytes.size());
         ASSERT(record.slot < kSegmentsRunningMax);
+        if (const auto places = places_from(record); record.type == RecordType::erasure && places) {
+            // Whatever it names, the record that takes the place is whole and fills it.
+            for (const ErasedPlace& place : *places) {
+                const auto erased = erased_record(place, record.slot, reader->seed());
+                const auto read = record_at(erased, reader->seed());
+                ASSERT(erased.size() == place.bytes && read && record_bytes(read->payload.size()) == erased.size());
+            }
+        }
         ASSERT(cutter.add(record).has_value());
     }
     ASSERT(reader->damaged_bytes() <= bytes.size());

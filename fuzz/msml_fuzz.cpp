@@ -18,6 +18,11 @@ bool is_plain(const std::string& text) {
            std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
+void check_silence(const media::Silence& silence) {
+    ASSERT(is_plain(silence.label) && silence.label.size() <= media::kLabelTextMax);
+    ASSERT(silence.by.empty() || (is_plain(silence.by) && silence.by.size() <= media::kByTextMax));
+}
+
 void check(const MsmlElement& element) {
     std::visit(Match{[](const CreateRoom& e) { ASSERT(is_room_name(e.room.text())); },
                      [](const DestroyRoom& e) { ASSERT(is_room_name(e.room.text())); },
@@ -33,10 +38,15 @@ void check(const MsmlElement& element) {
                          ASSERT(is_plain(e.leg.text()) && is_plain(e.segment.text()));
                          ASSERT(is_plain(e.calluuid.text()) && is_plain(e.connection.text()));
                          ASSERT(e.silences.size() <= media::kSilencesMax);
-                         for (const auto& label : e.silences) ASSERT(is_plain(label));
+                         for (const media::Silence& silence : e.silences) check_silence(silence);
                      },
-                     [](const SilenceRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.label)); },
+                     [](const SilenceRecord& e) {
+                         ASSERT(is_plain(e.segment.text()));
+                         ASSERT(e.back >= Duration::zero() && e.back <= media::kErasedBackMax);
+                         check_silence(e.silence);
+                     },
                      [](const ResumeRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.label)); },
+                     [](const Collect& e) { ASSERT(is_plain(e.leg.text())); },
                      [](const StopRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.cause)); },
                      [](const Refused& e) { ASSERT(e.code >= 400 && !e.why.empty()); }},
                element);

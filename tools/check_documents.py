@@ -43,12 +43,22 @@ def check_names(document):
                 bad.append(f"{document.relative_to(root)}: {match.group(1)} has no {match.group(2)}")
 
 
+def check_sentences(document):
+    """`src/room/x_test.cpp` "a sentence": a test of that name is in it."""
+    global checked
+    for path, sentence in re.findall(r'`((?:src|tests)/[A-Za-z0-9_./-]+_test\.cpp)` "([^"]+)"', text_of(document)):
+        checked += 1
+        if (root / path).exists() and f'TEST_CASE("{sentence}")' not in re.sub(r'"\s*\n\s*"', "", text_of(root / path)):
+            bad.append(f"{document.relative_to(root)}: {path} has no test \"{sentence}\"")
+
+
 documents = [root / name for name in
              subprocess.run(["git", "-C", str(root), "ls-files", "*.md"], capture_output=True, text=True).stdout.split()]
 documents = [d for d in documents if d.exists()] or sorted(root.glob("docs/**/*.md")) + sorted(root.glob("*.md"))
 for document in documents:
     check_links(document)
     check_names(document)
+    check_sentences(document)
 for wanted in ("docs/life-of-a-call.md", "docs/rfcs.md", "docs/glossary.md"):
     names = re.findall(r"`src/[^`]+:[^`]+`", text_of(root / wanted)) if (root / wanted).exists() else None
     if names is None:

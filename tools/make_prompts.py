@@ -36,6 +36,10 @@ SPEECH = {
     "please-hold": "Please hold the line while I connect you.",
     "menu": "For sales, press 1. For service, press 2. For everything else, please stay on the line.",
     "recorded": "This call may be recorded.",
+    "invalid": "That is not a choice.",
+    "agent-ready": "You are ready.",
+    "agent-not-ready": "You are not ready.",
+    "wrap-up-done": "Wrap-up done.",
     "closed": "We are closed at the moment. Please call again later.",
     "goodbye": "Thank you for calling. Goodbye.",
     **{f"position-{n}": f"You are number {n} in the queue." for n in range(1, 10)},
@@ -242,8 +246,8 @@ def make(out, espeak):
         write_wav(out / "say" / f"{name}.wav", finished(speech(espeak, text), False))
     for name, compose in MUSIC.items():
         write_wav(out / "music" / f"{name}.wav", finished(compose(), True))
-    # Heard every some seconds while a call is recorded; 1,400 Hz as is usual for it.
-    write_wav(out / "tone" / "beep.wav", finished(cadenced((1400.0,), 0.5, [(0.0, 0.5)]), True))
+    # Heard every some seconds while a call is recorded; 1,400 Hz and 0.2 s as is usual for it.
+    write_wav(out / "tone" / "beep.wav", finished(cadenced((1400.0,), 0.2, [(0.0, 0.2)]), False))
 
 
 MUSIC = {"default": music, "hold": hold_music, "ringback": ringback}

@@ -5,14 +5,13 @@
 
 #include "archive/links.h"
 #include "base/match.h"
+#include "base/planted.h"
 
 namespace sheaf::archive {
 
 bool Catalogue::add(TypedFact fact) {
     const bool is_new = ids_.insert(fact.id).second;
-#ifndef SHEAF_PLANT_fact_applied_twice
-    if (!is_new) return false;
-#endif
+    if (!is_new && !is_planted("fact_applied_twice")) return false;
     facts_.push_back(std::move(fact));
     index(facts_.back());
     group(facts_.back());
@@ -63,13 +62,17 @@ void Catalogue::group(const TypedFact& fact) {
     std::visit(
         Match{[&](const LinkOpened& f) { group_link(fact, f); }, [&](const LinkAnswered& f) { group_answer(fact, f); },
               [&](const LinkRetracted& f) { group_retraction(fact, f.link); },
-              [&](const OperatorVeto& f) { tell_engine(grouping::Veto{t, f.a.text(), f.b.text(), f.version, f.on}); },
+              [&](const OperatorVeto& f) {
+                  tell_engine(grouping::Veto{t, f.a.text(), f.b.text(), f.version, f.on});
+              },
               [&](const OperatorLink& f) {
                   tell_engine(grouping::Call{t, f.from.text()});
                   tell_engine(grouping::Call{t, f.to.text()});
                   tell_engine(grouping::Link{t, f.link.text(), f.from.text(), f.to.text()});
               },
-              [&](const OperatorAccept& f) { tell_engine(grouping::Accept{t, f.link.text(), f.version, f.on}); },
+              [&](const OperatorAccept& f) {
+                  tell_engine(grouping::Accept{t, f.link.text(), f.version, f.on});
+              },
               [](const auto&) {}},
         fact.body);
 }
@@ -283,7 +286,7 @@ std::optional<Catalogue::SegmentOwner> Catalogue::segment(const std::string& ten
     }
     if (const auto stored = by_segment_.find(key); stored != by_segment_.end() && !stored->second.empty()) {
         known = true;
-        owner.stored = std::get<SegmentStored>(stored->second.front()->body);
+        owner.stored = std::get<SegmentStored>(stored->second.back()->body);
     }
     if (!known) return std::nullopt;
     return owner;

@@ -168,6 +168,14 @@ private:
         return std::nullopt;
     }
 
+    // Consent that could not be asked for is why nobody was recorded.
+    std::string why_unannounced(const Reach& reach, Ms t) const {
+        for (const Attention& a : presence_.unannounced())
+            if (a.span.holds(t) && reach.calls.contains(presence_.call_at(a.call, t)))
+                return a.span.what + " could not be played";
+        return {};
+    }
+
     Verdict judge(const Customer& customer, const CallUuid& first_call, Ms t) const {
         Reach reach;
         for (std::size_t c : customer.connections) {
@@ -178,6 +186,7 @@ private:
             reach.held.insert(one.held.begin(), one.held.end());
             reach.unplaced.insert(one.unplaced.begin(), one.unplaced.end());
             reach.calls.insert(one.calls.begin(), one.calls.end());
+            reach.held_calls.insert(one.held_calls.begin(), one.held_calls.end());
             reach.entries.insert(one.entries.begin(), one.entries.end());
         }
         for (std::size_t c : customer.connections) {
@@ -197,9 +206,10 @@ private:
             return presence_.connections()[c].role != Role::ivr && !others.unplaced.contains(c);
         });
         if (said && has_company) return *said;
-        if (has_company) return {true, GapReason::not_selected, {}, true};
+        if (has_company) return {true, GapReason::not_selected, why_unannounced(reach, t), true};
         if (auto attention = by_attention(customer, reach, t)) return *attention;
         if (said) return *said;
+        if (!others.held_calls.empty()) return {true, GapReason::hold, {}, false};
         if (!others.unplaced.empty())
             return {true, GapReason::unknown, "the other site has not said who is there", false};
         return {true, GapReason::unknown, {}, true};

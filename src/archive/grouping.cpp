@@ -56,6 +56,7 @@ std::vector<Part> parts_of(Forest& forest, const std::set<Node>& nodes, const Li
         if (root == forest.find(node_b(*link))) parts[root].links.push_back(link);
     }
     std::vector<Part> list;
+    list.reserve(parts.size());
     for (auto& [root, part] : parts) list.push_back(std::move(part));
     return list;
 }
@@ -130,12 +131,17 @@ View fold(const std::vector<Fact>& list, std::size_t cap) {
     std::map<std::pair<Node, std::string>, std::pair<std::int64_t, bool>> vetoes;
     std::map<Node, std::pair<std::int64_t, bool>> accepted;
     for (const Fact& fact : facts) {
-        std::visit(Match{[&](const Call& f) { nodes.insert({f.tenant, f.call}); },
+        std::visit(Match{[&](const Call& f) {
+                             nodes.insert({f.tenant, f.call});
+                         },
                          [&](const Seg& f) {
                              nodes.insert({f.tenant, f.call});
                              segments[{f.tenant, f.call}].insert(f.segment);
                          },
-                         [&](const Link&) {}, [&](const Retract& f) { retracted.insert({f.tenant, f.id}); },
+                         [&](const Link&) {},
+                         [&](const Retract& f) {
+                             retracted.insert({f.tenant, f.id});
+                         },
                          [&](const Veto& f) { raise(vetoes, pair_key(f.tenant, f.a, f.b), f); },
                          [&](const Accept& f) { raise(accepted, Node(f.tenant, f.id), f); }},
                    fact);

@@ -31,7 +31,7 @@ void end_of(std::vector<Attention>& list, const std::string& site, const Connect
 
 // One person in one recording, wherever the switch met them. Where nothing tells two apart, each connection is one.
 std::string party_key(const Connection& c) {
-    const std::string own = "connection " + c.site + " " + c.id.text();
+    std::string own = "connection " + c.site + " " + c.id.text();
     const bool nameless = c.address.empty() || c.address.find("anonymous") != std::string::npos;
     if (nameless) return own;
     switch (c.role) {
@@ -68,6 +68,7 @@ Presence::Presence(const std::vector<TimedFact>& facts, const std::vector<LinkVi
     for (const auto& [leg, calls] : ends)
         if (calls.size() > 1) known_legs_.insert(leg);
     name_parties();
+    spread_pauses();
 }
 
 void Presence::apply(const TimedFact& timed) {
@@ -82,14 +83,18 @@ void Presence::apply(const TimedFact& timed) {
                      [&](const QueueLeft& f) { end_of(queued_, site, f.connection, at, &f.routing_point); },
                      [&](const TreatmentStarted& f) { begin(treated_, site, f.call, f.connection, at, f.treatment); },
                      [&](const TreatmentEnded& f) { end_of(treated_, site, f.connection, at, &f.treatment); },
+                     [&](const ConsentFailed& f) {
+                         if (f.recorded) return;
+                         begin(unannounced_, site, f.call, f.of, at, f.announcement);
+                         change();
+                     },
                      [&](const CallEnded& f) { end_call(timed, f.call); }, [&](const CallMerged&) { change(); },
                      [&](const RecordingPaused& f) {
-                         pauses_.push_back({f.call, f.pause, {at, kNever, {}, f.by}});
+                         pause_words_.push_back({at, {PauseWord::Kind::paused, f.call, f.pause, f.by}});
                          change();
                      },
                      [&](const RecordingResumed& f) {
-                         for (Pause& p : pauses_)
-                             if (p.id == f.pause && p.call == f.call) end(p.span, at);
+                         pause_words_.push_back({at, {PauseWord::Kind::resumed, f.call, f.pause, f.by}});
                          change();
                      },
                      [](const auto&) {}},
@@ -115,7 +120,7 @@ void Presence::join(const TimedFact& timed, const PartyJoined& joined) {
 
 void Presence::leave(const TimedFact& timed, const PartyLeft& left) {
     const std::string& site = timed.fact->site;
-    for (auto* list : {&alerting_, &queued_, &treated_})
+    for (auto* list : {&alerting_, &queued_, &treated_, &unannounced_})
         for (Attention& a : *list)
             if (a.site == site && a.connection == left.connection && is_same_call(a.call, left.call, timed.at))
                 end(a.span, timed.at);
@@ -145,11 +150,10 @@ void Presence::end_call(const TimedFact& timed, const CallUuid& call) {
     for (Connection& connection : connections_)
         for (Stay& stay : connection.stays)
             if (ends_now(stay.call)) end(stay, timed.at);
-    for (auto* list : {&alerting_, &queued_, &treated_})
+    for (auto* list : {&alerting_, &queued_, &treated_, &unannounced_})
         for (Attention& a : *list)
             if (ends_now(a.call)) end(a.span, timed.at);
-    for (Pause& pause : pauses_)
-        if (ends_now(pause.call)) end(pause.span, timed.at);
+    pause_words_.push_back({timed.at, {PauseWord::Kind::ended, call, {}, {}}});
     changes_.insert(timed.at);
 }
 
@@ -299,12 +303,6 @@ void Presence::walk(const Moment& now, std::size_t start, const std::vector<Visi
         }
     }
     for (std::size_t party : reach.parties) reach.held.erase(party);
-}
-
-std::optional<Pause> Presence::pause_over(const std::set<CallUuid>& calls, Ms t) const {
-    for (const Pause& pause : pauses_)
-        if (pause.span.holds(t) && calls.contains(call_at(pause.call, t))) return pause;
-    return std::nullopt;
 }
 
 }  // namespace sheaf::archive

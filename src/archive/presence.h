@@ -49,6 +49,7 @@ struct Attention {
     Span span;
 };
 
+// A call's time in a pause: in its own, or in one that came to it by a leg to another site.
 struct Pause {
     CallUuid call;
     std::string id;
@@ -57,15 +58,15 @@ struct Pause {
 
 // Everyone the audio of a connection reaches at a moment, by index of connection.
 struct Reach {
-    bool present = false;            // the connection is in a call
-    bool is_held = false;            // itself
-    std::set<std::size_t> parties;   // the others, audible
-    std::set<std::size_t> held;      // the others behind a hold
-    std::set<std::size_t> unplaced;  // legs to a site that has not said who is there (also in parties or held)
-    std::set<CallUuid> calls;        // reached without crossing a hold
-    std::set<CallUuid> held_calls;   // reached across one
-    std::set<std::size_t> entries;   // legs by which those calls were entered
-    std::set<std::size_t> behind;    // the connection is a leg to a site: who is at its far end, held or not
+    bool present = false;               // the connection is in a call
+    bool is_held = false;               // itself
+    std::set<std::size_t> parties;      // the others, audible
+    std::set<std::size_t> held;         // the others behind a hold
+    std::set<std::size_t> unplaced;     // legs to a site that has not said who is there (also in parties or held)
+    std::set<CallUuid> calls;           // reached without crossing a hold
+    std::set<CallUuid> held_calls;      // reached across one
+    std::set<std::size_t> entries;      // legs by which those calls were entered
+    std::set<std::size_t> behind;       // the connection is a leg to a site: who is at its far end, held or not
     std::set<std::size_t> behind_held;  // those of them who are held there
 };
 
@@ -79,6 +80,8 @@ public:
     [[nodiscard]] const std::vector<Attention>& alerting() const { return alerting_; }
     [[nodiscard]] const std::vector<Attention>& queued() const { return queued_; }
     [[nodiscard]] const std::vector<Attention>& treated() const { return treated_; }
+    // Connections that are not recorded because of this announcement, which could not be played.
+    [[nodiscard]] const std::vector<Attention>& unannounced() const { return unannounced_; }
     [[nodiscard]] const std::vector<Pause>& pauses() const { return pauses_; }
     [[nodiscard]] const std::set<Ms>& changes() const { return changes_; }  // every moment at which a reach may change
 
@@ -89,7 +92,8 @@ public:
     [[nodiscard]] std::string party_of(const std::string& site, const ConnectionId& id) const;
     // `in`: the call by which the connection is meant, as it joined; empty: any.
     [[nodiscard]] Reach reach(std::size_t connection, const CallUuid& in, Ms t) const;
-    [[nodiscard]] std::optional<Pause> pause_over(const std::set<CallUuid>& calls, Ms t) const;
+    // Of this call, as it joined.
+    [[nodiscard]] std::optional<Pause> pause_over(const CallUuid& call, Ms t) const;
 
 private:
     struct Here {
@@ -106,12 +110,21 @@ private:
         bool held;
         std::size_t via;
     };
+    struct PauseWord {  // somebody pauses a call's recording or resumes it, or the call is over and its pause with it
+        enum class Kind { paused, resumed, ended } kind;
+        CallUuid call;
+        std::string pause, by;
+    };
     void apply(const TimedFact& timed);
     void join(const TimedFact& timed, const PartyJoined& joined);
     void leave(const TimedFact& timed, const PartyLeft& left);
     void hold(const TimedFact& timed, const CallUuid& call, const ConnectionId& id, bool on, const ConnectionId& by);
     void end_call(const TimedFact& timed, const CallUuid& call);
     void name_parties();
+    void spread_pauses();
+    void hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& running);
+    void pass_on(Ms at, std::map<CallUuid, Pause>& running);
+    [[nodiscard]] std::set<CallUuid> connected_to(const CallUuid& call, Ms t) const;
     [[nodiscard]] bool is_same_call(const CallUuid& raw, const CallUuid& named, Ms t) const;
     [[nodiscard]] LinkId leg_of(const LinkId& link) const;
     [[nodiscard]] const Moment& moment(Ms t) const;
@@ -120,7 +133,8 @@ private:
     std::vector<Connection> connections_;
     std::map<std::pair<std::string, ConnectionId>, std::size_t> index_;
     std::vector<PartyView> parties_;
-    std::vector<Attention> alerting_, queued_, treated_;
+    std::vector<Attention> alerting_, queued_, treated_, unannounced_;
+    std::vector<std::pair<Ms, PauseWord>> pause_words_;  // in order of time
     std::vector<Pause> pauses_;
     std::map<CallUuid, std::pair<CallUuid, Ms>> merged_;  // call → into, when
     std::map<LinkId, LinkId> moved_from_;

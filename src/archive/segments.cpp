@@ -13,6 +13,7 @@ struct Known {
     SegmentView view;
     std::optional<Ms> sealed_at;
     bool is_lost_whole = false;
+    bool has_not_begun = false;  // as its switch believed
 };
 
 class Gatherer {
@@ -37,6 +38,10 @@ public:
                          },
                          [&](const SegmentLost& f) {
                              Known& s = known(f, timed);
+                             if (f.cause == kNotBegun) {
+                                 s.has_not_begun = true;
+                                 return;
+                             }
                              if (f.from_ms)
                                  s.view.lost.emplace_back(*f.from_ms, *f.to_ms);
                              else
@@ -46,10 +51,17 @@ public:
                          [](const auto&) {}},
                    timed.fact->body);
     }
+    // Only the site whose segment it is can say so.
+    void add_erasure(const SegmentErased& f, const std::string& site) {
+        const auto at = segments.find(f.segment);
+        if (at != segments.end() && at->second.view.site == site) at->second.view.erased_sha256 = f.sha256;
+    }
+    // The first file counts, unless it had to be replaced by one of which something was erased.
     void add_media(const SegmentStored& f) {
         const auto at = segments.find(f.segment);
-        if (at != segments.end() && !at->second.view.media)
-            at->second.view.media = MediaView{f.sha256, f.media_type, f.bytes};
+        if (at == segments.end()) return;
+        SegmentView& s = at->second.view;
+        if (!s.media || s.erased_sha256 == f.sha256) s.media = MediaView{f.sha256, f.media_type, f.bytes};
     }
 
     std::map<SegmentId, Known> segments;
@@ -72,7 +84,7 @@ private:
 SegmentState state_of(const Known& known, Ms now, Ms& changes_at) {
     const SegmentView& s = known.view;
     if (s.media) return SegmentState::stored;
-    if (known.is_lost_whole) return SegmentState::lost;
+    if (known.is_lost_whole || s.has_not_begun) return SegmentState::lost;
     if (known.sealed_at) return SegmentState::sealed;
     if (s.call_ended_at) {
         const Ms late_at = *s.call_ended_at + kMissingAfterMs;
@@ -90,6 +102,9 @@ std::vector<SegmentView> segments_of(const std::vector<TimedFact>& facts,
     Gatherer gatherer;
     for (const TimedFact& timed : facts) gatherer.add(timed);
     for (const TimedFact& timed : facts)
+        if (const auto* erased = std::get_if<SegmentErased>(&timed.fact->body))
+            gatherer.add_erasure(*erased, timed.fact->site);
+    for (const TimedFact& timed : facts)
         if (const auto* stored = std::get_if<SegmentStored>(&timed.fact->body)) gatherer.add_media(*stored);
     std::vector<SegmentView> list;
     for (auto& [id, known] : gatherer.segments) {
@@ -98,6 +113,9 @@ std::vector<SegmentView> segments_of(const std::vector<TimedFact>& facts,
             s.started_at = s.started_at.value_or(*known.sealed_at - s.duration_ms);
             s.ended_at = *s.started_at + s.duration_ms;
         }
+        // What has begun after all is worth an alarm until its file comes.
+        s.has_not_begun = known.has_not_begun && !s.started_at && !known.is_lost_whole;
+        if (s.has_not_begun) s.cause = kNotBegun;
         s.call_ended_at = end_of_call(s.call);
         s.state = state_of(known, now, changes_at);
         std::sort(s.lost.begin(), s.lost.end());

@@ -44,6 +44,8 @@ public:
     [[nodiscard]] virtual Result<std::optional<Fact>> add_object(const StoredObject& object, Fact sender) = 0;
     [[nodiscard]] virtual Result<std::optional<StoredObject>> object(const std::string& tenant,
                                                                      const std::string& segment) = 0;
+    // The segment has no object any more, and may be given another one. Its facts stay.
+    [[nodiscard]] virtual Result<void> forget_object(const std::string& tenant, const std::string& segment) = 0;
 };
 
 struct KeptMedia {
@@ -62,6 +64,8 @@ public:
                                                  const std::string& segment, const std::string& sha256) = 0;
     // Where a kept path can be read; Errc::not_found.
     [[nodiscard]] virtual Result<std::string> file_of(const std::string& path) = 0;
+    // Its bytes are gone when it returns, durably; also when they were before.
+    [[nodiscard]] virtual Result<void> remove(const std::string& path) = 0;
 };
 
 }  // namespace sheaf::archive

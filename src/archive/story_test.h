@@ -45,6 +45,8 @@ public:
         facts.push_back(std::move(fact));
     }
 
+    void skip_seq(const std::string& site) { ++seq_[site]; }  // one that another story has used
+
     // Words that come again and again.
     void call(const std::string& site, std::int64_t t, const std::string& id, const std::string& direction,
               const std::string& root, json::value consult_of = nullptr) {

@@ -28,6 +28,7 @@ std::optional<Own> own_time(const SegmentView& segment, const Presence& presence
 
 std::vector<std::string> ids_of(const std::set<std::size_t>& connections, const Presence& presence) {
     std::vector<std::string> ids;
+    ids.reserve(connections.size());
     for (std::size_t c : connections) ids.push_back(presence.parties()[presence.connections()[c].party].id);
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -52,8 +53,10 @@ TimelineEntry entry_at(const SegmentView& segment, const Presence& presence, con
         self.insert(own->connection);
     // On hold at its far end, it hears nobody there and nobody hears what comes by it.
     const bool is_held_afar = is_leg && !reach.behind.empty() && reach.behind_held == reach.behind;
-    const bool is_hold = reach.is_held || is_held_afar || (reach.parties.empty() && !reach.held.empty());
-    const auto pause = presence.pause_over(reach.is_held ? reach.held_calls : reach.calls, t);
+    // Who holds a queue that nobody stands behind yet holds all the same.
+    const bool is_hold =
+        reach.is_held || is_held_afar || (reach.parties.empty() && !(reach.held.empty() && reach.held_calls.empty()));
+    const auto pause = presence.pause_over(segment.call, t);
     entry.label = is_hold ? Label::hold : Label::talk;
     if (is_hold) {
         entry.held = ids_of(reach.is_held || is_held_afar ? self : reach.held, presence);

@@ -75,6 +75,26 @@ struct TreatmentEnded {
     CallUuid call;
     ConnectionId connection;
     std::string treatment;
+    bool failed = false;
+};
+struct ConsentAnnounced {
+    CallUuid call;
+    ConnectionId connection, of;
+    std::string announcement;
+};
+struct ConsentFailed {
+    CallUuid call;
+    ConnectionId connection, of;
+    std::string announcement;
+    bool recorded = false;
+};
+struct ToneStarted {
+    CallUuid call;
+    ConnectionId connection, of;
+};
+struct ToneStopped {
+    CallUuid call;
+    ConnectionId connection, of;
 };
 struct QueueEntered {
     CallUuid call;
@@ -167,6 +187,22 @@ struct RecordingResumed {
     CallUuid call;
     std::string by, pause;
 };
+struct PauseUnconfirmed {  // another site has not said in time that it stores nothing of the pause
+    CallUuid call;
+    std::string pause, by_site;
+};
+struct PauseConfirmed {
+    CallUuid call;
+    std::string pause, by_site;
+};
+struct SegmentErased {  // by a pause that came when the segment had ended; its file is another from then on
+    SegmentId segment;
+    CallUuid call;
+    ConnectionId connection;
+    std::int64_t from_ms = 0, to_ms = 0;
+    std::string label, by;
+    std::string sha256;  // hex, of the file as it is now
+};
 struct OperatorVeto {
     CallUuid a, b;
     std::int64_t version = 0;
@@ -196,10 +232,11 @@ struct UnknownType {};  // kept and ignored
 
 using FactBody =
     std::variant<UnknownType, CallStarted, CallEnded, CallMerged, PartyJoined, PartyAlerting, PartyLeft, PartyHeld,
-                 PartyRetrieved, TreatmentStarted, TreatmentEnded, QueueEntered, QueueLeft, AgentState, LinkOpened,
-                 LinkAnswered, LinkEnded, LinkRetracted, SegmentExpected, SegmentOpened, SegmentSealed, SegmentLost,
-                 SegmentStored, RecordingPaused, RecordingResumed, OperatorVeto, OperatorLink, OperatorAccept,
-                 OperatorHold, OperatorErase>;
+                 PartyRetrieved, TreatmentStarted, TreatmentEnded, ConsentAnnounced, ConsentFailed, ToneStarted,
+                 ToneStopped, QueueEntered, QueueLeft, AgentState, LinkOpened, LinkAnswered, LinkEnded, LinkRetracted,
+                 SegmentExpected, SegmentOpened, SegmentSealed, SegmentLost, SegmentStored, RecordingPaused,
+                 RecordingResumed, PauseUnconfirmed, PauseConfirmed, SegmentErased, OperatorVeto, OperatorLink,
+                 OperatorAccept, OperatorHold, OperatorErase>;
 
 // A fact past the wall: who said it, when by its own clock, and what.
 struct TypedFact {

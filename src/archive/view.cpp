@@ -136,7 +136,8 @@ private:
     }
 
     void fold_segments() {
-        view_.segments = segments_of(timed_, [this](const CallUuid& id) { return end_of(id); }, now_, view_.changes_at);
+        view_.segments = segments_of(
+            timed_, [this](const CallUuid& id) { return end_of(id); }, now_, view_.changes_at);
         std::erase_if(view_.segments, [&](const SegmentView& s) { return !component_.calls.contains(s.call.text()); });
     }
 
@@ -182,9 +183,11 @@ private:
             const bool has_two = l.header && l.kind != LinkKind::consult && l.moved_from.empty() && !l.retracted;
             return !has_two || (l.has_from_half && l.has_to_half);
         });
-        const bool has_all_segments = std::all_of(
-            view_.segments.begin(), view_.segments.end(),
-            [](const SegmentView& s) { return s.state == SegmentState::stored || s.state == SegmentState::lost; });
+        // A file may overtake the fact that says how long it is: until both are there it has no end.
+        const bool has_all_segments =
+            std::all_of(view_.segments.begin(), view_.segments.end(), [](const SegmentView& s) {
+                return s.state == SegmentState::lost || (s.state == SegmentState::stored && s.ended_at.has_value());
+            });
         view_.state = RecordingState::open;
         if (!view_.ended_at) return;
         if (has_all_halves && has_all_segments) {
@@ -208,6 +211,19 @@ private:
         }
     }
 
+    // Whether what began then could not be played.
+    bool has_failed(const TimedFact& began, const TreatmentStarted& started) const {
+        const auto first = std::find_if(timed_.begin(), timed_.end(),
+                                        [&](const TimedFact& timed) { return timed.fact == began.fact; });
+        for (auto timed = first; timed != timed_.end(); ++timed) {
+            const auto* ended = std::get_if<TreatmentEnded>(&timed->fact->body);
+            if (ended && timed->fact->site == began.fact->site && ended->connection == started.connection &&
+                ended->treatment == started.treatment)
+                return ended->failed;
+        }
+        return false;
+    }
+
     void fold_events(const Presence& presence) {
         for (const TimedFact& timed : timed_) {
             const TypedFact& fact = *timed.fact;
@@ -219,21 +235,25 @@ private:
                 const auto c = presence.find(fact.site, id);
                 return c && presence.connections()[*c].role != Role::site;
             };
-            std::visit(Match{[&](const PartyJoined& f) {
-                                 if (is_person(f.connection)) say(f.call, f.connection, "joined");
-                             },
-                             [&](const PartyLeft& f) {
-                                 if (is_person(f.connection)) say(f.call, f.connection, "left");
-                             },
-                             [&](const PartyHeld& f) { say(f.call, f.connection, "held"); },
-                             [&](const PartyRetrieved& f) { say(f.call, f.connection, "retrieved"); },
-                             [&](const RecordingPaused& f) { say(f.call, ConnectionId(f.by), "paused"); },
-                             [&](const RecordingResumed& f) { say(f.call, ConnectionId(f.by), "resumed"); },
-                             [&](const TreatmentStarted& f) {
-                                 if (f.treatment.starts_with("say:")) say(f.call, f.connection, "announcement-played");
-                             },
-                             [](const auto&) {}},
-                       fact.body);
+            std::visit(
+                Match{[&](const PartyJoined& f) {
+                          if (is_person(f.connection)) say(f.call, f.connection, "joined");
+                      },
+                      [&](const PartyLeft& f) {
+                          if (is_person(f.connection)) say(f.call, f.connection, "left");
+                      },
+                      [&](const PartyHeld& f) { say(f.call, f.connection, "held"); },
+                      [&](const PartyRetrieved& f) { say(f.call, f.connection, "retrieved"); },
+                      [&](const RecordingPaused& f) { say(f.call, ConnectionId(f.by), "paused"); },
+                      [&](const RecordingResumed& f) { say(f.call, ConnectionId(f.by), "resumed"); },
+                      [&](const TreatmentStarted& f) {
+                          if (f.treatment.starts_with("say:") && !has_failed(timed, f))
+                              say(f.call, f.connection, "announcement-played");
+                      },
+                      [&](const ConsentAnnounced& f) { say(f.call, f.connection, "announcement-played"); },
+                      [&](const ToneStarted& f) { say(f.call, f.connection, "tone-started"); },
+                      [&](const ToneStopped& f) { say(f.call, f.connection, "tone-stopped"); }, [](const auto&) {}},
+                fact.body);
         }
     }
 
@@ -242,13 +262,37 @@ private:
             if (s.state == SegmentState::missing)
                 view_.alarms.push_back({"segment-missing", *s.call_ended_at + kMissingAfterMs, view_.id, s.id,
                                         "announced at " + s.site + ", and nothing of it has come"});
-            if (s.state == SegmentState::lost)
+            if (s.state == SegmentState::lost && !s.has_not_begun)
                 view_.alarms.push_back(
                     {"segment-lost", s.expected_at, view_.id, s.id, "lost at " + s.site + ": " + s.cause});
         }
+        for (const SegmentView& s : view_.segments)
+            if (s.media && !s.erased_sha256.empty() && s.media->sha256 != s.erased_sha256)
+                view_.alarms.push_back({"segment-not-erased", s.ended_at, view_.id, s.id,
+                                        "a pause came late at " + s.site + ": the file without it has not come yet"});
+        raise_pause_alarms();
         if (view_.needs_review)
             view_.alarms.push_back(
                 {"needs-review", view_.started_at, view_.id, {}, "more calls are linked than one recording may hold"});
+    }
+
+    void raise_pause_alarms() {
+        const auto is_confirmed = [&](const PauseUnconfirmed& open) {
+            return std::any_of(timed_.begin(), timed_.end(), [&](const TimedFact& timed) {
+                const auto* f = std::get_if<PauseConfirmed>(&timed.fact->body);
+                return f != nullptr && f->call == open.call && f->pause == open.pause && f->by_site == open.by_site;
+            });
+        };
+        for (const TimedFact& timed : timed_) {
+            const auto* f = std::get_if<PauseUnconfirmed>(&timed.fact->body);
+            if (f == nullptr || is_confirmed(*f)) continue;
+            view_.alarms.push_back(
+                {"pause-unconfirmed",
+                 timed.at,
+                 view_.id,
+                 {},
+                 f->by_site + " has not said that it stores nothing of the pause that began at " + timed.fact->site});
+        }
     }
 
     const Component& component_;

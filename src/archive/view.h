@@ -26,6 +26,7 @@ inline constexpr Ms kSliverMs = 50;
 // Between an answer and the first moment of its file; such a moment belongs to the gap before it.
 inline constexpr Ms kEdgeMs = 250;
 inline constexpr Ms kEdgeAloneMs = 100;  // …and standing alone between two files, up to this, it is none
+inline constexpr std::string_view kNotBegun = "not-begun";  // cause of a loss: over as soon as it was asked for
 
 struct CallView {
     CallUuid id;
@@ -87,8 +88,10 @@ struct SegmentView {
     Ms duration_ms = 0;
     SegmentState state = SegmentState::expected;
     std::string cause;
+    bool has_not_begun = false;  // lost for that cause alone: nobody's alarm
     std::optional<MediaView> media;
     std::vector<std::pair<Ms, Ms>> lost;  // from its start
+    std::string erased_sha256;            // of the file that an erasure has left; empty: none has come late
     std::vector<TimelineEntry> timeline;
     std::optional<Ms> call_ended_at;  // of the call its connection was in at last
 };
@@ -107,7 +110,8 @@ struct EventView {
 };
 
 struct Alarm {
-    std::string kind;  // segment-missing, segment-lost, needs-review, facts-refused
+    std::string
+        kind;  // segment-missing, segment-lost, segment-not-erased, pause-unconfirmed, needs-review, facts-refused
     std::optional<Ms> at;
     CallUuid recording;
     SegmentId segment;

@@ -33,6 +33,17 @@ Story talk() {
     s.joined("london", 1'000, "U1", "a", "agent", "1001");
     return s;
 }
+// 2001 at paris answers a leg of U1 to there, and is recorded.
+void reach_paris(Story& s, std::int64_t at, const char* kind) {
+    s.half("london", at - 1'000, "L1", "from", "U1", nullptr, kind, "leg");
+    s.half("paris", at - 996, "L1", "to", "U1", "U2", kind, "leg");
+    s.answered("paris", at, "L1", "to", "U1");
+    s.answered("london", at + 4, "L1", "from", "U2");
+    s.joined("london", at + 4, "U1", "leg", "site", "2001@paris", "L1");
+    s.joined("paris", at, "U2", "leg", "site", "+44", "L1");
+    s.joined("paris", at, "U2", "a2", "agent", "2001");
+    s.segment("paris", at, 20'000, "F2", "U2", "a2");
+}
 void hang_up(Story& s) {
     for (const char* connection : {"c", "a"}) s.left("london", 20'000, "U1", connection);
     s.end("london", 20'000, "U1");
@@ -70,6 +81,24 @@ TEST_CASE("a recording is open, then incomplete, and complete with the last thin
     s.stored("F");
     CHECK(look(s, "U1", end).state == RecordingState::complete);
     CHECK(look(s, "U1", end + 2 * kHour).state == RecordingState::complete);
+}
+
+TEST_CASE("a file that overtakes the fact of its end leaves the recording open until that has come") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    hang_up(s);
+    const auto sealed =
+        std::find_if(s.facts.begin(), s.facts.end(), [](const Fact& f) { return f.type == "segment.sealed"; });
+    std::rotate(sealed, sealed + 1, s.facts.end());
+    const Fact last = s.facts.back();
+    s.facts.pop_back();
+    CHECK(look(s).state == RecordingState::open);
+    CHECK(look(s).segments.at(0).state == SegmentState::stored);
+    CHECK_FALSE(look(s).segments.at(0).ended_at);
+    CHECK(look(s, "U1", kLater + kHour).state == RecordingState::incomplete);
+    s.facts.push_back(last);
+    CHECK(look(s).state == RecordingState::complete);
+    CHECK(look(s).segments.at(0).ended_at);
 }
 
 TEST_CASE("a signed link needs both halves to be complete; a consult's and a moved link have one") {
@@ -219,23 +248,137 @@ TEST_CASE("every moment of a customer without a file has its reason") {
     }
 }
 
+TEST_CASE("a recording that was over before it began is no alarm, unless it had begun after all") {
+    Story s = talk();
+    s.say("london", 19'400, "segment.expected",
+          {{"segment", "F"}, {"calluuid", "U1"}, {"connection", "a"}, {"rule", "agent always"}});
+    s.say("london", 20'000, "segment.lost",
+          {{"segment", "F"},
+           {"calluuid", "U1"},
+           {"connection", "a"},
+           {"from_ms", nullptr},
+           {"to_ms", nullptr},
+           {"cause", "not-begun"}});
+    const auto begins = [&] {
+        s.say("london", 19'500, "segment.opened", {{"segment", "F"}, {"calluuid", "U1"}, {"connection", "a"}});
+    };
+    SUBCASE("it never began") {
+        hang_up(s);
+        const auto view = look(s, "U1", Story::kStart + 90'000);
+        CHECK(view.segments[0].state == SegmentState::lost);
+        CHECK(view.segments[0].cause == "not-begun");
+        CHECK(view.state == RecordingState::complete);
+        CHECK(view.alarms.empty());
+        CHECK(words(view.gaps) == "unknown 0-1000; not-selected 1000-19400; lost 19400-20000; ");
+    }
+    SUBCASE("it had begun, and nothing of it comes") {
+        begins();
+        hang_up(s);
+        const auto view = look(s, "U1", Story::kStart + 90'000);
+        CHECK(view.segments[0].state == SegmentState::missing);
+        CHECK(view.segments[0].cause.empty());
+        CHECK(view.alarms.at(0).kind == "segment-missing");
+    }
+    SUBCASE("it had begun, and its media server has lost it") {
+        begins();
+        s.say("london", 20'010, "segment.lost",
+              {{"segment", "F"},
+               {"calluuid", "U1"},
+               {"connection", "a"},
+               {"from_ms", nullptr},
+               {"to_ms", nullptr},
+               {"cause", "disk"}});
+        hang_up(s);
+        const auto view = look(s, "U1", Story::kStart + 90'000);
+        CHECK(view.segments[0].state == SegmentState::lost);
+        CHECK(view.segments[0].cause == "disk");
+        CHECK(view.alarms.at(0).kind == "segment-lost");
+    }
+}
+
 TEST_CASE("a pause at one site is labelled in every segment that hears the customer") {
     Story s = talk();
     s.set_clock("paris", 600'000);
-    s.half("london", 2'000, "L1", "from", "U1", nullptr, "conference", "leg");
-    s.half("paris", 2'004, "L1", "to", "U1", "U2", "conference", "leg");
-    s.answered("paris", 3'000, "L1", "to", "U1");
-    s.answered("london", 3'004, "L1", "from", "U2");
-    s.joined("london", 3'004, "U1", "leg", "site", "2001@paris", "L1");
-    s.joined("paris", 3'000, "U2", "leg", "site", "+44", "L1");
-    s.joined("paris", 3'000, "U2", "a2", "agent", "2001");
-    s.segment("paris", 3'000, 20'000, "F2", "U2", "a2");
+    reach_paris(s, 3'000, "conference");
     s.say("london", 5'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
     s.say("london", 6'000, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
     hang_up(s);
     const auto view = look(s, "U2");
     CHECK(words(view.segments[0].timeline) == "talk 0-1980; paused 1980-2980; talk 2980-16995; ");
     CHECK(view.segments[0].timeline[0].parties.size() == 3);
+}
+
+TEST_CASE("a pause stays at a site that it came to, until somebody there resumes or the call is over") {
+    Story s = talk();
+    reach_paris(s, 6'000, "transfer");
+    s.call("paris", 5'004, "U2", "inter_site", "U1");
+    s.say("london", 5'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    s.left("london", 6'000, "U1", "a");
+    s.left("london", 9'000, "U1", "c");  // its carrier has taken the call to paris
+    s.joined("paris", 9'000, "U2", "c2", "customer", "+44");
+    s.left("london", 9'000, "U1", "leg");
+    s.end("london", 9'000, "U1");
+    s.left("paris", 9'000, "U2", "leg");
+    std::string wanted = "paused 0-13995; ";
+    SUBCASE("until the call is over") {}
+    SUBCASE("until it is resumed there") {
+        s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "p"}});
+        wanted = "paused 0-5980; talk 5980-13995; ";
+    }
+    SUBCASE("another pause is resumed") {
+        s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
+    }
+    for (const char* connection : {"c2", "a2"}) s.left("paris", 20'000, "U2", connection);
+    s.end("paris", 20'000, "U2");
+    std::ranges::reverse(s.facts);
+    const auto view = look(s, "U2");
+    REQUIRE(view.segments.size() == 1);
+    CHECK(words(view.segments[0].timeline) == wanted);
+    CHECK(view.segments[0].timeline[0].by == "1001");
+}
+
+TEST_CASE("a pause that a site has not confirmed is an alarm until it has, in whatever order that comes") {
+    Story s = talk();
+    const auto pause = [](const char* id, const char* site) {
+        return json::object{{"calluuid", "U1"}, {"pause", id}, {"by_site", site}};
+    };
+    s.say("london", 5'500, "pause.unconfirmed", pause("p", "paris"));
+    s.say("london", 5'500, "pause.unconfirmed", pause("p", "hub"));
+    s.say("london", 5'400, "pause.confirmed", pause("q", "hub"));  // another pause
+    s.say("london", 7'000, "pause.confirmed", pause("p", "paris"));
+    hang_up(s);
+    const auto alarms = look(s).alarms;
+    REQUIRE(alarms.size() == 1);
+    CHECK(alarms[0].kind == "pause-unconfirmed");
+    CHECK(alarms[0].at == Story::kStart + 5'500);
+    CHECK(alarms[0].text.starts_with("hub "));
+    s.say("london", 8'000, "pause.confirmed", pause("p", "hub"));
+    std::ranges::reverse(s.facts);
+    CHECK(look(s).alarms.empty());
+}
+
+TEST_CASE("a file that a late pause has made another is an alarm until that one has come") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    hang_up(s);
+    const std::string was = look(s).segments[0].media->sha256;
+    s.say("london", 30'000, "segment.erased",
+          {{"segment", "F"},
+           {"calluuid", "U1"},
+           {"connection", "a"},
+           {"from_ms", 3'000},
+           {"to_ms", 19'000},
+           {"label", "paused"},
+           {"by", "1001"},
+           {"sha256", std::string(64, 'e')}});
+    CHECK(look(s).alarms.at(0).kind == "segment-not-erased");
+    CHECK(look(s).segments[0].media->sha256 == was);
+    s.say("archive", 31'000, "segment.stored",
+          {{"segment", "F"}, {"sha256", std::string(64, 'e')}, {"bytes", 9}, {"media_type", "audio/wav"}});
+    CHECK(look(s).alarms.empty());
+    CHECK(look(s).segments[0].media->sha256 == std::string(64, 'e'));
+    std::ranges::reverse(s.facts);
+    CHECK(look(s).segments[0].media->sha256 == std::string(64, 'e'));
 }
 
 TEST_CASE("a hold at either site stops the walk in both directions") {
@@ -355,4 +498,49 @@ TEST_CASE("what changed is told once, and what becomes late is told by itself") 
     CHECK(catalogue.next_change() == kNever);
     CHECK_FALSE(catalogue.add(typed(s.facts).front()));
     CHECK(catalogue.take_changed(now).empty());
+}
+
+TEST_CASE("what people were told of a recording is among its events, and what was not is its absence's reason") {
+    Story s = talk();
+    const json::object of_agent = {{"calluuid", "U1"}, {"connection", "c"}, {"of", "a"}};
+    const auto with = [&](json::object more) {
+        json::object data = of_agent;
+        for (auto& [key, value] : more) data[key] = value;
+        return data;
+    };
+    s.say("london", 0, "treatment.started", {{"calluuid", "U1"}, {"connection", "c"}, {"treatment", "say:welcome"}});
+    SUBCASE("told") {
+        s.say("london", 10, "treatment.ended", {{"calluuid", "U1"}, {"connection", "c"}, {"treatment", "say:welcome"}});
+        s.segment("london", 1'000, 20'000, "F1", "U1", "a");
+        s.say("london", 2'000, "consent.announced", with({{"announcement", "say:recorded"}}));
+        s.say("london", 2'000, "tone.started", with({{"every_ms", 15'000}}));
+        s.say("london", 20'000, "tone.stopped", of_agent);
+        hang_up(s);
+        const RecordingView view = look(s);
+        std::vector<std::string> events;
+        for (const EventView& e : view.events)
+            if (e.event != "joined" && e.event != "left") events.push_back(e.event);
+        CHECK(events ==
+              std::vector<std::string>{"announcement-played", "announcement-played", "tone-started", "tone-stopped"});
+        const auto tone = std::find_if(view.events.begin(), view.events.end(),
+                                       [](const EventView& e) { return e.event == "tone-started"; });
+        CHECK(tone->party == "london/c");
+    }
+    SUBCASE("not told") {
+        s.say("london", 10, "treatment.ended",
+              {{"calluuid", "U1"}, {"connection", "c"}, {"treatment", "say:welcome"}, {"failed", true}});
+        s.say("london", 1'005, "consent.failed", with({{"announcement", "say:recorded"}, {"recorded", false}}));
+        s.joined("london", 20'000, "U1", "b", "agent", "1002");
+        s.left("london", 20'000, "U1", "a");
+        s.segment("london", 20'000, 30'000, "F1", "U1", "b");
+        for (const char* connection : {"c", "b"}) s.left("london", 30'000, "U1", connection);
+        s.end("london", 30'000, "U1");
+        const RecordingView view = look(s);
+        for (const EventView& e : view.events) CHECK(e.event != "announcement-played");
+        const auto gap = std::find_if(view.gaps.begin(), view.gaps.end(),
+                                      [](const GapView& g) { return g.reason == GapReason::not_selected; });
+        REQUIRE(gap != view.gaps.end());
+        CHECK(gap->detail == "say:recorded could not be played");
+        CHECK(gap->from == Story::kStart + 1'000);
+    }
 }

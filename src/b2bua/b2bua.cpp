@@ -76,6 +76,8 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
     if (of->transfer && of->transfer->request != 0) ua.respond(now.mono, of->transfer->request, 481);
     for (const auto& segment : of->recordings) withdraw_recording(*of, segment);
     flush_recordings(now, *of);
+    leave_start(*of);
+    leave_silences(now, *of);
     if (of->peer_dialog != 0 && dialogs.contains(of->peer_dialog)) {
         auto headers = call_headers(*of);
         if (status == 503) headers.push_back({"Retry-After", std::to_string(kRetryAfterSeconds)});
@@ -96,8 +98,8 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
     for (const auto request : {of->msml_request, of->site.request, of->referral ? of->referral->request : 0}) {
         requests.erase(request);
     }
-    for (const auto timer :
-         {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::referred, LegTimer::msml_again}) {
+    for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::site_probe,
+                             LegTimer::referred, LegTimer::msml_again}) {
         timers.set({id, timer}, std::nullopt);
     }
     legs.erase(id);
@@ -110,6 +112,7 @@ void B2bua::Core::on_responded(Stamp now, Leg& of, const sip::Responded& respond
 }
 
 void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
+    if (timer == LegTimer::erase_again) return erase_again(now, SegmentId(id.text()));
     Leg* of = leg(id);
     if (of == nullptr) return;
     switch (timer) {
@@ -117,13 +120,20 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
         case LegTimer::peer_answer: try_next_address(now, *of); return;
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
-        case LegTimer::probe: break;
+        case LegTimer::site_probe: return probe(now, *of, timer, of->peer_dialog, kSiteProbe);
+        case LegTimer::probe:
+            if (const auto* media = std::get_if<MediaStands>(&of->media))
+                probe(now, *of, timer, media->dialog, kMediaProbe);
+            return;
+        case LegTimer::erase_again: return;
     }
-    if (const auto* media = std::get_if<MediaStands>(&of->media)) {
-        // Its 481 or silence ends the dialog (Ended), which ends the leg: no call goes on without its media server.
-        static_cast<void>(ua.request(now.mono, media->dialog, "OPTIONS", session_id(*of)));
-        timers.set({id, LegTimer::probe}, now.mono + kMediaProbe);
-    }
+}
+
+// A 481 or silence ends the dialog (Ended), which ends the leg: no call goes on without its media server, nor with a
+// site that has forgotten it, or that is cut off.
+void B2bua::Core::probe(Stamp now, const Leg& of, LegTimer timer, sip::DialogId dialog, Duration again) {
+    static_cast<void>(ua.request(now.mono, dialog, "OPTIONS", session_id(of)));
+    timers.set({of.id, timer}, now.mono + again);
 }
 
 sip::UserAgentOptions options_of_switch() {
@@ -189,7 +199,10 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                      [&](const sip::Requested& e) { core.on_requested(now, e); },
                      [&](const sip::Responded& e) {
                          const auto it = core.requests.find(e.id);
-                         if (it == core.requests.end()) return;
+                         if (it == core.requests.end()) {
+                             core.on_started(e);
+                             return core.on_erased(now, e);
+                         }
                          const LegId id = it->second;
                          core.requests.erase(it);
                          if (auto* leg = core.leg(id)) core.on_responded(now, *leg, e);
@@ -230,7 +243,11 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
                 with_leg(e, [&](Leg& leg) { core.tell_transfer(now, leg, e.status); });
             },
             [&](const exchange::BindRoom& e) { core.servers.bind(e.room, e.near); },
-            [&](const exchange::SilenceRecording& e) { with_leg(e, [&](Leg& leg) { core.silence(now, leg, e); }); },
+            [&](const exchange::SilenceRecording& e) {
+                Leg* leg = core.leg(e.leg);
+                if (leg != nullptr && leg->recordings.contains(e.segment)) return core.silence(now, *leg, e);
+                core.erase_ended(now, e.leg, {e.segment, e.silence, e.back_ms, now.mono, e.is_over});
+            },
             [&](const exchange::ResumeRecording& e) { with_leg(e, [&](Leg& leg) { core.resume(now, leg, e); }); },
             [&](const exchange::CollectDigits& e) { with_leg(e, [&](Leg& leg) { core.collect(now, leg, e.on); }); },
             [&](const exchange::ReferLeg& e) { with_leg(e, [&](Leg& leg) { core.refer(now, leg, e); }); },
@@ -269,8 +286,8 @@ void B2bua::reload(Settings settings) {
 }
 
 B2bua::Counts B2bua::counts() const {
-    return {core_->legs.size(), core_->dialogs.size(), core_->servers.rooms(), core_->requests.size(),
-            core_->timers.size()};
+    return {core_->legs.size(), core_->dialogs.size(), core_->servers.rooms(),
+            core_->requests.size() + core_->starting.size() + core_->erasing.size(), core_->timers.size()};
 }
 
 }  // namespace sheaf::b2bua

@@ -24,10 +24,15 @@ namespace sheaf::b2bua {
 
 inline constexpr Duration kPeerSilenceMax = std::chrono::seconds{4};  // then a trunk's next address is tried
 inline constexpr Duration kMediaProbe = std::chrono::seconds{15};     // a standing leg's media server is asked: alive?
+inline constexpr Duration kSiteProbe = std::chrono::seconds{30};      // a talking leg's other site is asked the same
 inline constexpr std::size_t kMsmlWaitingMax = 64;                    // commands of one leg that wait for their turn
 inline constexpr Duration kReferMax = std::chrono::seconds{32};       // then a REFER of ours has failed with 408
 inline constexpr Duration kSilenceLate = std::chrono::milliseconds{100};  // a result later: it is said again
 inline constexpr Duration kSilenceAgain = std::chrono::milliseconds{250};
+inline constexpr Duration kEraseAgain = std::chrono::milliseconds{250};  // doubled each time,
+inline constexpr Duration kEraseAgainMax = std::chrono::seconds{4};      // up to this
+inline constexpr Duration kEndedKeptFor = std::chrono::seconds{120};     // after it a recording is erased no more
+inline constexpr std::size_t kEndedKept = 10'000;
 inline constexpr int kSilenceTriesMax = 8;  // that find the media server's buffer full; then the recording ends
 inline constexpr std::size_t kPivotTokenBytes = 16;
 inline constexpr int kTellTriesMax = 3;        // of one state told to a peer site

@@ -53,15 +53,13 @@ Identity identity_of(const sip::Message& request, bool believed) {
         for (const auto& text : request.list("P-Asserted-Identity")) {
             const auto asserted = sip::name_addr_from_text(text);
             if (!asserted) continue;
-            const auto& uri = asserted->uri;
-            return {clean_number(uri.scheme == "tel" ? uri.opaque.substr(0, uri.opaque.find(';')) : uri.user),
-                    clean_name(asserted->display)};
+            return {number_of(asserted->uri), clean_name(asserted->display)};
         }
     }
     const auto* text = request.first("From");
     const auto from = text == nullptr ? fail(Errc::not_found, "From") : sip::name_addr_from_text(*text);
     if (!from) return {};
-    return {clean_number(from->uri.user), clean_name(from->display)};
+    return {number_of(from->uri), clean_name(from->display)};
 }
 
 std::string clean_number(std::string_view text) {
@@ -70,6 +68,13 @@ std::string clean_number(std::string_view text) {
         if (c > ' ' && c < 0x7f) out += c;
     }
     return out;
+}
+
+std::string number_of(const sip::Uri& uri) {
+    if (uri.scheme != "tel") return clean_number(uri.user);
+    auto digits = uri.opaque.substr(0, uri.opaque.find(';'));
+    std::erase_if(digits, [](char c) { return std::string_view("-.()").find(c) != std::string_view::npos; });
+    return clean_number(digits);
 }
 
 std::string clean_name(std::string_view text) {

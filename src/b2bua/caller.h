@@ -34,6 +34,9 @@ struct Identity {
 
 // Printable ASCII, at most kNumberBytesMax: fit for facts and for other messages. Other characters are left out.
 [[nodiscard]] std::string clean_number(std::string_view text);
+// Of a sip URI its user, of a tel URI its digits without the visual separators (RFC 3966 §3), clean. Empty: it has
+// none.
+[[nodiscard]] std::string number_of(const sip::Uri& uri);
 [[nodiscard]] std::string clean_name(std::string_view text);  // UTF-8 stays, control characters go
 
 // `<Call-ID>;<CSeq number>;<method>`: a message's id in evidence.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,9 +23,28 @@ namespace sheaf::b2bua {
 enum class LegTimer {
     media_answer,  // the media server's INVITE
     peer_answer,   // the peer's first response
-    probe,
-    referred,    // the end of our REFER
-    msml_again,  // a silence that found a buffer full
+    probe,         // of the media server
+    site_probe,    // of a talking leg to a site
+    referred,     // the end of our REFER
+    msml_again,   // a silence that found a buffer full
+    erase_again,  // of an ended segment, which takes the leg's place in the key
+};
+
+// What a media server is to erase of a recording that has ended.
+struct Erasing {
+    std::size_t server = 0;
+    LegId leg;
+    MsmlSilence silence;
+    Instant said{};                  // the moment it reaches back to, as said last
+    sip::ClientRequest request = 0;  // 0: none is out
+    Instant until{};
+    Duration wait{};
+};
+
+// A recording whose start had no answer yet when its leg ended.
+struct Starting {
+    LegId leg;
+    SegmentId segment;
 };
 
 struct DialogUse {
@@ -47,6 +67,11 @@ struct B2bua::Core {
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
+    std::map<SegmentId, std::size_t> ended_segments;  // recordings, and the media servers that made them
+    std::deque<std::pair<SegmentId, Instant>> ended_order;
+    std::unordered_map<sip::ClientRequest, Starting> starting;
+    std::map<SegmentId, Erasing> erasing;
+    std::unordered_map<sip::ClientRequest, SegmentId> erase_requests;
 
     // b2bua.cpp: dispatch, and what all legs share.
     Leg* leg(const LegId& id);
@@ -55,6 +80,7 @@ struct B2bua::Core {
     void watch(sip::DialogId dialog, const Leg& of, bool is_media);
     void forget(sip::DialogId dialog);
     void on_timer(Stamp now, const LegId& id, LegTimer timer);
+    void probe(Stamp now, const Leg& of, LegTimer timer, sip::DialogId dialog, Duration again);
     void on_requested(Stamp now, const sip::Requested& requested);
     void on_outside(Stamp now, const sip::Requested& requested);
     void on_register(Stamp now, const sip::Requested& requested);
@@ -117,6 +143,8 @@ struct B2bua::Core {
     void flush_recordings(Stamp now, Leg& of);
     void on_msml_result(Stamp now, Leg& of, const sip::Responded& responded);  // may drop
     bool says_again(Stamp now, Leg& of, MsmlCommand& command);
+    void leave_start(Leg& of);
+    void on_started(const sip::Responded& responded);
     void on_command_done(Stamp now, Leg& of, MsmlCommand done);
     void on_command_failed(Stamp now, Leg& of, const MsmlCommand& command, const std::string& why);  // may drop
     void on_media_info(Stamp now, Leg& of, const sip::Requested& requested);
@@ -132,6 +160,14 @@ struct B2bua::Core {
     void misplaced(Stamp now, Leg& of, const std::string& why);  // drops
     void collect(Stamp now, Leg& of, bool on);
     void stop_recording(Stamp now, Leg& of, const exchange::StopRecording& order);
+
+    // erasing.cpp: what recordings have stored that have ended.
+    void recording_ended(Stamp now, const Leg& of, const SegmentId& segment);
+    void erase_ended(Stamp now, const LegId& leg, MsmlSilence silence);
+    void send_erasure(Stamp now, Erasing& one);
+    void on_erased(Stamp now, const sip::Responded& responded);
+    void erase_again(Stamp now, const SegmentId& segment);
+    void leave_silences(Stamp now, Leg& of);
 
     // transfer.cpp: REFER.
     void on_refer(Stamp now, Leg& of, const sip::Requested& requested);

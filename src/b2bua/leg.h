@@ -99,6 +99,7 @@ struct Showing {                                  // ShowIdentity
 
 struct Play {
     std::vector<std::string> last;  // played for ever once the others are through
+    bool tell = false;              // PlayBegan is owed
 };
 
 struct Leg {

@@ -8,6 +8,20 @@
 // MSML in the media server's dialog: one command at a time and in order, so that a lost datagram cannot turn a start
 // and its stop around.
 namespace sheaf::b2bua {
+namespace {
+
+// Why a command was not carried out; empty: it was.
+std::string refusal_in(const sip::Responded& responded, bool& is_full) {
+    if (responded.status / 100 != 2) return "status " + std::to_string(responded.status);
+    if (!responded.response || responded.response->body.empty()) return "no MSML result";
+    const auto result = msml_result_from_text(responded.response->body);
+    if (!result) return result.error().what;
+    if (result->code == 200) return {};
+    is_full = result->code == 503;
+    return std::to_string(result->code) + " " + result->description;
+}
+
+}  // namespace
 
 void B2bua::Core::command(Stamp now, Leg& of, MsmlCommand wanted) {
     // A stop is never left out: there is one a recording.
@@ -27,17 +41,36 @@ void B2bua::Core::send_next(Stamp now, Leg& of) {
     requests[of.msml_request] = of.id;
 }
 
-// Before the BYE that ends every recording goes out what must be erased of them, and why they end: each in a document
-// of its own, so that one that is refused takes no other with it.
+// Before the BYE that ends every recording goes out why they end: each in a document of its own, so that one that is
+// refused takes no other with it. What must be erased of them is said outside of the dialog, until it is done.
 void B2bua::Core::flush_recordings(Stamp now, Leg& of) {
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr || !dialogs.contains(media->dialog)) return;
     for (std::size_t i = of.msml_request == 0 ? 0 : 1; i < of.msml.size(); ++i) {
         const auto& waiting = of.msml[i];
-        if (!std::holds_alternative<MsmlEndRecord>(waiting) && !std::holds_alternative<MsmlSilence>(waiting)) continue;
+        if (!std::holds_alternative<MsmlEndRecord>(waiting)) continue;
         static_cast<void>(ua.request(now.mono, media->dialog, "INFO", {}, std::string(kMsmlType),
                                      to_msml({waiting}, media->tag, now.mono)));
     }
+}
+
+// The leg goes, and whether its last recording has begun is not known yet.
+void B2bua::Core::leave_start(Leg& of) {
+    if (of.msml_request == 0) return;
+    const auto* record = std::get_if<MsmlRecord>(&of.msml.front());
+    if (record != nullptr) starting[of.msml_request] = {of.id, record->segment};
+}
+
+void B2bua::Core::on_started(const sip::Responded& responded) {
+    const auto found = starting.find(responded.id);
+    if (found == starting.end()) return;
+    bool is_full = false;
+    const std::string why = refusal_in(responded, is_full);
+    // Begun, it was ended by the BYE; the media server says what it holds.
+    if (!why.empty()) {
+        events.emplace_back(exchange::RecordingFailed{found->second.leg, found->second.segment, clean_name(why)});
+    }
+    starting.erase(found);
 }
 
 void B2bua::Core::on_msml_result(Stamp now, Leg& of, const sip::Responded& responded) {
@@ -45,18 +78,8 @@ void B2bua::Core::on_msml_result(Stamp now, Leg& of, const sip::Responded& respo
     of.msml_request = 0;
     MsmlCommand done = std::move(of.msml.front());
     of.msml.pop_front();
-    std::string why;
     bool is_full = false;
-    if (responded.status / 100 != 2) {
-        why = "status " + std::to_string(responded.status);
-    } else if (!responded.response || responded.response->body.empty()) {
-        why = "no MSML result";
-    } else if (const auto result = msml_result_from_text(responded.response->body); !result) {
-        why = result.error().what;
-    } else if (result->code != 200) {
-        is_full = result->code == 503;
-        why = std::to_string(result->code) + " " + result->description;
-    }
+    const std::string why = refusal_in(responded, is_full);
     if (is_full && says_again(now, of, done)) return;
     const LegId id = of.id;
     if (why.empty()) {
@@ -87,10 +110,16 @@ void B2bua::Core::on_command_done(Stamp now, Leg& of, MsmlCommand done) {
             events.emplace_back(exchange::RecordingSilenced{of.id, record->segment, silence.label});
         }
     }
+    if (const auto* begun = std::get_if<MsmlPlay>(&done)) {
+        const auto play = of.plays.find(begun->name);
+        if (play != of.plays.end() && std::exchange(play->second.tell, false)) {
+            events.emplace_back(exchange::PlayBegan{of.id, begun->name});
+        }
+    }
     auto* silence = std::get_if<MsmlSilence>(&done);
-    if (silence == nullptr || !of.recordings.contains(silence->segment)) return;
+    if (silence == nullptr) return;
     // What came between the order and its effect, on a slow or lossy way, is erased by saying it again.
-    if (now.mono - of.msml_sent > kSilenceLate && !std::exchange(silence->is_late, true)) {
+    if (silence->erases() && now.mono - of.msml_sent > kSilenceLate && !std::exchange(silence->is_late, true)) {
         of.msml.push_front(std::move(done));
         return;
     }
@@ -104,13 +133,16 @@ void B2bua::Core::on_command_failed(Stamp now, Leg& of, const MsmlCommand& faile
               [&](const MsmlPlay& play) {
                   // A play that cannot be had has ended; the exchange goes on to the next.
                   if (of.plays.erase(play.name) == 0) return;
-                  events.emplace_back(exchange::PlayEnded{of.id, play.name});
+                  events.emplace_back(exchange::PlayEnded{of.id, play.name, true});
               },
               [&](const MsmlRecord& record) {
-                  if (of.recordings.erase(record.segment) == 0) return;
+                  of.recordings.erase(record.segment);  // stopped since, it never began
                   events.emplace_back(exchange::RecordingFailed{of.id, record.segment, clean_name(why)});
               },
-              [&](const MsmlSilence& silence) { give_up_recording(now, of, silence.segment, why); },
+              [&](const MsmlSilence& silence) {
+                  give_up_recording(now, of, silence.segment, why);
+                  erase_ended(now, of.id, silence);
+              },
               [&](const MsmlResume& resume) { give_up_recording(now, of, resume.segment, why); },
               [](const MsmlEndPlay&) {}, [](const MsmlEndRecord&) {}, [](const MsmlCollect&) {}},
         failed);
@@ -126,6 +158,7 @@ void B2bua::Core::misplaced(Stamp now, Leg& of, const std::string& why) {
 // It would store what must not be kept, or keep silent for ever: neither is left running.
 void B2bua::Core::give_up_recording(Stamp now, Leg& of, const SegmentId& segment, const std::string& why) {
     if (of.recordings.erase(segment) == 0) return;
+    recording_ended(now, of, segment);
     events.emplace_back(exchange::RecordingFailed{of.id, segment, clean_name(why)});
     std::erase_if(of.msml, [&, first = of.msml_request != 0](const MsmlCommand& waiting) mutable {
         if (std::exchange(first, false)) return false;
@@ -148,7 +181,9 @@ void B2bua::Core::on_media_info(Stamp now, Leg& of, const sip::Requested& reques
                              events.emplace_back(exchange::RecordingOpened{of.id, e.segment});
                          }
                      },
-                     [&](const MsmlRecordSealed& e) { of.recordings.erase(e.segment); },
+                     [&](const MsmlRecordSealed& e) {
+                         if (of.recordings.erase(e.segment) != 0) recording_ended(now, of, e.segment);
+                     },
                      [&](const MsmlRecordFailed& e) {
                          if (of.recordings.erase(e.segment) == 0) return;
                          events.emplace_back(exchange::RecordingFailed{of.id, e.segment, "told by the media server"});
@@ -188,6 +223,7 @@ void B2bua::Core::start_play(Stamp now, Leg& of, const exchange::StartPlay& orde
     const bool in_two = order.forever && order.items.size() > 1;
     MsmlPlay first{order.play, order.items, order.forever};
     Play play;
+    play.tell = order.tell;
     if (in_two) {
         play.last = {order.items.back()};
         first.items.pop_back();
@@ -219,8 +255,7 @@ void B2bua::Core::start_recording(Stamp now, Leg& of, const exchange::StartRecor
 }
 
 void B2bua::Core::silence(Stamp now, Leg& of, const exchange::SilenceRecording& order) {
-    if (!of.recordings.contains(order.segment)) return;
-    command(now, of, MsmlSilence{order.segment, order.silence, order.back_ms, now.mono});
+    command(now, of, MsmlSilence{order.segment, order.silence, order.back_ms, now.mono, order.is_over});
 }
 
 void B2bua::Core::resume(Stamp now, Leg& of, const exchange::ResumeRecording& order) {
@@ -235,6 +270,7 @@ void B2bua::Core::collect(Stamp now, Leg& of, bool on) {
 void B2bua::Core::stop_recording(Stamp now, Leg& of, const exchange::StopRecording& order) {
     if (of.recordings.erase(order.segment) == 0) return;
     if (withdraw_recording(of, order.segment)) return;
+    recording_ended(now, of, order.segment);
     command(now, of, MsmlEndRecord{order.segment, std::string(exchange::name_of(order.cause))});
 }
 

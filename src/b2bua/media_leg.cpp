@@ -219,6 +219,7 @@ void B2bua::Core::lose_recordings(Leg& of, const std::string& why) {
 
 void B2bua::Core::media_lost(Stamp now, Leg& of) {
     warn("media server has lost a leg", {{"leg", of.id.text()}, {"device", of.device.name}});
+    for (const SegmentId& segment : of.recordings) recording_ended(now, of, segment);
     lose_recordings(of, "the media server is gone");
     if (std::holds_alternative<Preparing>(of.peer) || std::holds_alternative<Calling>(of.peer)) {
         return fail_placed(now, of, {of.id, kNoMedia, {}, {}});

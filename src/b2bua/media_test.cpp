@@ -240,6 +240,26 @@ TEST_CASE("a treatment that cannot be played has ended") {
     w.order(exchange::StartPlay{leg, "p1", {"say:nothing"}, false});
     REQUIRE(w.last<exchange::PlayEnded>() != nullptr);
     CHECK(w.last<exchange::PlayEnded>()->play == "p1");
+    CHECK(w.last<exchange::PlayEnded>()->failed);
+    w.order(exchange::StartPlay{leg, "p2", {"say:nothing"}, false, true});
+    CHECK(w.last<exchange::PlayEnded>()->play == "p2");
+    CHECK(w.count<exchange::PlayBegan>() == 0);
+    w.order(exchange::EndLeg{leg, 0, exchange::Cause::normal});
+    w.must_be_clean();
+}
+
+TEST_CASE("where it is wanted, a play is told of once the leg is sent it, and of its end as ever") {
+    World w;
+    const auto leg = w.answered_call();
+    w.order(exchange::StartPlay{leg, "p1", {"say:recorded"}, false, true});
+    REQUIRE(w.last<exchange::PlayBegan>() != nullptr);
+    CHECK(w.last<exchange::PlayBegan>()->play == "p1");
+    w.media.tell(w.wire.now, w.media.dialogs[0], event("msml.dialog.exit", "play.end", "completed", "p1"));
+    w.wire.settle();
+    REQUIRE(w.last<exchange::PlayEnded>() != nullptr);
+    CHECK_FALSE(w.last<exchange::PlayEnded>()->failed);
+    w.order(exchange::StartPlay{leg, "p2", {"music:default"}, true});
+    CHECK(w.count<exchange::PlayBegan>() == 1);
     w.order(exchange::EndLeg{leg, 0, exchange::Cause::normal});
     w.must_be_clean();
 }

@@ -74,10 +74,12 @@ std::string to_element(const MsmlCommand& command, std::string_view tag, Instant
             [&](const MsmlEndPlay& end) { return "<dialogend" + attribute("id", conn + "/dialog:" + end.name) + "/>"; },
             [&](const MsmlRecord& record) { return to_element(record, conn); },
             [&](const MsmlSilence& silence) {
-                const auto back = std::min(silence.back_ms + to_ms(now - silence.since), kMsmlBackMaxMs);
+                const auto back =
+                    silence.erases() ? std::min(silence.back_ms + to_ms(now - silence.since), kMsmlBackMaxMs) : 0;
                 return std::string(kRecord) + " action=\"silence\"" + attribute("segment", silence.segment.text()) +
                        attribute("label", silence.silence.label) + by_attribute(silence.silence.by) +
-                       attribute("back", std::to_string(back)) + "/>";
+                       attribute("back", std::to_string(back)) + (silence.is_over ? attribute("over", "true") : "") +
+                       "/>";
             },
             [&](const MsmlResume& resume) {
                 return std::string(kRecord) + " action=\"resume\"" + attribute("segment", resume.segment.text()) +

@@ -43,8 +43,11 @@ struct MsmlSilence {
     exchange::Silence silence;
     std::int64_t back_ms = 0;
     Instant since{};       // when `back_ms` was right
+    bool is_over = false;  // only reaches back
     int tries = 0;         // that found the journal's buffer full
     bool is_late = false;  // it is said again, because its result took long
+    // A hold hides nothing that was said before it: what comes while it is on its way is kept.
+    [[nodiscard]] bool erases() const { return silence.label != "hold"; }
 };
 struct MsmlResume {
     SegmentId segment;

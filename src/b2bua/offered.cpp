@@ -169,6 +169,7 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
 
 void B2bua::Core::talks(Stamp now, Leg& of, exchange::Event event) {
     events.push_back(std::move(event));
+    if (of.device.kind == exchange::DeviceKind::site) timers.set({of.id, LegTimer::site_probe}, now.mono + kSiteProbe);
     if (std::get<Talking>(of.peer).held) events.emplace_back(exchange::LegHeld{of.id});
     if (const auto told = std::exchange(of.site.early, std::nullopt)) {
         events.emplace_back(exchange::LegTold{of.id, *told});

@@ -14,7 +14,12 @@ const std::string kResume = "record xmlns=\"urn:sheaf:msml:1\" action=\"resume\"
 struct Recorded : World {
     LegId leg;
     SegmentId segment{"s1"};
-    Recorded() : leg(answered_call()) { order(start()); }
+    Recorded() : World(at_a_port()), leg(answered_call()) { order(start()); }
+    static Settings at_a_port() {  // as a site calls itself that does not say otherwise
+        Settings out = settings();
+        out.host += ":5060";
+        return out;
+    }
     [[nodiscard]] exchange::StartRecording start(std::vector<exchange::Silence> silences = {}) const {
         return {leg, segment, CallUuid("u1"), ConnectionId("c1"), std::move(silences)};
     }
@@ -76,6 +81,18 @@ TEST_CASE("a silence that waited for other commands reaches back to when it was 
     w.clean();
 }
 
+TEST_CASE("a hold that was long on its way erases nothing and is not said again") {
+    Recorded w;
+    w.media.node.dead = true;
+    w.order(exchange::SilenceRecording{w.leg, w.segment, {"hold", ""}, 0});
+    w.media.node.dead = false;
+    w.wire.run(1s);
+    CHECK(w.commanded("label=\"hold\" back=\"0\""));
+    CHECK(!w.commanded("back=\"500\""));
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    w.clean();
+}
+
 TEST_CASE("a recording starts silent") {
     Recorded w;
     w.order(exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
@@ -91,7 +108,8 @@ TEST_CASE("a refused silence ends the recording: nothing that must not be kept i
     w.media.refuse_command = kSilence;
     w.media.refuse_code = 404;
     w.order(w.silence());
-    CHECK(w.count<exchange::RecordingSilenced>() == 0);
+    CHECK(w.media.messages.size() == 1);  // what it has stored already is erased, now that it ends
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
     REQUIRE(w.count<exchange::RecordingFailed>() == 1);
     CHECK(w.last<exchange::RecordingFailed>()->segment == w.segment);
     CHECK(w.media.commands.back().find("action=\"stop\" segment=\"s1\" cause=\"failed\"") != std::string::npos);
@@ -131,20 +149,103 @@ TEST_CASE("a silence that finds the journal's buffer full is said again before a
     w.media.refuse_command = kSilence;
     w.order(w.silence());
     w.wire.run(5s);
-    CHECK(w.wire.count_seen("<" + kSilence) == 4 + static_cast<std::size_t>(kSilenceTriesMax));
+    CHECK(w.wire.count_seen("<" + kSilence) == 4 + static_cast<std::size_t>(kSilenceTriesMax) + 1);
+    CHECK(w.media.messages.size() == 1);
     CHECK(w.count<exchange::RecordingFailed>() == 1);
     CHECK(w.commanded("action=\"stop\""));
     w.clean();
 }
 
-TEST_CASE("a silence that still waits goes out before the BYE") {
+TEST_CASE("a silence that nobody has answered when its leg ends is said outside of the dialog until it is done") {
+    Recorded w;
+    const auto erasures = [&] {
+        std::vector<std::string> found;
+        for (const auto& body : w.media.messages)
+            if (body.find("<" + kSilence) != std::string::npos) found.push_back(body);
+        return found;
+    };
+    SUBCASE("the media server has not answered") {
+        w.media.node.dead = true;
+        w.order(w.silence(200));
+        w.end(w.leg);
+        w.wire.run(700ms);
+        CHECK(w.count<exchange::RecordingSilenced>() == 0);
+        w.media.message_status = 503;  // then it is there again, but has not got so far
+        w.media.node.dead = false;
+        w.wire.run(3s);
+        CHECK(erasures().size() >= 2);
+        CHECK(w.count<exchange::RecordingSilenced>() == 0);
+    }
+    SUBCASE("the media server is gone, and comes back") {
+        w.media.node.dead = true;
+        w.order(w.silence(200));
+        w.order(w.silence(400));
+        w.wire.run(50s);
+        CHECK(w.count<exchange::LegEnded>() == 1);
+        CHECK(w.count<exchange::RecordingSilenced>() == 0);
+        w.media.node.dead = false;
+    }
+    w.media.message_status = 200;
+    w.wire.run(5s);
+    REQUIRE(w.count<exchange::RecordingSilenced>() >= 1);
+    CHECK(w.last<exchange::RecordingSilenced>()->segment == w.segment);
+    CHECK(w.last<exchange::RecordingSilenced>()->label == "paused");
+    w.must_be_clean();
+}
+
+TEST_CASE("a silence that is over is said as such, unless something that is not must be erased with it") {
+    Recorded w;
+    auto over = w.silence(700);
+    over.is_over = true;
+    w.order(over);
+    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"700\" over=\"true\"/>"));
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    w.order(exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
+    w.order(over);
+    CHECK(w.media.messages.back().find("back=\"700\" over=\"true\"/>") != std::string::npos);
+    w.media.message_status = 503;
+    w.order(w.silence(100));
+    w.order(over);
+    w.media.message_status = 200;
+    w.wire.run(5s);
+    CHECK(w.media.messages.back().find("over=") == std::string::npos);
+    CHECK(w.media.messages.back().find("back=\"70") == std::string::npos);  // it waited, so it is more by now
+    w.clean();
+}
+
+TEST_CASE("of a recording that has ended a pause is erased for two minutes, and one that was never there is silent") {
+    Recorded w;
+    w.order(exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
+    w.end(w.leg);
+    w.wire.run(10s);
+    w.order(w.silence(12'000));
+    CHECK(w.media.messages.back().find("back=\"12000\"") != std::string::npos);
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
+    w.media.message_status = 404;  // nothing was stored of it there
+    w.order(w.silence(12'000));
+    CHECK(w.count<exchange::RecordingSilenced>() == 2);
+    const auto said = w.media.messages.size();
+    w.order(exchange::SilenceRecording{w.leg, w.segment, {"hold", ""}, 0});  // hides nothing
+    w.order(exchange::SilenceRecording{w.leg, SegmentId("never"), {"paused", ""}, 0});
+    CHECK(w.media.messages.size() == said);
+    CHECK(w.last<exchange::RecordingSilenced>()->segment == SegmentId("never"));
+    w.media.message_status = 500;
+    w.order(w.silence(20'000));
+    w.wire.run(kEndedKeptFor + 10s);
+    CHECK(w.count<exchange::RecordingSilenced>() == 3);
+    w.must_be_clean();
+}
+
+TEST_CASE("a silence that still waits is said outside of the dialog when that ends") {
     Recorded w;
     w.b2bua.carry_out(w.stamp(), exchange::StartPlay{w.leg, "p1", {"music:default"}, true});
     w.b2bua.carry_out(w.stamp(), w.silence(300));
     w.b2bua.carry_out(w.stamp(), exchange::StopRecording{w.leg, w.segment, exchange::Cause::normal});
     w.b2bua.carry_out(w.stamp(), exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
     w.wire.settle();
-    CHECK(w.commanded("back=\"300\""));
+    REQUIRE(w.media.messages.size() == 1);
+    CHECK(w.media.messages[0].find("back=\"300\"") != std::string::npos);
+    CHECK(w.count<exchange::RecordingSilenced>() == 1);
     CHECK(w.media.commands.back().find("action=\"stop\"") != std::string::npos);
     CHECK(w.media.ended == 1);
     w.must_be_clean();
@@ -162,6 +263,48 @@ TEST_CASE("when too many commands wait a silence ends the recording, and the sto
     w.wire.run(5s);
     CHECK(w.commanded("action=\"stop\" segment=\"s1\""));
     w.clean();
+}
+
+TEST_CASE("a recording whose leg ends before its start has an answer is told as failed, unless it had begun") {
+    enum class Media { records, refuses, is_gone } media = Media::records;
+    SUBCASE("it had begun") {}
+    SUBCASE("the media server refuses it") {
+        media = Media::refuses;
+    }
+    SUBCASE("the media server is gone") {
+        media = Media::is_gone;
+    }
+    for (const bool by_us : {false, true}) {
+        CAPTURE(by_us);
+        World w;
+        const LegId leg = w.answered_call();
+        const SegmentId segment("s1");
+        if (media == Media::refuses) w.media.refuse_command = "record";
+        w.media.node.dead = media == Media::is_gone;
+        w.b2bua.carry_out(w.stamp(), exchange::StartRecording{leg, segment, CallUuid("u1"), ConnectionId("c1"), {}});
+        if (by_us) {
+            w.b2bua.carry_out(w.stamp(), exchange::StopRecording{leg, segment, exchange::Cause::normal});
+            w.b2bua.carry_out(w.stamp(), exchange::EndLeg{leg, 0, exchange::Cause::normal});
+        } else {
+            w.carrier.ua->bye(w.wire.now, w.customer);
+        }
+        w.must_be_clean();
+        REQUIRE(w.count<exchange::RecordingFailed>() == (media == Media::records ? 0 : 1));
+        if (media != Media::records) CHECK(w.last<exchange::RecordingFailed>()->segment == segment);
+    }
+}
+
+TEST_CASE("a recording that has been stopped before its start was refused is told as failed") {
+    World w;
+    const LegId leg = w.answered_call();
+    w.media.refuse_command = "record";
+    w.b2bua.carry_out(w.stamp(),
+                      exchange::StartRecording{leg, SegmentId("s1"), CallUuid("u1"), ConnectionId("c1"), {}});
+    w.order(exchange::StopRecording{leg, SegmentId("s1"), exchange::Cause::normal});
+    REQUIRE(w.count<exchange::RecordingFailed>() == 1);
+    CHECK(w.last<exchange::RecordingFailed>()->why == "503 no room");
+    w.end(leg);
+    w.must_be_clean();
 }
 
 TEST_CASE("digits are heard while they are collected") {

@@ -63,11 +63,14 @@ ReferTarget refer_target_of(const sip::Message& request) {
     const auto to = sip::name_addr_from_text(values.front());
     if (!to) return refused(400, "Bad Refer-To");
     const auto& uri = to->uri;
-    if (uri.scheme == "tel") return {clean_number(uri.opaque.substr(0, uri.opaque.find(';'))), {}, {}};
+    if (uri.scheme == "tel") {
+        auto number = number_of(uri);
+        return number.empty() ? refused(404, {}) : ReferTarget{std::move(number), {}, {}};
+    }
     if (uri.scheme != "sip") return refused(416, {});
     const auto method = uri.params.value("method");
     if (method && !sip::same_name(*method, "INVITE")) return refused(501, "Only INVITE Can Be Referred");
-    ReferTarget out{clean_number(uri.user), {}, {}};
+    ReferTarget out{number_of(uri), {}, {}};
     for (const auto& [name, value] : sip::headers_of(uri)) {
         if (name != "replaces") continue;
         auto replaces = replaces_from_text(value);

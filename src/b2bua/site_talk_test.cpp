@@ -249,3 +249,36 @@ TEST_CASE("a leg that ends while a state is on its way leaves nothing behind") {
     w.order(exchange::TellLeg{w.leg, state()});
     w.clean();
 }
+
+TEST_CASE("a site is asked whether it is still there; one that has gone or has forgotten the call ends its leg") {
+    Told w;
+    int status = 200;
+    std::size_t asked = 0;
+    w.paris.script = [&](Instant now, const sip::Event& event) {
+        const auto* e = std::get_if<sip::Requested>(&event);
+        if (e == nullptr || e->request.method() != "OPTIONS") return;
+        ++asked;
+        w.paris.ua->respond(now, e->id, status);
+    };
+    w.wire.run(4 * kSiteProbe + 1s);
+    CHECK(asked == 4);
+    SUBCASE("one that does not know the method is there") {
+        status = 501;
+        w.wire.run(2 * kSiteProbe);
+        CHECK(w.count<exchange::LegEnded>() == 0);
+        w.end(w.leg);
+    }
+    SUBCASE("one that has started anew does not know the call") {
+        status = 481;
+        w.wire.run(kSiteProbe);
+        REQUIRE(w.count<exchange::LegEnded>() == 1);
+        CHECK(w.last<exchange::LegEnded>()->cause == exchange::Cause::lost_control);
+    }
+    SUBCASE("one that is silent is gone when a request's time is over") {
+        w.paris.dead = true;
+        w.wire.run(kSiteProbe + 33s);
+        REQUIRE(w.count<exchange::LegEnded>() == 1);
+        CHECK(w.last<exchange::LegEnded>()->leg == w.leg);
+    }
+    w.must_be_clean();
+}

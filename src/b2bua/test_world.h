@@ -79,7 +79,7 @@ public:
         for (const auto& text : listen) node->listen.push_back(at(text));
         options.listen = node->listen;
         if (options.allow.empty()) {
-            options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "NOTIFY", "REFER", "INFO"};
+            options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "NOTIFY", "REFER", "INFO", "MESSAGE"};
         }
         node->ua = std::make_unique<sip::UserAgent>(options, seed(static_cast<std::uint8_t>(nodes_.size() + 1)));
         nodes_.push_back(std::move(node));
@@ -196,6 +196,8 @@ struct MediaDouble {
     std::vector<std::string> answers;   // in ACKs
     std::vector<sip::DialogId> dialogs;
     std::vector<std::string> targets;  // Request-URI users
+    std::vector<std::string> messages;  // MSML outside of a dialog
+    int message_status = 200;
     std::size_t ended = 0;
     std::uint16_t port = 20'000;
 
@@ -223,6 +225,10 @@ struct MediaDouble {
         }
     }
     void on_request(Instant now, const sip::Requested& e) {
+        if (e.request.method() == "MESSAGE") {
+            messages.push_back(e.request.body);
+            return node.ua->respond(now, e.id, message_status);
+        }
         if (e.request.method() != "INFO") return node.ua->respond(now, e.id, 200);
         commands.push_back(e.request.body);
         const bool bad = !refuse_command.empty() && e.request.body.find("<" + refuse_command) != std::string::npos;

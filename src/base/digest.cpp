@@ -8,6 +8,15 @@
 #include "base/assert.h"
 
 namespace sheaf {
+namespace {
+
+// Looked up once: OpenSSL does it anew for every digest else.
+const EVP_MD* sha256_method() {
+    static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return method;
+}
+
+}  // namespace
 
 struct Sha256Stream::Context {
     EVP_MD_CTX* md = EVP_MD_CTX_new();
@@ -18,7 +27,7 @@ struct Sha256Stream::Context {
 };
 
 Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
-    ASSERT(EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) == 1);
+    ASSERT(EVP_DigestInit_ex(context_->md, sha256_method(), nullptr) == 1);
 }
 Sha256Stream::~Sha256Stream() = default;
 Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
@@ -38,7 +47,7 @@ Sha256 Sha256Stream::finish() {
 Sha256 sha256(Bytes bytes) {
     Sha256 out{};
     unsigned size = 0;
-    ASSERT(EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) == 1);
+    ASSERT(EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, sha256_method(), nullptr) == 1);
     return out;
 }
 
@@ -57,7 +66,7 @@ std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
     Sha256 out{};
     unsigned size = 0;
     const Bytes bytes = as_bytes(text);
-    ASSERT(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes.data(), bytes.size(), out.data(),
+    ASSERT(HMAC(sha256_method(), key.data(), static_cast<int>(key.size()), bytes.data(), bytes.size(), out.data(),
                 &size) != nullptr);
     return to_hex(out);
 }

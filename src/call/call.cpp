@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "call/stepper.h"
 
 namespace sheaf::call {
@@ -72,7 +73,7 @@ void Stepper::on(const Answered& event) {
     if (!answered || !is_rung(*answered)) return;
     for (Connection& waiting : call_.connections) {
         if (is<Queued>(waiting)) {
-            leave_queue(waiting, "routed");
+            leave_queue(waiting, event.by_overflow ? "overflow" : "routed");
             waiting.state = Connected{};
             tell("diverted", waiting.party.address);
         }
@@ -132,12 +133,14 @@ void Stepper::on(const Enqueue& event) {
     Connection* connection = at(event.leg);
     if (!connection) return;
     if (is<Offered>(*connection)) {
-        connection->treatment = Treatment{event.treatment, 0, {}, false};
+        connection->treatment = Treatment{event.treatment};
         connection->state = Answering{event.routing_point};
         effects_.push_back(Answer{connection->leg});
-    } else if (is_talking(*connection)) {
+    } else if (is_talking(*connection) || is<Queued>(*connection)) {
+        if (is<Queued>(*connection)) leave_queue(*connection, "overflow");
+        end_hold(*connection);
         stop_treatment(*connection, true);
-        connection->treatment = Treatment{event.treatment, 0, {}, false};
+        connection->treatment = Treatment{event.treatment};
         wait_at(*connection, event.routing_point);
     }
 }
@@ -145,19 +148,29 @@ void Stepper::on(const Enqueue& event) {
 void Stepper::on(const Treat& event) {
     Connection* connection = at(event.leg);
     if (!connection || !is_talking(*connection)) return;
-    begin_treatment(*connection, event.treatment);
+    begin_treatment(*connection, event.treatment, false, event.once);
+}
+
+void Stepper::on(const Untreat& event) {
+    Connection* connection = at(event.leg);
+    if (connection && is_talking(*connection) && connection->treatment && !connection->treatment->for_hold)
+        stop_treatment(*connection, true);
 }
 
 void Stepper::on(const PlayEnded& event) {
     Connection* connection = at(event.leg);
-    if (!connection || !connection->treatment || connection->treatment->play.empty() ||
-        connection->treatment->play != event.play)
-        return;
+    if (!connection || event.play.empty()) return;
+    if (connection->notice && connection->notice->play == event.play) return notice_ended(*connection, event.failed);
+    if (!connection->treatment || connection->treatment->play != event.play) return;
     Treatment& treatment = *connection->treatment;
-    say_treatment("treatment.ended", *connection);
+    say_treatment("treatment.ended", *connection, event.failed);
     treatment.play.clear();
-    // The last item ends only when it cannot be played: begun again at once, it would end again at once.
-    if (treatment.at + 1 >= treatment.items.size()) return;
+    treatment.is_said = false;
+    if (treatment.at + 1 >= treatment.items.size()) {
+        // What plays for ever ends only when it cannot be played: begun again at once, it would end again at once.
+        treatment.is_over = treatment.once;
+        return;
+    }
     ++treatment.at;
     play_next(*connection);
 }
@@ -210,46 +223,67 @@ void Stepper::wait_at(Connection& connection, const std::string& routing_point) 
     play_next(connection);
 }
 
-void Stepper::leave_queue(const Connection& connection, std::string_view reason) {
+void Stepper::leave_queue(Connection& connection, std::string_view reason) {
+    if (connection.notice && connection.notice->segment.empty()) stop_notice(connection, true);
     const std::string& routing_point = std::get<Queued>(connection.state).routing_point;
     say("queue.left", {{"connection", connection.id.text()}, {"routing_point", routing_point}, {"reason", reason}});
     effects_.push_back(WaitsNoMore{connection.leg, routing_point});
 }
 
-void Stepper::say_treatment(std::string type, const Connection& connection) {
-    say(std::move(type),
-        {{"connection", connection.id.text()}, {"treatment", connection.treatment->items[connection.treatment->at]}});
+void Stepper::say_treatment(std::string type, const Connection& connection, bool failed) {
+    boost::json::object data{{"connection", connection.id.text()},
+                             {"treatment", connection.treatment->items[connection.treatment->at]}};
+    if (failed) data["failed"] = true;
+    say(std::move(type), std::move(data));
 }
 
-void Stepper::begin_treatment(Connection& connection, std::vector<std::string> items, bool for_hold) {
+void Stepper::begin_treatment(Connection& connection, std::vector<std::string> items, bool for_hold, bool once) {
     stop_treatment(connection, true);
-    connection.treatment = Treatment{std::move(items), 0, {}, for_hold};
+    connection.treatment = Treatment{std::move(items), 0, {}, for_hold, once};
     play_next(connection);
 }
 
-void Stepper::play_next(Connection& connection) {
-    if (!connection.treatment || connection.treatment->items.empty()) return;
-    Treatment& treatment = *connection.treatment;
-    // A leg may play for two calls, one after the other: the names differ.
+// A leg may play for two calls, one after the other: the names differ.
+std::string Stepper::new_play() {
     const std::string prefix = call_.consult_of.empty() ? "t" : call_.id.text().substr(0, 8) + "-t";
-    treatment.play = prefix + std::to_string(++call_.plays);
-    effects_.push_back(StartPlay{connection.leg, treatment.play, treatment.items[treatment.at],
-                                 treatment.at + 1 == treatment.items.size()});
+    return prefix + std::to_string(++call_.plays);
+}
+
+void Stepper::play_next(Connection& connection) {
+    if (!connection.treatment || connection.treatment->items.empty() || connection.notice) return;
+    Treatment& treatment = *connection.treatment;
+    if (treatment.is_said || treatment.is_over) return;
+    const std::string& item = treatment.items[treatment.at];
+    if (item != kDigits) {
+        const bool is_last = treatment.at + 1 == treatment.items.size();
+        treatment.play = new_play();
+        effects_.push_back(StartPlay{connection.leg, treatment.play, item, is_last && !treatment.once});
+    }
+    treatment.is_said = true;
     say_treatment("treatment.started", connection);
 }
 
+void Stepper::interrupt_treatment(Connection& connection, bool leg_lives) {
+    if (!connection.treatment || !connection.treatment->is_said) return;
+    const std::string play = std::exchange(connection.treatment->play, {});
+    if (leg_lives && !play.empty()) effects_.push_back(StopPlay{connection.leg, play});
+    say_treatment("treatment.ended", connection);
+    connection.treatment->is_said = false;
+}
+
 void Stepper::stop_treatment(Connection& connection, bool leg_lives) {
-    if (connection.treatment && !connection.treatment->play.empty()) {
-        if (leg_lives) effects_.push_back(StopPlay{connection.leg, connection.treatment->play});
-        say_treatment("treatment.ended", connection);
-    }
+    interrupt_treatment(connection, leg_lives);
     connection.treatment.reset();
 }
 
 void Stepper::depart(const LegId& leg, Cause cause, Leg leg_is, Departure why, int status, const std::string& reason) {
     Connection& connection = *at(leg);
+    const std::string play = connection.notice      ? connection.notice->play
+                             : connection.treatment ? connection.treatment->play
+                                                    : std::string();
+    leave_hearers(connection);
+    if (std::holds_alternative<ToRecord>(connection.recording)) end_consent(connection);
     stop_recording(connection, cause);
-    const std::string play = connection.treatment ? connection.treatment->play : std::string();
     stop_treatment(connection, false);
     if (is<Queued>(connection)) leave_queue(connection, "abandoned");
     const bool was_connected = is_talking(connection) || is<Queued>(connection);
@@ -275,9 +309,7 @@ void Stepper::end_if_alone(Cause cause) {
 }
 
 void Stepper::end_all(Cause cause, int status, const std::string& reason) {
-#ifdef SHEAF_PLANT_dialog_not_released
-    if (status == 0 && !call_.connections.empty()) call_.connections.pop_back();
-#endif
+    if (is_planted("dialog_not_released") && status == 0 && !call_.connections.empty()) call_.connections.pop_back();
     is_over_ = true;
     while (!call_.connections.empty())
         depart(LegId{call_.connections.back().leg}, cause, Leg::ours_to_end, Departure::hung_up, status, reason);

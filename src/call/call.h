@@ -50,11 +50,23 @@ struct Held {  // hears nobody, because that connection holds; by itself: it hol
 };
 using ConnectionState = std::variant<Offered, Answering, Initiated, Alerting, Queued, Connected, Held>;
 
+// What is to be said of a recording, and to whom: consent.cpp.
+enum class Hearers { others, recorded, all };
+struct Consent {
+    std::vector<std::string> announcement;  // prompts; empty: none
+    Hearers hearers = Hearers::others;
+    std::int64_t tone_ms = 0;  // 0: no tone
+    bool required = false;     // without it there is no recording
+    [[nodiscard]] bool is_any() const { return !announcement.empty() || tone_ms > 0; }
+};
+
 struct NotRecorded {};
 struct ToRecord {  // as soon as the party is connected
     SegmentId segment;
     std::string rule;           // why: "agent always"
     bool with_company = false;  // and not before somebody else is: a consult's caller
+    Consent consent = {};
+    std::vector<ConnectionId> asked = {};  // who is being told; the recording begins when they hear it
 };
 struct Recording {
     SegmentId segment;
@@ -62,17 +74,34 @@ struct Recording {
     std::optional<Instant> opened;  // the media server has said so
     bool on_hold = false;           // nothing is stored, because there is nobody to hear
     bool paused = false;            // nothing is stored, because somebody wants so
+    Consent consent = {};
+    std::vector<ConnectionId> told = {};   // who has heard the announcement, or hears it now
+    std::vector<ConnectionId> toned = {};  // who is sent the tone
 };
 using RecordingState = std::variant<NotRecorded, ToRecord, Recording>;
 
-// Items are played one by one, each as a play of its own, the last one for ever.
+// Items are played one by one, each as a play of its own, the last one for ever unless `once`.
 struct Treatment {
     std::vector<std::string> items;
     std::size_t at = 0;
     std::string play;  // the running one; empty: not begun, or at its end
     bool for_hold = false;
+    bool once = false;
+    bool is_said = false;  // the fact of its begin is out, that of its end is not
+    bool is_over = false;
 };
 inline constexpr std::string_view kHoldMusic = "music:hold";
+inline constexpr std::string_view kDigits = "digits";  // an item that is silence: the caller is to press something
+inline constexpr std::string_view kTone = "tone:beep";
+
+// Played once before whatever else the leg hears; a treatment goes on after it, with the item that it interrupted.
+struct Notice {
+    std::string play;
+    std::vector<std::string> items;
+    SegmentId segment;  // whose consent it is; empty: the place in the queue
+    bool is_tone = false;
+    bool has_begun = false;
+};
 
 struct Party {
     Role role = Role::customer;
@@ -88,6 +117,7 @@ struct Connection {
     ConnectionState state;
     RecordingState recording;
     std::optional<Treatment> treatment;
+    std::optional<Notice> notice;
     bool phone_holds = false;    // by its own re-INVITE
     bool desktop_holds = false;  // by CTI
     bool is_away = false;        // its leg serves another call
@@ -142,6 +172,7 @@ struct Alerted {  // a leg we placed rings
 };
 struct Answered {  // a leg we placed answered: it joins, and whoever waited for it
     LegId leg;
+    bool by_overflow = false;  // it was no target of the queue
 };
 struct Established {  // our 200 to an offered leg has gone
     LegId leg;
@@ -162,14 +193,25 @@ struct Withdraw {  // we release this leg and the call goes on without it: a tra
     LegId leg;
     Cause cause = Cause::normal;
 };
-struct Enqueue {  // to a routing point; an offered leg is answered first
+struct Enqueue {  // to a routing point; an offered leg is answered first, one that waits leaves its queue (overflow)
     LegId leg;
     std::string routing_point;
     std::vector<std::string> treatment;
 };
-struct Treat {  // plays this to a connected party until somebody answers
+struct Treat {  // plays this to a connected party until somebody answers, or once
     LegId leg;
     std::vector<std::string> treatment;
+    bool once = false;
+};
+struct Untreat {
+    LegId leg;
+};
+struct Announce {  // to a party that waits: its place in the queue. Not before the treatment's last item
+    LegId leg;
+    std::string item;
+};
+struct ToneDue {  // of the recording of this leg's connection
+    LegId leg;
 };
 enum class HoldWay { phone, desktop, other_call };
 struct PutOnHold {  // this leg's party holds
@@ -191,9 +233,14 @@ struct Merged {  // this call goes on in another: the leg's party leaves it, the
 struct Absorbed {  // the connections of a call that has merged into this one
     std::vector<Connection> connections;
 };
+struct PlayBegan {
+    LegId leg;
+    std::string play;
+};
 struct PlayEnded {
     LegId leg;
     std::string play;
+    bool failed = false;
 };
 struct Record {  // from now on, at somebody's wish
     LegId leg;
@@ -224,10 +271,10 @@ struct End {  // everybody is released
     int status = 0;  // for a leg that has not been answered
     std::string reason;
 };
-using Event =
-    std::variant<Begun, Arrived, Entered, Accept, Called, Alerted, Answered, Established, Refused, Left, Clear,
-                 Withdraw, Enqueue, Treat, PutOnHold, Retrieved, FarSide, Merged, Absorbed, Record, StopRecord,
-                 PauseRecording, ResumeRecording, PlayEnded, RecordingOpened, RecordingFailed, End>;
+using Event = std::variant<Begun, Arrived, Entered, Accept, Called, Alerted, Answered, Established, Refused, Left,
+                           Clear, Withdraw, Enqueue, Treat, Untreat, Announce, ToneDue, PutOnHold, Retrieved, FarSide,
+                           Merged, Absorbed, Record, StopRecord, PauseRecording, ResumeRecording, PlayBegan, PlayEnded,
+                           RecordingOpened, RecordingFailed, End>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 struct Ring {
@@ -252,9 +299,18 @@ struct StartPlay {
     std::string item;
     bool forever = false;
 };
+struct StartNotice {  // as one play; PlayBegan and PlayEnded tell of it
+    LegId leg;
+    std::string play;
+    std::vector<std::string> items;
+};
 struct StopPlay {
     LegId leg;
     std::string play;
+};
+struct ToneRuns {  // of this leg's recording: until it ends, ToneDue is wanted every so many milliseconds
+    LegId leg;
+    std::int64_t every_ms = 0;  // 0: no longer
 };
 struct Join {  // the leg hears and is heard in this call's room
     LegId leg;
@@ -314,8 +370,9 @@ struct Gone {  // the connection is no more; its leg has ended or been told to
     std::string play;  // what its leg plays for this call, or empty
 };
 struct Over {};  // nobody is left; the call has ended
-using Effect = std::variant<Ring, Answer, Reject, Release, Join, Unjoin, StartPlay, StopPlay, StartRecording, Silence,
-                            Unsilence, StopRecording, Say, Tell, Waits, WaitsNoMore, Gone, Over>;
+using Effect =
+    std::variant<Ring, Answer, Reject, Release, Join, Unjoin, StartPlay, StartNotice, StopPlay, ToneRuns,
+                 StartRecording, Silence, Unsilence, StopRecording, Say, Tell, Waits, WaitsNoMore, Gone, Over>;
 
 struct Step {
     Call call;
@@ -329,6 +386,7 @@ struct Step {
 [[nodiscard]] bool is_talking(const Connection& connection);  // Connected or Held
 [[nodiscard]] bool is_audible(const Connection& connection);  // to the others: Connected, not holding, not held afar
 [[nodiscard]] bool is_rung(const Connection& connection);     // Initiated or Alerting
+[[nodiscard]] bool is_treated(const Connection& connection);  // a treatment that plays once has come to its end
 [[nodiscard]] std::string_view state_name(const Connection& connection);
 [[nodiscard]] boost::json::array parties_of(const Call& call);  // [{"device","state"}]
 

@@ -224,3 +224,13 @@ TEST_CASE("events that name no leg of the call change nothing") {
         CHECK(it.call.connections.size() == 2);
     }
 }
+
+TEST_CASE("of a leg to a site nothing is stored while everybody behind it is on hold there") {
+    TestCall it;
+    it.talk();
+    it.step(FarSide{kA, true});
+    REQUIRE(it.all<Silence>().size() == 1);
+    CHECK(it.all<Silence>()[0].leg == kA);
+    it.step(FarSide{kA, false});
+    CHECK(it.all<Unsilence>().size() == 1);
+}

@@ -48,10 +48,9 @@ void Stepper::on(const Merged& event) {
     }
     depart(event.leg, Cause::transferred, Leg::ours_to_end, Departure::hung_up);
     for (Connection& other : call_.connections) {
+        stop_notice(other, true);
         stop_treatment(other, true);
-        if (!is_held(other)) continue;
-        const ConnectionId by = std::get<Held>(std::exchange(other.state, Connected{})).by;
-        say("party.retrieved", {{"connection", other.id.text()}, {"by", by.text()}});
+        end_hold(other);
     }
     say("call.merged", {{"into", event.into.text()}});
     effects_.push_back(Over{});
@@ -83,9 +82,20 @@ std::optional<ConnectionId> Stepper::holder_of(const Connection& connection) con
     return std::nullopt;
 }
 
-// There is somebody, and nobody of them can be heard; or it does not listen itself.
+void Stepper::end_hold(Connection& connection) {
+    if (!is_held(connection)) return;
+    const ConnectionId by = std::get<Held>(std::exchange(connection.state, Connected{})).by;
+    say("party.retrieved", {{"connection", connection.id.text()}, {"by", by.text()}});
+}
+
+bool Stepper::still_holds(const ConnectionId& id) const {
+    return std::ranges::any_of(call_.connections,
+                               [&](const Connection& c) { return c.id == id && is_talking(c) && c.holds(); });
+}
+
+// There is somebody, and nobody of them can be heard; or it does not listen itself, or nobody behind it does.
 bool Stepper::hears_nobody(const Connection& connection) const {
-    if (connection.holds() || is_held(connection)) return true;
+    if (connection.holds() || is_held(connection) || connection.far_held) return true;
     bool has_company = false;
     for (const Connection& other : call_.connections) {
         if (other.id == connection.id || !is_talking(other)) continue;
@@ -98,12 +108,10 @@ bool Stepper::hears_nobody(const Connection& connection) const {
 void Stepper::settle_holds() {
     for (Connection& connection : call_.connections) {
         const auto holder = holder_of(connection);
+        if (is_held(connection) && !(holder && still_holds(std::get<Held>(connection.state).by))) end_hold(connection);
         if (holder && !is_held(connection)) {
             connection.state = Held{*holder};
             say("party.held", {{"connection", connection.id.text()}, {"by", holder->text()}});
-        } else if (!holder && is_held(connection)) {
-            const ConnectionId by = std::get<Held>(std::exchange(connection.state, Connected{})).by;
-            say("party.retrieved", {{"connection", connection.id.text()}, {"by", by.text()}});
         }
     }
 }
@@ -118,7 +126,7 @@ void Stepper::settle_rooms() {
         const bool wants_music = is_held(connection) && !connection.holds();
         const bool has_music = connection.treatment && connection.treatment->for_hold;
         if (wants_music && !has_music) begin_treatment(connection, {std::string(kHoldMusic)}, true);
-        if (!wants_music && has_music) stop_treatment(connection, !connection.is_away);
+        if (!wants_music && has_music) stop_treatment(connection, true);
     }
     for (Connection& connection : call_.connections)
         if (!connection.holds() && !std::exchange(connection.in_room, true)) effects_.push_back(Join{connection.leg});
@@ -128,10 +136,12 @@ void Stepper::settle_rooms() {
 void Stepper::settle() {
     if (is_over_) return;
     settle_holds();
+    stop_notices_unheard();
     silence_recordings();
     settle_rooms();
     resume_recordings();
     start_recordings();
+    begin_notices();
 }
 
 }  // namespace sheaf::call

@@ -65,6 +65,10 @@ bool is_rung(const Connection& connection) {
     return std::holds_alternative<Initiated>(connection.state) || std::holds_alternative<Alerting>(connection.state);
 }
 
+bool is_treated(const Connection& connection) {
+    return connection.treatment && connection.treatment->is_over;
+}
+
 const Connection* find(const Call& call, const LegId& leg) {
     for (const Connection& connection : call.connections)
         if (connection.leg == leg) return &connection;

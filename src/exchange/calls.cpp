@@ -8,12 +8,16 @@
 #include "exchange/conference.h"
 #include "exchange/leave.h"
 #include "exchange/links.h"
+#include "exchange/pause.h"
+#include "exchange/qualification.h"
+#include "exchange/waiting.h"
 
 namespace sheaf::exchange {
 namespace {
 
 constexpr std::string_view kHold = "hold";  // labels of silences, as in segment files
 constexpr std::string_view kPaused = "paused";
+constexpr std::string_view kNotBegun = "not-begun";  // a cause (docs/formats/facts.md)
 
 void come(Turn& turn, LiveCall& live) {
     const auto point = turn.state.routing_points.find(std::exchange(live.coming_to, {}));
@@ -28,6 +32,11 @@ bool serves_another(const Turn& turn, const LegId& id, const CallUuid& but) {
     return leg != turn.state.legs.end() && (leg->second.call != but || !leg->second.parked.empty());
 }
 
+bool has_ended(const Turn& turn, const LegId& id) {
+    const auto leg = turn.state.legs.find(id);
+    return leg != turn.state.legs.end() && leg->second.has_ended;
+}
+
 // The leg has left one of its calls and goes on in another: in its main call when that was a consult.
 void leg_goes_on(Turn& turn, Leg& leg, const LiveCall& live, const call::Gone& gone) {
     if (leg.call != live.call.id) {
@@ -38,9 +47,25 @@ void leg_goes_on(Turn& turn, Leg& leg, const LiveCall& live, const call::Gone& g
     leg.parked.pop_back();
     leg.call = next.call;
     leg.connection = next.connection;
-    if (leg.has_ended || turn.completing == gone.leg) return;
+    if (leg.has_ended) return;
     if (!gone.play.empty()) turn.add(StopPlay{gone.leg, gone.play});
+    if (turn.completing == gone.leg) return;
     apply(turn, turn.state.calls.at(next.call), call::Retrieved{gone.leg, call::HoldWay::other_call});
+}
+
+// An offered leg is answered, and is not to wait: what is said to it first.
+void answered(Turn& turn, LiveCall& live, const LegId& leg) {
+    if (live.menu) return begin_menu(turn, live);
+    if (!live.code.empty()) apply(turn, live, call::Treat{leg, {live.code}, true});
+}
+
+// Of the recording in the call that the leg serves: in another nothing is stored, and no tone is heard.
+void tone_runs(Turn& turn, const LegId& leg, std::int64_t every_ms) {
+    const Timer timer{Timer::Kind::tone, leg.text()};
+    if (every_ms > 0)
+        turn.state.timers.set(timer, turn.now.mono + std::chrono::milliseconds{every_ms});
+    else
+        turn.state.timers.cancel(timer);
 }
 
 void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
@@ -51,9 +76,11 @@ void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
     if (gone.status != 0) link_answered(turn, gone.leg, gone.status, {});
     const Leg leg = std::move(found->second);
     link_ended(turn, leg);
+    if (!leg.header_link.empty())
+        remember(turn, turn.state.ended_links, {leg.device.name, leg.header_link, live.call.id, turn.now.mono});
     turn.state.legs.erase(found);
     turn.state.timers.cancel({Timer::Kind::ring, gone.leg.text()});
-    turn.state.timers.cancel({Timer::Kind::pause, gone.leg.text()});
+    turn.state.timers.cancel({Timer::Kind::tone, gone.leg.text()});
     if (!leg.placed && !gone.was_connected) come(turn, live);
     if (leg.device.kind == DeviceKind::agent)
         let_go(turn, leg.device.name, gone.leg, {gone.refused, gone.was_connected, gone.cause});
@@ -67,6 +94,46 @@ void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
         if (gone.refused) remote_refused(turn, to);
         turn.serve = true;
     }
+}
+
+void call_over(Turn& turn, LiveCall& live) {
+    const CallUuid& id = live.call.id;
+    if (live.adding) stop_adding(turn, live);
+    live.is_over = true;
+    for (const auto kind : {Timer::Kind::serve, Timer::Kind::overflow, Timer::Kind::position, Timer::Kind::menu})
+        turn.state.timers.cancel({kind, id.text()});
+    turn.over.push_back(id);
+}
+
+std::vector<Silence> silences_of(const call::StartRecording& start) {
+    std::vector<Silence> silences;
+    if (start.on_hold) silences.push_back({std::string(kHold), {}});
+    if (start.paused_by) silences.push_back({std::string(kPaused), start.paused_by->by});
+    return silences;
+}
+
+void recording_over(Turn& turn, const SegmentId& segment, const LegId& leg, const CallUuid& call, bool stopped) {
+    EndedRecording ended{segment, leg, call, turn.now.mono, std::nullopt};
+    if (const auto asked = turn.state.asked_recordings.extract(segment); asked && stopped)
+        ended.asked = std::move(asked.mapped());
+    remember(turn, turn.state.ended_recordings, std::move(ended));
+}
+
+EndedRecording* unbegun(Turn& turn, const SegmentId& segment) {
+    const auto ended = std::ranges::find(turn.state.ended_recordings, segment, &EndedRecording::segment);
+    return ended != turn.state.ended_recordings.end() && ended->asked ? &*ended : nullptr;
+}
+
+// Nothing of it was ever stored, and nothing of it will come.
+void say_not_begun(Turn& turn, EndedRecording& ended) {
+    const AskedRecording asked = *std::exchange(ended.asked, std::nullopt);
+    const bool is_brief = ended.ended - asked.since <= kBriefRecording;
+    turn.say("segment.lost", {{"segment", ended.segment.text()},
+                              {"connection", asked.connection.text()},
+                              {"from_ms", nullptr},
+                              {"to_ms", nullptr},
+                              {"cause", is_brief ? kNotBegun : call::name_of(call::Cause::failed)},
+                              {"calluuid", asked.call.text()}});
 }
 
 void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
@@ -84,7 +151,8 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
                 turn.add(RejectLeg{e.leg, e.status, e.reason, id});
             },
             [&](call::Release& e) {
-                if (!serves_another(turn, e.leg, id)) turn.add(EndLeg{e.leg, e.status, e.cause});
+                if (!serves_another(turn, e.leg, id) && !has_ended(turn, e.leg))
+                    turn.add(EndLeg{e.leg, e.status, e.cause});
             },
             [&](call::Join& e) {
                 if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, room});
@@ -95,14 +163,16 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
             [&](call::StartPlay& e) {
                 turn.add(StartPlay{e.leg, e.play, {e.item}, e.forever});
             },
+            [&](call::StartNotice& e) {
+                turn.add(StartPlay{e.leg, e.play, std::move(e.items), false, true});
+            },
+            [&](call::ToneRuns& e) { tone_runs(turn, e.leg, e.every_ms); },
             [&](call::StopPlay& e) {
                 turn.add(StopPlay{e.leg, e.play});
             },
             [&](call::StartRecording& e) {
-                StartRecording start{e.leg, e.segment, id, e.connection, {}};
-                if (e.on_hold) start.silences.push_back({std::string(kHold), {}});
-                if (e.paused_by) start.silences.push_back({std::string(kPaused), e.paused_by->by});
-                turn.add(std::move(start));
+                turn.add(StartRecording{e.leg, e.segment, id, e.connection, silences_of(e)});
+                turn.state.asked_recordings[e.segment] = {id, e.connection, turn.now.mono};
             },
             [&](call::Silence& e) {
                 turn.add(
@@ -113,6 +183,7 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
             },
             [&](call::StopRecording& e) {
                 turn.add(StopRecording{e.leg, e.segment, e.cause});
+                recording_over(turn, e.segment, e.leg, id, true);
             },
             [&](call::Say& e) { turn.say(std::move(e.type), std::move(e.data)); },
             [&](call::Tell& e) {
@@ -129,12 +200,7 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
             },
             [&](call::WaitsNoMore& e) { leave_waiting(turn, live, e.routing_point); },
             [&](call::Gone& e) { leg_gone(turn, live, e); },
-            [&](call::Over&) {
-                if (live.adding) stop_adding(turn, live);
-                live.is_over = true;
-                turn.state.timers.cancel({Timer::Kind::serve, id.text()});
-                turn.over.push_back(id);
-            },
+            [&](call::Over&) { call_over(turn, live); },
         },
         effect);
 }
@@ -192,6 +258,7 @@ void on(Turn& turn, const LegConnected& event) {
     if (connection && std::holds_alternative<call::Answering>(connection->state))
         link_answered(turn, event.leg, 200, {});
     apply(turn, *live, call::Established{event.leg});
+    if (!live->is_over) answered(turn, *live, event.leg);
     const LegId former = std::exchange(turn.state.legs.at(event.leg).replaces, {});
     if (!former.empty()) apply(turn, *live, call::Withdraw{former, call::Cause::transferred});
 }
@@ -212,11 +279,12 @@ void on(Turn& turn, const LegAnswered& event) {
     LiveCall* live = call_of(turn, event.leg);
     if (!live || live->ringing != event.leg) return;
     live->ringing.reset();
+    live->chosen_at.clear();
     turn.state.timers.cancel({Timer::Kind::ring, event.leg.text()});
     if (is_id(event.peer_call.text())) turn.state.legs.at(event.leg).peer_call = event.peer_call;
     link_answered(turn, event.leg, 200, event.peer_call);
     if (live->adding) added(turn, *live);
-    apply(turn, *live, call::Answered{event.leg});
+    apply(turn, *live, call::Answered{event.leg, live->overflowing == event.leg});
     if (live->to_dial.empty()) return;
     const std::string number = std::exchange(live->to_dial, {});
     const auto to = turn.state.numbers.destination_of(number);
@@ -238,11 +306,22 @@ void on(Turn& turn, const LegFailed& event) {
     not_taken(turn, *live, cause, {event.status, {}});
 }
 
+// Whether a leg that has our 200 is to stand in for this one. Its ACK may be later than the word of it at the former's
+// peer, who then ends the dialog that has been replaced before we do.
+bool is_being_replaced(const Turn& turn, const LiveCall& live, const LegId& leg) {
+    return std::ranges::any_of(live.call.connections, [&](const call::Connection& connection) {
+        return turn.state.legs.at(connection.leg).replaces == leg &&
+               std::holds_alternative<call::Answering>(connection.state);
+    });
+}
+
 void on(Turn& turn, const LegEnded& event) {
     LiveCall* live = call_of(turn, event.leg);
     if (!live) return;
     Leg& leg = turn.state.legs.at(event.leg);
     leg.has_ended = true;
+    if (is_being_replaced(turn, *live, event.leg))
+        return apply(turn, *live, call::Withdraw{event.leg, call::Cause::transferred});
     for (const Parked& parked : std::vector<Parked>(leg.parked))
         apply(turn, turn.state.calls.at(parked.call), call::Left{event.leg, event.cause});
     const bool rang = live->ringing == event.leg;
@@ -259,21 +338,49 @@ void on(Turn& turn, const LegRetrieved& event) {
     if (LiveCall* live = call_of(turn, event.leg)) apply(turn, *live, call::Retrieved{event.leg, call::HoldWay::phone});
 }
 
+void on(Turn& turn, const PlayBegan& event) {
+    if (LiveCall* live = call_of(turn, event.leg)) apply(turn, *live, call::PlayBegan{event.leg, event.play});
+}
+
 void on(Turn& turn, const PlayEnded& event) {
-    if (LiveCall* live = call_of(turn, event.leg)) apply(turn, *live, call::PlayEnded{event.leg, event.play});
+    LiveCall* live = call_of(turn, event.leg);
+    if (!live) return;
+    apply(turn, *live, call::PlayEnded{event.leg, event.play, event.failed});
+    const call::Connection* connection = call::find(live->call, event.leg);
+    if (!connection || !call::is_treated(*connection)) return;
+    if (live->menu)
+        menu_announced(turn, *live);
+    else if (!live->code.empty())
+        apply(turn, *live, call::End{});
+}
+
+void tone_due(Turn& turn, const LegId& leg) {
+    LiveCall* live = call_of(turn, leg);
+    const call::Connection* recorded = live ? call::find(live->call, leg) : nullptr;
+    const auto* recording = recorded ? std::get_if<call::Recording>(&recorded->recording) : nullptr;
+    if (!recording) return;
+    tone_runs(turn, leg, recording->consent.tone_ms);
+    apply(turn, *live, call::ToneDue{leg});
 }
 
 void on(Turn& turn, const RecordingOpened& event) {
+    if (turn.state.asked_recordings.erase(event.segment) == 0) {
+        if (EndedRecording* ended = unbegun(turn, event.segment)) ended->asked.reset();
+    }
     if (LiveCall* live = call_recording(turn, event.leg, event.segment))
         apply(turn, *live, call::RecordingOpened{event.segment, turn.now.mono});
 }
 
 void on(Turn& turn, const RecordingFailed& event) {
     LiveCall* live = call_recording(turn, event.leg, event.segment);
-    if (!live) return;
+    if (!live) {
+        if (EndedRecording* ended = unbegun(turn, event.segment)) say_not_begun(turn, *ended);
+        return;
+    }
     turn.log(true, "a recording has failed",
              {{"call", live->call.id.text()}, {"segment", event.segment.text()}, {"why", shown(event.why)}});
     apply(turn, *live, call::RecordingFailed{event.segment, turn.now.mono});
+    recording_over(turn, event.segment, event.leg, live->call.id, false);
 }
 
 void ring_timed_out(Turn& turn, const LegId& leg) {

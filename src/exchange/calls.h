@@ -30,6 +30,8 @@ struct Refusal {
 [[nodiscard]] std::optional<Refusal> refusal_now(const State& state, const Destination& to);
 // Sends the call's waiting party there: into the queue, or a leg is placed. Ask refusal_now first.
 void send_to(Turn& turn, LiveCall& live, const Destination& to);
+// Into the queue at once, as who need not be asked anything. Ask refusal_now first.
+void enqueue(Turn& turn, LiveCall& live, const std::string& routing_point);
 // A leg to an agent of this site, answering by itself where it can: make-call's first.
 void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std::string& calling);
 // The leg that rang for this call will not answer. What comes next: the queue, the routing point before, or the end.
@@ -42,6 +44,10 @@ void leave_waiting(Turn& turn, const LiveCall& live, const std::string& routing_
 void serve_queues(Turn& turn);
 // Why this agent's connection in this call is to be recorded; empty: it is not.
 [[nodiscard]] std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent);
+// What is to be told of a recording made by this policy.
+[[nodiscard]] call::Consent consent_of(const ConsentSettings& settings, bool of_customer);
+// The party that is to be connected: the oldest that is not itself being called; or null.
+[[nodiscard]] const call::Connection* waiting_party(const LiveCall& live);
 
 [[nodiscard]] std::string rule_of(std::string_view whose, const Record& record, const CallUuid& root);
 [[nodiscard]] call::Cause cause_of(int status);
@@ -56,9 +62,11 @@ void on(Turn& turn, const LegFailed& event);
 void on(Turn& turn, const LegEnded& event);
 void on(Turn& turn, const LegHeld& event);
 void on(Turn& turn, const LegRetrieved& event);
+void on(Turn& turn, const PlayBegan& event);
 void on(Turn& turn, const PlayEnded& event);
 void on(Turn& turn, const RecordingOpened& event);
 void on(Turn& turn, const RecordingFailed& event);
 void ring_timed_out(Turn& turn, const LegId& leg);
+void tone_due(Turn& turn, const LegId& leg);
 
 }  // namespace sheaf::exchange

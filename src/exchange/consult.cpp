@@ -22,7 +22,7 @@ const call::Connection* connection_of(const Turn& turn, const LiveCall& live, co
 
 std::optional<call::ToRecord> consult_record(Turn& turn, const LiveCall& main, const Agent& agent) {
     if (!turn.state.settings.record_consult || agent_rule(turn.state, main, agent).empty()) return std::nullopt;
-    return call::ToRecord{SegmentId{turn.entropy.uuid()}, "consult", true};
+    return call::ToRecord{SegmentId{turn.entropy.uuid()}, "consult", true, consent_of(agent.settings.consent, false)};
 }
 
 // Takes the leg from the call it serves to another.
@@ -39,6 +39,14 @@ struct Handover {
     Instant waiting_since{};
 };
 
+// What the leg did in the one call it does in the other now: it may serve a consult of its own meanwhile.
+void go_over(Leg& leg, const CallUuid& from, const CallUuid& to, Instant now) {
+    if (leg.call == from) leg.call = to;
+    leg.came = now;
+    for (Parked& parked : leg.parked)
+        if (parked.call == from) parked.call = to;
+}
+
 // The consult call ends; everybody in it but the agent goes on in the main call, on a transfer without the agent.
 Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     LiveCall& main = *pair.main;
@@ -53,6 +61,7 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
         evidence_of(wish.as_conference ? "own-conference" : "own-transfer", wish.asker, wish.value, wish.message);
     if (consult.pause && !main.pause) {  // it is the conversation's
         main.pause = std::exchange(consult.pause, std::nullopt);
+        main.pause->came = turn.now.mono;
         apply(turn, main, call::PauseRecording{{main.pause->pause.id, main.pause->pause.by}, 0, true});
     }
     if (consult.consult_link.empty()) joined_here(turn, main, consult, kind, evidence);
@@ -61,10 +70,12 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     turn.completing = {};
     consult_ended(turn, consult);
     const std::vector<call::Connection> others = std::exchange(consult.call.connections, {});
+    for (auto& [id, other] : turn.state.calls)  // begun by somebody who was consulted
+        if (other.call.consult_of == consult.call.id) other.call.consult_of = main.call.id;
     main.moved = evidence;
     if (!consult.routing_point.empty()) main.routing_point = consult.routing_point;
     for (const call::Connection& other : others) {
-        turn.state.legs.at(other.leg).call = main.call.id;
+        go_over(turn.state.legs.at(other.leg), consult.call.id, main.call.id, turn.now.mono);
         link_moved(turn, other.leg, kind, evidence);
     }
     if (wish.as_conference)
@@ -93,11 +104,20 @@ void wait_instead(Turn& turn, LiveCall& main, const Handover& over) {
         apply(turn, main, call::Treat{party->leg, {"music:ringback"}});
     } else if (!over.routing_point.empty()) {
         main.waits_since = over.waiting_since;
-        send_to(turn, main, ToRoutingPoint{over.routing_point});
+        // One that the settings no longer know has gone with the last who waited there.
+        if (!turn.state.routing_points.contains(over.routing_point))
+            return apply(turn, main, call::End{call::Cause::failed, 404, "no such routing point"});
+        enqueue(turn, main, over.routing_point);
     }
 }
 
 }  // namespace
+
+// A call that the device began to consult, while the call it left for that goes on.
+bool is_consult_of(Turn& turn, const LiveCall& live, const std::string& device) {
+    const auto main = turn.state.calls.find(live.call.consult_of);
+    return main != turn.state.calls.end() && connection_of(turn, main->second, device);
+}
 
 LiveCall* main_call_of(Turn& turn, const std::string& device, const CallUuid& but) {
     LiveCall* newest = nullptr;
@@ -106,7 +126,7 @@ LiveCall* main_call_of(Turn& turn, const std::string& device, const CallUuid& bu
         if (leg == turn.state.legs.end() || leg->second.call == but) continue;
         LiveCall& live = turn.state.calls.at(leg->second.call);
         const call::Connection* own = call::find(live.call, id);
-        if (!own || !call::is_talking(*own) || !live.call.consult_of.empty()) continue;
+        if (!own || !call::is_talking(*own) || is_consult_of(turn, live, device)) continue;
         if (!newest || live.number > newest->number) newest = &live;
     }
     return newest;
@@ -114,10 +134,8 @@ LiveCall* main_call_of(Turn& turn, const std::string& device, const CallUuid& bu
 
 std::optional<Pair> pair_of(Turn& turn, LiveCall& live, const std::string& device) {
     Pair pair;
-    if (!live.call.consult_of.empty()) {
-        const auto main = turn.state.calls.find(live.call.consult_of);
-        if (main == turn.state.calls.end()) return std::nullopt;
-        pair.main = &main->second;
+    if (is_consult_of(turn, live, device)) {
+        pair.main = &turn.state.calls.at(live.call.consult_of);
         pair.consult = &live;
     } else {
         pair.main = &live;
@@ -140,7 +158,8 @@ Begun consult(Turn& turn, LiveCall& main, const ConsultWish& wish) {
         return {Refusal{491, "nobody is in talk with the device"}, {}};
     if (own->phone_holds) return {Refusal{491, "the phone holds the call by itself"}, {}};
     if (own->is_away || pair_of(turn, main, device.name)) return {Refusal{491, "the device consults already"}, {}};
-    if (main.leaving || !main.call.consult_of.empty()) return {Refusal{491, "the call is being changed already"}, {}};
+    if (main.leaving || is_consult_of(turn, main, device.name))
+        return {Refusal{491, "the call is being changed already"}, {}};
     const auto to = turn.state.numbers.destination_of(wish.to);
     if (!to) return {Refusal{404, "unknown number"}, {}};
     if (!may_call(device, *to)) return {Refusal{403, "not allowed to call this number"}, {}};

@@ -154,7 +154,11 @@ Answer start_recording(Turn& turn, const CtiRequest& request) {
         return conflict("the device is recorded already");
     const CallUuid id = at.live->call.id;
     const SegmentId segment{turn.entropy.uuid()};
-    apply(turn, *at.live, call::Record{at.connection->leg, {segment, "on demand (CTI " + request.token + ")", false}});
+    const auto& agent = turn.state.agents.find(request.device);
+    call::Consent consent;
+    if (agent != turn.state.agents.end()) consent = consent_of(agent->second.settings.consent, false);
+    apply(turn, *at.live,
+          call::Record{at.connection->leg, {segment, "on demand (CTI " + request.token + ")", false, consent}});
     return continues(id);
 }
 

@@ -181,6 +181,23 @@ TEST_CASE("a service on a call checks call, device and state") {
     CHECK(rung.ask("single-step-transfer", "1001", "1002") == 409);
 }
 
+TEST_CASE("a service that is asked for twice is done once, and the second is told what state it finds") {
+    Rung rung;
+    rung.site.step(LegAnswered{rung.agent, {}, {}, "m"});
+    CHECK(rung.ask("hold", "1001") == 200);
+    CHECK(rung.ask("hold", "1001") == 409);
+    CHECK(rung.ask("retrieve", "1001") == 200);
+    CHECK(rung.ask("retrieve", "1001") == 409);
+    CHECK(rung.ask("recording/pause", "1001") == 200);
+    CHECK(rung.ask("recording/pause", "1001") == 409);
+    CHECK(rung.ask("consultation", "1001", "8001") == 200);
+    CHECK(rung.ask("consultation", "1001", "8001") == 409);
+    CHECK(rung.ask("transfer", "1001") == 200);
+    CHECK(rung.ask("transfer", "1001") == 404);
+    CHECK_FALSE(rung.site.any<SayFact>());
+    CHECK(rung.site.exchange.counts().calls == 1);
+}
+
 TEST_CASE("clear hangs up for an agent who talks, and declines for one who is rung") {
     Rung rung;
     SUBCASE("talks") {

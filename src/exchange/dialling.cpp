@@ -2,11 +2,14 @@
 #include <algorithm>
 
 #include "base/match.h"
+#include "base/planted.h"
 #include "call/selection.h"
 #include "exchange/agents.h"
 #include "exchange/calls.h"
 #include "exchange/conference.h"
 #include "exchange/links.h"
+#include "exchange/qualification.h"
+#include "exchange/waiting.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -18,6 +21,7 @@ struct Placing {
     std::string number;
     call::Party party;
     std::string rule;  // why its connection is recorded, or empty
+    call::Consent consent;
     std::string contact, next_hop;
     std::string calling, calling_name;
     bool auto_answer = false;
@@ -25,9 +29,9 @@ struct Placing {
     Duration ring_limit{};
 };
 
-std::optional<call::ToRecord> to_record(Turn& turn, const std::string& rule) {
-    if (rule.empty()) return std::nullopt;
-    return call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false};
+std::optional<call::ToRecord> to_record(Turn& turn, const Placing& placing) {
+    if (placing.rule.empty()) return std::nullopt;
+    return call::ToRecord{SegmentId{turn.entropy.uuid()}, placing.rule, false, placing.consent};
 }
 
 void place(Turn& turn, LiveCall& live, Placing placing) {
@@ -51,6 +55,7 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
     }
     Leg placed;
     placed.call = live.call.id;
+    placed.came = turn.now.mono;
     placed.connection = connection;
     placed.device = placing.to;
     placed.placed = true;
@@ -58,7 +63,7 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
     turn.state.legs[id] = std::move(placed);
     live.ringing = id;
     turn.state.timers.set({Timer::Kind::ring, id.text()}, turn.now.mono + placing.ring_limit);
-    apply(turn, live, call::Called{connection, id, placing.party, to_record(turn, placing.rule)});
+    apply(turn, live, call::Called{connection, id, placing.party, to_record(turn, placing)});
     Leg& leg = turn.state.legs.at(id);
     if (leg.link) leg.header_link = leg.link->link;
     leg.shown_number = placing.calling;
@@ -72,18 +77,9 @@ Duration ring_timeout(const State& state) {
     return std::chrono::milliseconds{state.settings.ring_timeout_ms};
 }
 
-// The party that is to be connected: the oldest that is not itself being called.
-const call::Connection* waiting_party(const LiveCall& live) {
-    for (const call::Connection& connection : live.call.connections)
-        if (!std::holds_alternative<call::Initiated>(connection.state) &&
-            !std::holds_alternative<call::Alerting>(connection.state))
-            return &connection;
-    return nullptr;
-}
-
-const Record* record_of_trunk(const State& state, const std::string& name) {
+const TrunkSettings* trunk_named(const State& state, const std::string& name) {
     for (const TrunkSettings& trunk : state.settings.trunks)
-        if (trunk.name == name) return &trunk.record;
+        if (trunk.name == name) return &trunk;
     return nullptr;
 }
 
@@ -93,13 +89,15 @@ bool records_twice(const State& state, const std::string& site) {
     return false;
 }
 
-// The rule by which a routing point records whom it routes to; empty when the call does not wait at one.
-std::string routing_point_rule(const State& state, const LiveCall& live) {
+// As the routing point records whom it routes to, where the call waits at one.
+void record_by_routing_point(const State& state, const LiveCall& live, Placing& placing) {
     const call::Connection* party = waiting_party(live);
     const auto* queued = party ? std::get_if<call::Queued>(&party->state) : nullptr;
     const std::string& routing_point = queued ? queued->routing_point : live.adding ? live.adding->routing_point : "";
-    if (routing_point.empty()) return {};
-    return rule_of("routing point", state.routing_points.at(routing_point).settings.record, live.call.root);
+    if (routing_point.empty()) return;
+    const RoutingPointSettings& point = state.routing_points.at(routing_point).settings;
+    placing.rule = rule_of("routing point", point.record, live.call.root);
+    placing.consent = consent_of(point.consent, false);
 }
 
 Placing to_agent(const State& state, const LiveCall& live, const std::string& dn) {
@@ -109,7 +107,8 @@ Placing to_agent(const State& state, const LiveCall& live, const std::string& dn
     placing.number = dn;
     placing.party = {call::Role::agent, dn, agent.settings.name, {}};
     placing.rule = agent_rule(state, live, agent);
-    if (placing.rule.empty() && !live.recorded_by_peer) placing.rule = routing_point_rule(state, live);
+    placing.consent = consent_of(agent.settings.consent, false);
+    if (placing.rule.empty() && !live.recorded_by_peer) record_by_routing_point(state, live, placing);
     placing.contact = agent.contact;
     placing.next_hop = agent.next_hop;
     placing.auto_answer = agent.settings.auto_answer;
@@ -122,7 +121,7 @@ Placing to_site(Turn& turn, const LiveCall& live, const ToSite& to) {
     placing.to = {DeviceKind::site, to.site};
     placing.number = to.number;
     placing.party = {call::Role::site, to.number, {}, {}};
-    placing.rule = routing_point_rule(turn.state, live);
+    record_by_routing_point(turn.state, live, placing);
     placing.link = new_half(turn, live, to_text(Destination{to}));
     placing.ring_limit = ring_timeout(turn.state) + kSiteRingGrace;
     return placing;
@@ -133,8 +132,10 @@ Placing to_trunk(const State& state, const LiveCall& live, const ToTrunk& to) {
     placing.to = {DeviceKind::trunk, to.trunk};
     placing.number = to.number;
     placing.party = {call::Role::customer, to.number, {}, {}};
-    if (const Record* record = record_of_trunk(state, to.trunk))
-        placing.rule = rule_of("trunk", *record, live.call.root);
+    const TrunkSettings* trunk = trunk_named(state, to.trunk);
+    if (trunk) placing.rule = rule_of("trunk", trunk->record, live.call.root);
+    if (trunk) placing.consent = consent_of(trunk->consent, true);
+    if (placing.rule.empty()) record_by_routing_point(state, live, placing);
     placing.ring_limit = kTrunkRing;
     return placing;
 }
@@ -165,19 +166,18 @@ int status_for_caller(int status) {
     }
 }
 
-void enqueue(Turn& turn, LiveCall& live, const std::string& routing_point) {
-    const call::Connection* party = waiting_party(live);
-    if (!party) return;
-    RoutingPoint& point = turn.state.routing_points.at(routing_point);
-    if (std::holds_alternative<call::Offered>(party->state)) {
-        live.coming_to = routing_point;
-        ++point.coming;
+void send_to_point(Turn& turn, LiveCall& live, const std::string& routing_point) {
+    const RoutingPoint& point = turn.state.routing_points.at(routing_point);
+    if (is_full(turn.state, point)) {
+        const auto instead = instead_of_full(turn.state, point.settings);
+        turn.log(false, "the queue is full: the call overflows",
+                 {{"call", live.call.id.text()}, {"routing_point", routing_point}});
+        if (!instead) return apply(turn, live, call::End{call::Cause::busy, 486, "queue is full"});
+        if (const auto* other = std::get_if<ToRoutingPoint>(&*instead)) return enqueue(turn, live, other->dn);
+        return send_to(turn, live, *instead);
     }
-    apply(turn, live, call::Enqueue{party->leg, routing_point, point.settings.treatment});
-}
-
-bool is_full(const State& state, const RoutingPoint& point) {
-    return point.waiting.size() + point.coming >= state.settings.queue_max;
+    if (is_to_be_asked(turn.state, live, point.settings)) return ask(turn, live, point.settings);
+    enqueue(turn, live, routing_point);
 }
 
 // Back to where a transferred party came from: its routing point, or whoever transferred it.
@@ -210,6 +210,32 @@ LiveCall* oldest_waiting(State& state, const std::set<std::string>& exhausted, c
 }
 
 }  // namespace
+
+const call::Connection* waiting_party(const LiveCall& live) {
+    const auto waits = [](const call::Connection& connection) { return !call::is_rung(connection); };
+    const auto found = std::ranges::find_if(live.call.connections, waits);
+    return found == live.call.connections.end() ? nullptr : &*found;
+}
+
+void enqueue(Turn& turn, LiveCall& live, const std::string& routing_point) {
+    const call::Connection* party = waiting_party(live);
+    if (!party) return;
+    RoutingPoint& point = turn.state.routing_points.at(routing_point);
+    if (std::holds_alternative<call::Offered>(party->state)) {
+        live.coming_to = routing_point;
+        ++point.coming;
+    }
+    apply(turn, live, call::Enqueue{party->leg, routing_point, point.settings.treatment});
+}
+
+call::Consent consent_of(const ConsentSettings& settings, bool of_customer) {
+    call::Consent consent{settings.announcement, call::Hearers::all, settings.tone_ms, settings.required};
+    if (settings.to != ConsentTo::both) {
+        const bool of_hearer = (settings.to == ConsentTo::customer) == of_customer;
+        consent.hearers = of_hearer ? call::Hearers::recorded : call::Hearers::others;
+    }
+    return consent;
+}
 
 std::string rule_of(std::string_view whose, const Record& record, const CallUuid& root) {
     switch (record.policy) {
@@ -263,15 +289,16 @@ std::optional<Refusal> refusal_now(const State& state, const Destination& to) {
                           [&](const ToRoutingPoint& point) -> std::optional<Refusal> {
                               const auto found = state.routing_points.find(point.dn);
                               if (found == state.routing_points.end()) return Refusal{404, "no such routing point"};
-                              if (is_full(state, found->second)) return Refusal{486, "queue is full"};
-                              return std::nullopt;
+                              if (!is_full(state, found->second)) return std::nullopt;
+                              if (instead_of_full(state, found->second.settings)) return std::nullopt;
+                              return Refusal{486, "queue is full"};
                           },
                           [&](const ToSite& site) -> std::optional<Refusal> {
                               if (!state.sites.contains(site.site)) return Refusal{404, "no such site"};
                               return std::nullopt;
                           },
                           [&](const ToTrunk& trunk) -> std::optional<Refusal> {
-                              if (!record_of_trunk(state, trunk.trunk)) return Refusal{404, "no such trunk"};
+                              if (!trunk_named(state, trunk.trunk)) return Refusal{404, "no such trunk"};
                               return std::nullopt;
                           },
                       },
@@ -281,7 +308,7 @@ std::optional<Refusal> refusal_now(const State& state, const Destination& to) {
 void send_to(Turn& turn, LiveCall& live, const Destination& to) {
     std::visit(Match{
                    [&](const ToAgent& agent) { ring(turn, live, to_agent(turn.state, live, agent.dn)); },
-                   [&](const ToRoutingPoint& point) { enqueue(turn, live, point.dn); },
+                   [&](const ToRoutingPoint& point) { send_to_point(turn, live, point.dn); },
                    [&](const ToSite& site) { ring(turn, live, to_site(turn, live, site)); },
                    [&](const ToTrunk& trunk) { ring(turn, live, to_trunk(turn.state, live, trunk)); },
                },
@@ -302,12 +329,14 @@ void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& ref
         return;
     }
     if (live.adding) return not_added(turn, live, cause);
+    if (const auto queue = queue_after_menu(turn.state, live)) return enqueue(turn, live, *queue);
     if (const auto back = way_back(turn.state, live)) return send_to(turn, live, *back);
     apply(turn, live, call::End{cause, status_for_caller(refusal.status), refusal.why});
 }
 
 std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent) {
-    if (live.recorded_by_peer && !records_twice(state, live.origin.name)) return {};
+    const bool is_recorded = live.recorded_by_peer && !is_planted("hub_recorded_twice");
+    if (is_recorded && !records_twice(state, live.origin.name)) return {};
     return rule_of("agent", agent.settings.record, live.call.root);
 }
 
@@ -325,9 +354,11 @@ void wait_for(Turn& turn, LiveCall& live, const std::string& routing_point) {
         waiting, [&](const CallUuid& other) { return turn.state.calls.at(other).waiting_since > live.waiting_since; });
     waiting.insert(later, live.call.id);
     turn.serve = true;
+    if (!live.adding) waits_from_now(turn, live);
 }
 
 void leave_waiting(Turn& turn, const LiveCall& live, const std::string& routing_point) {
+    waits_no_more(turn, live);
     const auto point = turn.state.routing_points.find(routing_point);
     if (point == turn.state.routing_points.end()) return;
     std::erase(point->second.waiting, live.call.id);

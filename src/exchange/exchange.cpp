@@ -8,7 +8,9 @@
 #include "exchange/leave.h"
 #include "exchange/neighbours.h"
 #include "exchange/pause.h"
+#include "exchange/qualification.h"
 #include "exchange/transfer.h"
+#include "exchange/waiting.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -37,8 +39,6 @@ void on(Turn& turn, const SettingsChanged& event) {
     configure(turn, event.settings);
 }
 
-void on(Turn&, const LegDigit&) {}  // a routing point that asks for digits: not yet
-
 void on(Turn& turn, const Shutdown&) {
     turn.state.closing = true;
     for (auto& [id, live] : turn.state.calls)
@@ -52,7 +52,11 @@ void on(Turn& turn, const Tick&) {
             case Timer::Kind::wrap_up: wrap_up_over(turn, timer.name); break;
             case Timer::Kind::ring: ring_timed_out(turn, LegId{timer.name}); break;
             case Timer::Kind::serve: turn.serve = true; break;
-            case Timer::Kind::pause: pause_not_confirmed(turn, LegId{timer.name}); break;
+            case Timer::Kind::pause: pause_not_confirmed(turn, timer.name); break;
+            case Timer::Kind::overflow: overflow_due(turn, CallUuid{timer.name}); break;
+            case Timer::Kind::position: position_due(turn, CallUuid{timer.name}); break;
+            case Timer::Kind::menu: menu_timed_out(turn, CallUuid{timer.name}); break;
+            case Timer::Kind::tone: tone_due(turn, LegId{timer.name}); break;
         }
     }
 }

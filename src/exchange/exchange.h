@@ -26,15 +26,25 @@ struct Record {
     RecordPolicy policy = RecordPolicy::never;
     int percent = 0;
 };
+// What those who are recorded are told of it: an announcement as the recording begins, a tone while it runs.
+enum class ConsentTo { customer, agent, both };
+struct ConsentSettings {
+    std::vector<std::string> announcement;  // prompts, said once to each; empty: none
+    ConsentTo to = ConsentTo::customer;
+    std::int64_t tone_ms = 0;  // from one tone to the next; 0: none
+    bool required = false;     // what cannot be announced is not recorded
+};
 struct AgentSettings {
     std::string dn, name;
     Record record;
     bool auto_answer = false;
+    ConsentSettings consent = {};
 };
 struct TrunkSettings {
     std::string name;
     bool refer = true;
     Record record;
+    ConsentSettings consent = {};
 };
 struct PeerSettings {  // [[switch.site]]
     std::string name;
@@ -42,21 +52,47 @@ struct PeerSettings {  // [[switch.site]]
     bool return_transfers = false;
     bool record_duplicate = false;
 };
+// Where calls go, as settings name it: "agent:DN", "routing_point:DN", either of them with "@SITE" behind, or
+// "trunk:NUMBER@NAME". A choice of a menu may be "queue" too: the menu's own routing point.
+struct MenuChoice {
+    std::string digit;  // one of 0-9 * # A-D
+    std::string to;
+};
+// Asked of callers from outside before they wait. No more than one digit is taken at a time.
+struct MenuSettings {
+    std::vector<std::string> announcement;  // empty: no menu
+    std::vector<std::string> invalid;       // said of a digit that is no choice, before the announcement comes again
+    std::vector<MenuChoice> choices;
+    std::string otherwise;           // where a caller goes that makes no choice; empty: the queue
+    std::int64_t timeout_ms = 5000;  // from the announcement's end
+    std::int64_t repeats = 2;        // of the announcement, whether nothing was chosen or nothing that there is
+};
 struct RoutingPointSettings {
     std::string dn;
     std::vector<std::string> numbers;
     std::vector<std::string> treatment;
     std::vector<std::string> targets;  // "agent:DN", "agent:DN@SITE"
     Record record;
+    ConsentSettings consent = {};
+    std::size_t queue_max = 0;           // waiting calls; 0: as many as SiteSettings says
+    std::string overflow = {};           // a target for calls that find the queue full or wait too long; empty: none
+    std::int64_t overflow_after_ms = 0;  // 0: never for waiting
+    std::int64_t position_ms = 0;        // from one announcement of the caller's position to the next; 0: none
+    MenuSettings menu = {};
 };
 struct RouteSettings {  // match: ECMAScript regular expression over the dialled number; number: with $1…
     std::string match, to, number;
+};
+struct FeatureCodes {  // numbers that agents dial; empty: there is none
+    std::string ready, not_ready, wrap_up_done;
 };
 struct SiteSettings {
     std::string site, node;
     bool record_consult = false, record_hold = false, leave_conference = false, ready_on_register = true;
     std::int64_t wrap_up_ms = 0;
     std::int64_t ring_timeout_ms = 20'000;
+    bool ready_after_no_answer = false;  // an agent who does not answer: else not ready
+    FeatureCodes codes = {};
     std::vector<AgentSettings> agents;
     std::vector<TrunkSettings> trunks;
     std::vector<PeerSettings> peers;
@@ -192,15 +228,20 @@ struct LegDigit {  // RFC 4733, while CollectDigits is on
     LegId leg;
     std::string digit;  // one of 0-9 * # A-D
 };
+struct PlayBegan {  // what StartPlay asked to tell: the leg is sent it now
+    LegId leg;
+    std::string play;
+};
 struct PlayEnded {  // a treatment came to its end by itself
     LegId leg;
     std::string play;
+    bool failed = false;  // nothing, or not all of it, could be played
 };
 struct RecordingOpened {
     LegId leg;
     SegmentId segment;
 };
-struct RecordingFailed {  // the media server could not record, or is gone
+struct RecordingFailed {  // the media server could not record, or is gone; said also of one that ended before it began
     LegId leg;
     SegmentId segment;
     std::string why;
@@ -250,8 +291,8 @@ struct Shutdown {};  // ends every call, cause shutdown
 struct Tick {};
 using Event = std::variant<AgentRegistered, AgentUnregistered, LegOffered, LegConnected, LegPlaced, LegAlerting,
                            LegAnswered, LegFailed, LegEnded, LegHeld, LegRetrieved, TransferAsked, LegReferred, LegTold,
-                           LegDigit, PlayEnded, RecordingOpened, RecordingFailed, RecordingSilenced, PauseTold,
-                           PauseConfirmed, RemoteAgents, CtiRequest, SettingsChanged, Shutdown, Tick>;
+                           LegDigit, PlayBegan, PlayEnded, RecordingOpened, RecordingFailed, RecordingSilenced,
+                           PauseTold, PauseConfirmed, RemoteAgents, CtiRequest, SettingsChanged, Shutdown, Tick>;
 
 struct Input {
     Stamp now;
@@ -303,11 +344,12 @@ struct MoveLeg {  // to another room
     LegId leg;
     RoomId room;  // empty: it hears nobody and nobody hears it; what it plays and records goes on
 };
-struct StartPlay {  // one item at a time: PlayEnded brings the next. A play that cannot be had has ended too
+struct StartPlay {  // PlayEnded follows, also of a play that cannot be had; not once it is stopped
     LegId leg;
     std::string play;                // id of this treatment on this leg
-    std::vector<std::string> items;  // "say:welcome", "music:default"
+    std::vector<std::string> items;  // "say:welcome", "music:default", "tone:beep"
     bool forever = false;            // the last item again and again
+    bool tell = false;               // PlayBegan before PlayEnded, unless it fails
 };
 struct StopPlay {
     LegId leg;
@@ -329,7 +371,10 @@ struct SilenceRecording {  // nothing is stored while any label is in force; Rec
     LegId leg;
     SegmentId segment;
     Silence silence;
-    std::int64_t back_ms = 0;  // what was stored so long before now is erased too
+    std::int64_t back_ms = 0;  // what was stored so long before now is erased too, also when it has ended since
+    // The label's first silence that had not ended by then is known to be over: only what was stored before that one
+    // began is erased, and nothing is silent by this.
+    bool is_over = false;
 };
 struct ResumeRecording {
     LegId leg;

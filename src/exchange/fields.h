@@ -19,28 +19,43 @@ inline constexpr std::string_view kTypeName{};
 SHEAF_FIELDS(Record) {
     v("policy", it.policy)("percent", it.percent);
 }
+SHEAF_FIELDS(ConsentSettings) {
+    v("announcement", it.announcement)("to", it.to)("tone_ms", it.tone_ms)("required", it.required);
+}
 SHEAF_FIELDS(AgentSettings) {
-    v("dn", it.dn)("name", it.name)("record", it.record)("auto_answer", it.auto_answer);
+    v("dn", it.dn)("name", it.name)("record", it.record)("auto_answer", it.auto_answer)("consent", it.consent);
 }
 SHEAF_FIELDS(TrunkSettings) {
-    v("name", it.name)("refer", it.refer)("record", it.record);
+    v("name", it.name)("refer", it.refer)("record", it.record)("consent", it.consent);
 }
 SHEAF_FIELDS(PeerSettings) {
     v("name", it.name)("prefix", it.prefix)("return_transfers", it.return_transfers);
     v("record_duplicate", it.record_duplicate);
 }
+SHEAF_FIELDS(MenuChoice) {
+    v("digit", it.digit)("to", it.to);
+}
+SHEAF_FIELDS(MenuSettings) {
+    v("announcement", it.announcement)("invalid", it.invalid)("choices", it.choices)("otherwise", it.otherwise);
+    v("timeout_ms", it.timeout_ms)("repeats", it.repeats);
+}
 SHEAF_FIELDS(RoutingPointSettings) {
     v("dn", it.dn)("numbers", it.numbers)("treatment", it.treatment)("targets", it.targets)("record", it.record);
+    v("consent", it.consent)("queue_max", it.queue_max)("overflow", it.overflow);
+    v("overflow_after_ms", it.overflow_after_ms)("position_ms", it.position_ms)("menu", it.menu);
 }
 SHEAF_FIELDS(RouteSettings) {
     v("match", it.match)("to", it.to)("number", it.number);
+}
+SHEAF_FIELDS(FeatureCodes) {
+    v("ready", it.ready)("not_ready", it.not_ready)("wrap_up_done", it.wrap_up_done);
 }
 SHEAF_FIELDS(SiteSettings) {
     v("site", it.site)("node", it.node)("record_consult", it.record_consult)("record_hold", it.record_hold);
     v("leave_conference", it.leave_conference)("ready_on_register", it.ready_on_register);
     v("wrap_up_ms", it.wrap_up_ms)("ring_timeout_ms", it.ring_timeout_ms)("agents", it.agents)("trunks", it.trunks);
     v("peers", it.peers)("routing_points", it.routing_points)("routes", it.routes)("calls_max", it.calls_max);
-    v("queue_max", it.queue_max);
+    v("queue_max", it.queue_max)("ready_after_no_answer", it.ready_after_no_answer)("codes", it.codes);
 }
 SHEAF_FIELDS(Device) {
     v("kind", it.kind)("name", it.name);
@@ -112,8 +127,11 @@ SHEAF_FIELDS(LegTold) {
 SHEAF_FIELDS(LegDigit) {
     v("leg", it.leg)("digit", it.digit);
 }
-SHEAF_FIELDS(PlayEnded) {
+SHEAF_FIELDS(PlayBegan) {
     v("leg", it.leg)("play", it.play);
+}
+SHEAF_FIELDS(PlayEnded) {
+    v("leg", it.leg)("play", it.play)("failed", it.failed);
 }
 SHEAF_FIELDS(RecordingOpened) {
     v("leg", it.leg)("segment", it.segment);
@@ -176,7 +194,7 @@ SHEAF_FIELDS(MoveLeg) {
     v("leg", it.leg)("room", it.room);
 }
 SHEAF_FIELDS(StartPlay) {
-    v("leg", it.leg)("play", it.play)("items", it.items)("forever", it.forever);
+    v("leg", it.leg)("play", it.play)("items", it.items)("forever", it.forever)("tell", it.tell);
 }
 SHEAF_FIELDS(StopPlay) {
     v("leg", it.leg)("play", it.play);
@@ -186,7 +204,7 @@ SHEAF_FIELDS(StartRecording) {
     v("silences", it.silences);
 }
 SHEAF_FIELDS(SilenceRecording) {
-    v("leg", it.leg)("segment", it.segment)("silence", it.silence)("back_ms", it.back_ms);
+    v("leg", it.leg)("segment", it.segment)("silence", it.silence)("back_ms", it.back_ms)("is_over", it.is_over);
 }
 SHEAF_FIELDS(ResumeRecording) {
     v("leg", it.leg)("segment", it.segment)("label", it.label);
@@ -248,6 +266,10 @@ struct EnumNames;
 template <>
 struct EnumNames<RecordPolicy> {
     static constexpr std::string_view names[] = {"never", "always", "on-demand", "percentage"};
+};
+template <>
+struct EnumNames<ConsentTo> {
+    static constexpr std::string_view names[] = {"customer", "agent", "both"};
 };
 template <>
 struct EnumNames<DeviceKind> {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace sheaf::exchange {
 namespace {
 
@@ -43,9 +45,7 @@ void try_leave(Turn& turn, LiveCall& live) {
 bool is_leaving_by(const LiveCall& live, const LegId& leg) {
     if (!live.leaving) return false;
     const bool is_passed_back = !live.leaving->agent.empty();
-#ifdef SHEAF_PLANT_replaced_bye_is_a_hang_up
-    if (!is_passed_back) return false;
-#endif
+    if (is_planted("replaced_bye_is_a_hang_up") && !is_passed_back) return false;
     return leg == (is_passed_back ? live.leaving->asked : live.leaving->over);
 }
 
@@ -70,6 +70,7 @@ void on(Turn& turn, const LegReferred& event) {
     if (!live || !live->leaving || live->leaving->asked != event.leg) return;
     const Leaving leaving = *std::exchange(live->leaving, std::nullopt);
     const bool done = event.status >= 200 && event.status < 300;
+    if (is_planted("leg_leaks_when_refer_fails") && !done) live->leaving = leaving;
     if (leaving.by_refer && turn.state.legs.contains(leaving.agent))
         turn.add(TransferResult{leaving.agent, done ? 200 : event.status});
     if (done) return apply(turn, *live, call::End{call::Cause::transferred, 0, {}});

@@ -7,19 +7,6 @@ using namespace sheaf;
 using namespace sheaf::exchange;
 using namespace std::chrono_literals;
 
-namespace {
-
-LegOffered from_carrier(const std::string& leg, const std::string& called) {
-    LegOffered offered;
-    offered.leg = LegId{leg};
-    offered.from = {DeviceKind::trunk, "carrier"};
-    offered.called = called;
-    offered.calling = "+44";
-    return offered;
-}
-
-}  // namespace
-
 TEST_CASE("one call more than the site takes is refused with 503") {
     SiteSettings settings = london_settings();
     settings.calls_max = 2;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange/links.h"
 
+#include "base/planted.h"
+
 namespace sheaf::exchange {
 namespace {
 
@@ -142,6 +144,7 @@ void link_ended(Turn& turn, const Leg& leg) {
 
 void consult_opened(Turn& turn, const LiveCall& main, LiveCall& consult, const ConnectionId& connection,
                     const Evidence& evidence) {
+    if (is_planted("consult_link_omitted")) return;
     LinkHalf link;
     link.link = consult.consult_link = LinkId{turn.entropy.uuid()};
     link.from = main.call.id;
@@ -161,6 +164,7 @@ void link_moved(Turn& turn, const LegId& id, std::string_view kind, const Eviden
     if (!leg.link || !leg.link->sending || !leg.link->opened) return;
     const LiveCall& live = turn.state.calls.at(leg.call);
     link_ended(turn, leg);
+    if (is_planted("link_dropped_when_moved")) return leg.link.reset();
     LinkHalf moved;
     moved.link = LinkId{turn.entropy.uuid()};
     moved.from = live.call.id;

@@ -5,6 +5,7 @@
 
 #include "exchange/leave.h"
 #include "exchange/pause.h"
+#include "exchange/qualification.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -49,7 +50,7 @@ void tell_site(Turn& turn, Leg& leg, const call::Connection& connection, SiteSta
     turn.add(TellLeg{connection.leg, std::move(behind)});
 }
 
-// The first that a caller talks to is nobody's change; a called one has seen who calls.
+// Whom a caller has called, and who calls a called one, they know.
 void show(Turn& turn, Leg& leg, const call::Connection& connection, const SiteState& behind) {
     if (behind.parties.empty()) return;
     std::string number = behind.parties.front().address;
@@ -58,17 +59,18 @@ void show(Turn& turn, Leg& leg, const call::Connection& connection, const SiteSt
         number = "conference";
         name = "Conference of " + std::to_string(behind.parties.size() + 1);
     }
-    if (leg.shown_number == number && (leg.shown_name == name || name.empty())) return;
-    const bool is_first = leg.shown_number.empty() && !leg.placed;
+    if (leg.shown_number == number && (!leg.shown_name || leg.shown_name == name || name.empty())) return;
     leg.shown_number = number;
     leg.shown_name = name;
-    if (!is_first) turn.add(ShowIdentity{connection.leg, number, name});
+    turn.add(ShowIdentity{connection.leg, number, name});
 }
 
 void tell_parties(Turn& turn, const LiveCall& live) {
     for (const call::Connection& connection : live.call.connections) {
-        if (!call::is_talking(connection)) continue;
         Leg& leg = turn.state.legs.at(connection.leg);
+        // Who waits in a queue has nobody behind its leg any more: a hold that its site was told of is over.
+        const bool waits = std::holds_alternative<call::Queued>(connection.state) && leg.telling;
+        if (!call::is_talking(connection) && !waits) continue;
         if (leg.call != live.call.id) continue;  // it serves another call
         const bool is_leaving =
             live.leaving && (live.leaving->asked == connection.leg || live.leaving->over == connection.leg);
@@ -99,6 +101,7 @@ void tell_neighbours(Turn& turn) {
     for (const CallUuid& id : std::exchange(turn.touched, {})) {
         const auto live = turn.state.calls.find(id);
         if (live == turn.state.calls.end() || live->second.is_over) continue;
+        settle_menu(turn, live->second);
         try_leave(turn, live->second);
         tell_parties(turn, live->second);
     }

@@ -86,6 +86,21 @@ bool may_call(const Device& from, const Destination& to) {
     return false;
 }
 
+std::optional<Destination> target_from_text(std::string_view text, std::string_view own_site) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    const std::string_view kind = text.substr(0, colon);
+    const std::size_t at = text.find('@', colon);
+    const std::string number(text.substr(colon + 1, at == std::string_view::npos ? at : at - colon - 1));
+    const std::string where(at == std::string_view::npos ? std::string_view{} : text.substr(at + 1));
+    if (!is_id(number) || number.size() > kNumberMax) return std::nullopt;
+    if (kind == "trunk" && !where.empty()) return ToTrunk{where, number};
+    if (kind != "agent" && kind != "routing_point") return std::nullopt;
+    if (!where.empty() && where != own_site) return ToSite{where, number};
+    if (kind == "agent") return ToAgent{number};
+    return ToRoutingPoint{number};
+}
+
 std::string to_text(const Destination& to) {
     return std::visit(Match{
                           [](const ToAgent& agent) { return agent.dn; },

@@ -59,6 +59,8 @@ private:
 
 // Strangers reach routing points only; trunks agents, routing points and sites, never a trunk; a site never itself.
 [[nodiscard]] bool may_call(const Device& from, const Destination& to);
+// "agent:DN", "routing_point:DN", either with "@SITE" behind, or "trunk:NUMBER@NAME".
+[[nodiscard]] std::optional<Destination> target_from_text(std::string_view text, std::string_view own_site);
 [[nodiscard]] std::string to_text(const Destination& to);  // "2001@paris", "8000", "trunk carrier"
 
 }  // namespace sheaf::exchange

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "base/match.h"
+#include "base/planted.h"
 #include "exchange/agents.h"
 #include "exchange/calls.h"
 #include "exchange/consult.h"
+#include "exchange/feature_codes.h"
 #include "exchange/links.h"
 
 namespace sheaf::exchange {
@@ -33,18 +36,25 @@ std::optional<LinkHeader> usable_link(Turn& turn, const LegOffered& event) {
 }
 
 // Who calls, and by which rule that connection is recorded.
-std::pair<call::Party, std::string> caller_of(const State& state, const LiveCall& live, const LegOffered& event) {
+struct Caller {
+    call::Party party;
+    std::string rule;
+    call::Consent consent = {};
+};
+Caller caller_of(const State& state, const LiveCall& live, const LegOffered& event) {
     call::Party party{call::Role::customer, shown(event.calling), shown(event.calling_name), {}};
     switch (event.from.kind) {
         case DeviceKind::agent: {
             const Agent& agent = state.agents.at(event.from.name);
             party = {call::Role::agent, event.from.name, agent.settings.name, {}};
-            return {party, rule_of("agent", agent.settings.record, live.call.root)};
+            return {party, rule_of("agent", agent.settings.record, live.call.root),
+                    consent_of(agent.settings.consent, false)};
         }
         case DeviceKind::site: party.role = call::Role::site; break;
         case DeviceKind::trunk:
             for (const TrunkSettings& trunk : state.settings.trunks)
-                if (trunk.name == event.from.name) return {party, rule_of("trunk", trunk.record, live.call.root)};
+                if (trunk.name == event.from.name)
+                    return {party, rule_of("trunk", trunk.record, live.call.root), consent_of(trunk.consent, true)};
             break;
         case DeviceKind::media:
         case DeviceKind::stranger: break;
@@ -52,23 +62,37 @@ std::pair<call::Party, std::string> caller_of(const State& state, const LiveCall
     return {party, {}};
 }
 
-void arrive(Turn& turn, LiveCall& live, const LegOffered& event, const std::optional<LinkHeader>& link) {
+// As a party's address would have it.
+std::string address_of(const Destination& to) {
+    return std::visit(
+        Match{[](const ToAgent& agent) { return agent.dn; }, [](const ToRoutingPoint& point) { return point.dn; },
+              [](const ToSite& site) { return site.number; }, [](const ToTrunk& trunk) { return trunk.number; }},
+        to);
+}
+
+void arrive(Turn& turn, LiveCall& live, const LegOffered& event, const std::optional<LinkHeader>& link,
+            const std::optional<Destination>& to) {
     const ConnectionId connection{"conn-" + turn.entropy.token(16)};
     Leg leg;
     leg.call = live.call.id;
+    leg.came = turn.now.mono;
     leg.connection = connection;
     leg.device = event.from;
+    if (to) leg.shown_number = address_of(*to);
     turn.state.legs[event.leg] = std::move(leg);
-    auto [party, rule] = caller_of(turn.state, live, event);
+    auto [party, rule, consent] = caller_of(turn.state, live, event);
     if (link) {
         party.link = link->link;
         live.recorded_by_peer = link->sender_records;
         link_received(turn, event.leg, *link, event.message);
     }
     std::optional<call::ToRecord> record;
-    if (!live.call.consult_of.empty() && !turn.state.settings.record_consult) rule.clear();
     const bool with_company = !live.call.consult_of.empty();
-    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, with_company};
+    if (with_company) {  // by the same rule as one begun by CTI
+        const bool is_wanted = turn.state.settings.record_consult;
+        rule = is_wanted ? agent_rule(turn.state, live, turn.state.agents.at(event.from.name)) : std::string();
+    }
+    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, with_company, consent};
     apply(turn, live, call::Arrived{connection, event.leg, party, record});
 }
 
@@ -91,9 +115,7 @@ std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& 
         if (device.kind == DeviceKind::site) return std::nullopt;
         return Refusal{403, "not a leg to be replaced"};
     }
-#ifdef SHEAF_PLANT_foreign_replaces_believed
-    return std::nullopt;
-#endif
+    if (is_planted("foreign_replaces_believed")) return std::nullopt;
     const bool is_party = std::ranges::any_of(live->call.connections, [&](const call::Connection& connection) {
         return turn.state.legs.at(connection.leg).device == event.from;
     });
@@ -115,11 +137,12 @@ void replace(Turn& turn, const LegOffered& event) {
     const ConnectionId connection{"conn-" + turn.entropy.token(16)};
     Leg leg;
     leg.call = live->call.id;
+    leg.came = turn.state.legs.at(event.replaces->leg).came;
     leg.connection = connection;
     leg.device = event.from;
     leg.replaces = event.replaces->leg;
     turn.state.legs[event.leg] = std::move(leg);
-    auto [party, rule] = caller_of(turn.state, *live, event);
+    auto [party, rule, consent] = caller_of(turn.state, *live, event);
     // A customer keeps the number that the site has told, whatever the carrier writes now.
     if (const auto& told = turn.state.legs.at(event.replaces->leg).told; event.replaces->by_pivot && told) {
         const auto is_customer = [](const SiteParty& p) { return p.role == call::name_of(call::Role::customer); };
@@ -130,7 +153,7 @@ void replace(Turn& turn, const LegOffered& event) {
         }
     }
     std::optional<call::ToRecord> record;
-    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false};
+    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false, consent};
     if (event.from.kind == DeviceKind::agent) seize(turn, event.from.name, event.leg);
     apply(turn, *live, call::Arrived{connection, event.leg, party, record});
     apply(turn, *live, call::Accept{event.leg});
@@ -141,6 +164,7 @@ void replace(Turn& turn, const LegOffered& event) {
 void on(Turn& turn, const LegOffered& event) {
     if (turn.state.legs.contains(event.leg)) return;
     if (event.replaces) return replace(turn, event);
+    if (const std::string* code = feature_code(turn.state, event)) return dialled_code(turn, event, *code);
     const auto to = turn.state.numbers.destination_of(event.called);
     const auto refusal = refusal_of_offer(turn, event, to);
     const auto link = usable_link(turn, event);
@@ -169,7 +193,7 @@ void on(Turn& turn, const LegOffered& event) {
     }
     LiveCall& live = begin(turn, beginning);
     if (main) live.recorded_by_peer = main->recorded_by_peer;
-    arrive(turn, live, event, link);
+    arrive(turn, live, event, link, to);
     if (main) {
         consult_opened(turn, *main, live, turn.state.legs.at(event.leg).connection,
                        evidence_of("own-consult", "INVITE from " + event.from.name, event.called, event.message));

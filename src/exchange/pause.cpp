@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace sheaf::exchange {
 namespace {
 
@@ -24,9 +26,10 @@ std::vector<LegId> legs_to_tell(const Turn& turn, const LiveCall& live, const Le
     return legs;
 }
 
-SitePause as_told_now(const Turn& turn, const LivePause& pause) {
+// What this leg's peer is to erase: nothing from before it was in one call with the pause.
+SitePause as_told_now(const Turn& turn, const LivePause& pause, const LegId& leg) {
     SitePause told = pause.pause;
-    told.ago_ms = to_ms(turn.now.mono - pause.began);
+    told.ago_ms = to_ms(turn.now.mono - std::max({pause.began, pause.came, turn.state.legs.at(leg).came}));
     told.at_ms = to_unix_ms(turn.now.wall) - told.ago_ms;
     return told;
 }
@@ -36,49 +39,87 @@ void tell(Turn& turn, const LegId& id, bool on, const SitePause& pause) {
     turn.add(TellPause{leg.device.name, leg.header_link, on, pause});
 }
 
-void confirm_if_silent(Turn& turn, LiveCall& live) {
-    LivePause& pause = *live.pause;
-    if (pause.from.empty() || pause.is_confirmed || !pause.sounding.empty()) return;
-    const auto leg = turn.state.legs.find(pause.from);
-    if (leg == turn.state.legs.end()) return;
-    pause.is_confirmed = true;
-    turn.add(ConfirmPause{leg->second.device.name, leg->second.header_link, pause.pause.id});
+std::string timer_of(const LinkId& link, const std::string& pause) {
+    return link.text() + " " + pause;
+}
+
+void confirm_what_is_silent(Turn& turn) {
+    std::erase_if(turn.state.owed_confirmations, [&](const OwedConfirmation& owed) {
+        if (owed.sounding.empty()) turn.add(ConfirmPause{owed.site, owed.link, owed.pause});
+        return owed.sounding.empty();
+    });
+}
+
+void owe(Turn& turn, OwedConfirmation owed) {
+    auto& all = turn.state.owed_confirmations;
+    const auto same = std::ranges::find_if(all, [&](const OwedConfirmation& o) {
+        return o.site == owed.site && o.link == owed.link && o.pause == owed.pause;
+    });
+    if (same != all.end()) return same->sounding.merge(owed.sounding);
+    if (all.size() >= kErasableMax) all.pop_front();  // never confirmed: an alarm where it was told
+    all.push_back(std::move(owed));
+    confirm_what_is_silent(turn);
+}
+
+// Takes back what has ended of the call since `began`; adds it to `sounding`.
+void erase_ended(Turn& turn, const CallUuid& call, const SitePause& pause, Instant began, std::set<SegmentId>& sounding,
+                 bool is_over = false) {
+    const std::int64_t back_ms = std::clamp<std::int64_t>(to_ms(turn.now.mono - began), 0, kBackMax_ms);
+    for (const EndedRecording& ended : turn.state.ended_recordings) {
+        if (ended.call != call || ended.ended < began) continue;
+        turn.add(SilenceRecording{ended.leg, ended.segment, {std::string(kPaused), pause.by}, back_ms, is_over});
+        sounding.insert(ended.segment);
+    }
+}
+
+Instant began_of(const Turn& turn, const SitePause& pause) {
+    return turn.now.mono - std::chrono::milliseconds{std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax_ms)};
 }
 
 void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from) {
-    const std::int64_t back_ms = std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax_ms);
-    live.pause = LivePause{pause, turn.now.mono - std::chrono::milliseconds{back_ms}, from, {}, false, {}};
+    live.pause = LivePause{pause, began_of(turn, pause), from, {}};
+    std::set<SegmentId> sounding;
     for (const call::Connection& connection : live.call.connections)
-        if (const auto* recording = recording_of(connection)) live.pause->sounding.insert(recording->segment);
-    apply(turn, live, call::PauseRecording{{pause.id, pause.by}, back_ms, !from.empty()});
-#ifndef SHEAF_PLANT_pause_only_locally
-    for (const LegId& leg : legs_to_tell(turn, live, from)) {
-        live.pause->unconfirmed.insert(leg);
-        tell(turn, leg, true, as_told_now(turn, *live.pause));
-        turn.state.timers.set({Timer::Kind::pause, leg.text()}, turn.now.mono + kPauseConfirmMax);
+        if (const auto* recording = recording_of(connection)) sounding.insert(recording->segment);
+    apply(turn, live,
+          call::PauseRecording{{pause.id, pause.by}, to_ms(turn.now.mono - live.pause->began), !from.empty()});
+    if (!from.empty()) erase_ended(turn, live.call.id, pause, live.pause->began, sounding);
+    for (const LegId& id : legs_to_tell(turn, live, from)) {
+        if (is_planted("pause_only_locally")) break;
+        const Leg& leg = turn.state.legs.at(id);
+        auto& told = turn.state.told_pauses;
+        if (told.size() >= kErasableMax) told.pop_front();
+        told.push_back({leg.device.name, leg.header_link, pause.id, live.call.id, turn.now.mono});
+        tell(turn, id, true, as_told_now(turn, *live.pause, id));
+        turn.state.timers.set({Timer::Kind::pause, timer_of(leg.header_link, pause.id)},
+                              turn.now.mono + kPauseConfirmMax);
     }
-#endif
-    confirm_if_silent(turn, live);
+    if (from.empty()) return;
+    const Leg& leg = turn.state.legs.at(from);
+    owe(turn, {leg.device.name, leg.header_link, pause.id, std::move(sounding)});
 }
 
-// The same pause, from longer ago than was told before: more is erased.
-void reach_back(Turn& turn, LiveCall& live, const SitePause& told) {
-    const std::int64_t back_ms = std::clamp<std::int64_t>(told.ago_ms, 0, kBackMax_ms);
-    const Instant began = turn.now.mono - std::chrono::milliseconds{back_ms};
-    if (began >= live.pause->began) return;
-    live.pause->began = began;
-    for (const call::Connection& connection : live.call.connections)
-        if (const auto* recording = recording_of(connection))
-            turn.add(SilenceRecording{connection.leg, recording->segment, {std::string(kPaused), told.by}, back_ms});
+// The same pause from longer ago than was told before, or one more beside that in force: more is erased.
+std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told, bool is_over = false) {
+    const std::int64_t back_ms = to_ms(turn.now.mono - began_of(turn, told));
+    std::set<SegmentId> sounding;
+    for (const call::Connection& connection : live.call.connections) {
+        const auto* recording = recording_of(connection);
+        if (!recording) continue;
+        turn.add(
+            SilenceRecording{connection.leg, recording->segment, {std::string(kPaused), told.by}, back_ms, is_over});
+        sounding.insert(recording->segment);
+    }
+    erase_ended(turn, live.call.id, told, began_of(turn, told), sounding, is_over);
+    return sounding;
 }
 
-void end(Turn& turn, LiveCall& live, const std::string& by, const LegId& from) {
+void end(Turn& turn, LiveCall& live, const std::string& by, const LegId& from, bool is_told) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
-    live.pauses_over.push_back(over.pause.id);
+    live.pauses_over.push_back({over.pause.id, over.began});
     if (live.pauses_over.size() > kPausesKept) live.pauses_over.pop_front();
-    for (const LegId& leg : over.unconfirmed) turn.state.timers.cancel({Timer::Kind::pause, leg.text()});
     for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
-    apply(turn, live, call::ResumeRecording{by, !over.from.empty() && !from.empty()});
+    apply(turn, live, call::ResumeRecording{by, !over.from.empty() && is_told});
 }
 
 LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, LegId& by) {
@@ -88,6 +129,16 @@ LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, L
         return call_of(turn, id);
     }
     return nullptr;
+}
+
+// A word that was on its way for long makes a pause begin late; one that comes when it is over already may know better.
+void told_of_one_over(Turn& turn, LiveCall& live, OverPause& over, const Leg& leg, const SitePause& told) {
+    std::set<SegmentId> sounding;
+    if (began_of(turn, told) < over.began) {
+        over.began = began_of(turn, told);
+        sounding = reach_back(turn, live, told, true);
+    }
+    owe(turn, {leg.device.name, leg.header_link, told.id, std::move(sounding)});
 }
 
 SitePause fit(const SitePause& told) {
@@ -104,58 +155,85 @@ std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by) 
 
 std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by) {
     if (!live.pause) return Refusal{491, "the recording is not paused"};
-    end(turn, live, by, {});
+    end(turn, live, by, {}, false);
     return std::nullopt;
 }
 
-void pause_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause) {
-    if (!pause) {
-        if (live.pause && live.pause->from == leg) end(turn, live, live.pause->pause.by, leg);
+void pause_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional<SitePause>& told) {
+    if (!told) {
+        if (live.pause && live.pause->from == id) end(turn, live, live.pause->pause.by, id, true);
         return;
     }
-    if (!is_id(pause->id) || std::ranges::find(live.pauses_over, pause->id) != live.pauses_over.end()) return;
-    if (!live.pause) return begin(turn, live, fit(*pause), leg);
-    if (live.pause->pause.id == pause->id) reach_back(turn, live, *pause);
+    if (!is_id(told->id)) return;
+    const Leg& leg = turn.state.legs.at(id);
+    const SitePause pause = fit(*told);
+    const auto over = std::ranges::find(live.pauses_over, pause.id, &OverPause::id);
+    if (over != live.pauses_over.end()) return told_of_one_over(turn, live, *over, leg, pause);
+    if (!live.pause) return begin(turn, live, pause, id);
+    if (live.pause->pause.id != pause.id)
+        return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause)});
+    if (began_of(turn, pause) >= live.pause->began) return;
+    live.pause->began = began_of(turn, pause);
+    const std::set<SegmentId> sounding = reach_back(turn, live, pause);
+    for (OwedConfirmation& owed : turn.state.owed_confirmations)
+        if (owed.pause == pause.id) owed.sounding.insert(sounding.begin(), sounding.end());
 }
 
 std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg) {
-#ifdef SHEAF_PLANT_pause_only_locally
-    return std::nullopt;
-#endif
+    if (is_planted("pause_only_locally")) return std::nullopt;
     if (!live.pause || live.pause->from == leg) return std::nullopt;
-    return as_told_now(turn, *live.pause);
+    return as_told_now(turn, *live.pause, leg);
 }
 
-void pause_not_confirmed(Turn& turn, const LegId& id) {
-    const LiveCall* live = call_of(turn, id);
-    if (!live || !live->pause || !live->pause->unconfirmed.contains(id)) return;
-    const std::string& site = turn.state.legs.at(id).device.name;
-    turn.log(true, "a site has not confirmed a pause", {{"call", live->call.id.text()}, {"site", site}});
-    turn.say("pause.unconfirmed",
-             {{"calluuid", live->call.id.text()}, {"pause", live->pause->pause.id}, {"by_site", site}});
+void pause_not_confirmed(Turn& turn, const std::string& link_and_pause) {
+    for (const ToldPause& told : turn.state.told_pauses) {
+        if (timer_of(told.link, told.pause) != link_and_pause) continue;
+        turn.log(true, "a site has not confirmed a pause", {{"call", told.call.text()}, {"site", told.site}});
+        turn.say("pause.unconfirmed", {{"calluuid", told.call.text()}, {"pause", told.pause}, {"by_site", told.site}});
+    }
 }
 
 void on(Turn& turn, const RecordingSilenced& event) {
-    LiveCall* live = call_recording(turn, event.leg, event.segment);
-    if (!live || !live->pause || event.label != kPaused) return;
-    live->pause->sounding.erase(event.segment);
-    confirm_if_silent(turn, *live);
+    if (event.label != kPaused) return;
+    for (OwedConfirmation& owed : turn.state.owed_confirmations) owed.sounding.erase(event.segment);
+    confirm_what_is_silent(turn);
 }
 
 void on(Turn& turn, const PauseTold& event) {
     LegId leg;
-    LiveCall* live = call_linked(turn, event.site, event.link, leg);
-    if (!live) return;
-    if (event.on) return pause_told(turn, *live, leg, event.pause);
-    if (live->pause && live->pause->pause.id == event.pause.id) end(turn, *live, shown(event.pause.by), leg);
+    if (LiveCall* live = call_linked(turn, event.site, event.link, leg)) {
+        if (event.on) return pause_told(turn, *live, leg, event.pause);
+        if (live->pause && live->pause->pause.id == event.pause.id) end(turn, *live, shown(event.pause.by), leg, true);
+        return;
+    }
+    if (!is_id(event.pause.id)) return;
+    // The call has left this link meanwhile. What it stored of the pause goes all the same, and a pause that was over
+    // before that is over here, too.
+    const auto link = std::ranges::find_if(turn.state.ended_links, [&](const EndedLink& ended) {
+        return ended.site == event.site && ended.link == event.link;
+    });
+    if (link == turn.state.ended_links.end()) return;
+    if (!event.on) {
+        const auto live = turn.state.calls.find(link->call);
+        if (live == turn.state.calls.end() || !live->second.pause) return;
+        if (live->second.pause->pause.id == event.pause.id) end(turn, live->second, shown(event.pause.by), {}, true);
+        return;
+    }
+    const SitePause pause = fit(event.pause);
+    std::set<SegmentId> sounding;
+    erase_ended(turn, link->call, pause, began_of(turn, pause), sounding);
+    owe(turn, {event.site, event.link, pause.id, std::move(sounding)});
 }
 
 void on(Turn& turn, const PauseConfirmed& event) {
-    LegId leg;
-    LiveCall* live = call_linked(turn, event.site, event.link, leg);
-    if (!live || !live->pause || live->pause->pause.id != event.pause || !live->pause->unconfirmed.erase(leg)) return;
-    turn.state.timers.cancel({Timer::Kind::pause, leg.text()});
-    turn.say("pause.confirmed", {{"calluuid", live->call.id.text()}, {"pause", event.pause}, {"by_site", event.site}});
+    auto& all = turn.state.told_pauses;
+    const auto told = std::ranges::find_if(all, [&](const ToldPause& one) {
+        return one.site == event.site && one.link == event.link && one.pause == event.pause;
+    });
+    if (told == all.end()) return;
+    turn.state.timers.cancel({Timer::Kind::pause, timer_of(event.link, event.pause)});
+    turn.say("pause.confirmed", {{"calluuid", told->call.text()}, {"pause", event.pause}, {"by_site", event.site}});
+    all.erase(told);
 }
 
 }  // namespace sheaf::exchange

@@ -13,7 +13,14 @@ namespace sheaf::exchange {
 void pause_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);
 // What the site behind this leg is told.
 [[nodiscard]] std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg);
-void pause_not_confirmed(Turn& turn, const LegId& leg);
+void pause_not_confirmed(Turn& turn, const std::string& link_and_pause);
+// Of what has ended, for as long as a pause may come late.
+template <typename Ended>
+void remember(const Turn& turn, std::deque<Ended>& list, Ended ended) {
+    while (!list.empty() && (list.size() >= kErasableMax || list.front().ended + kErasable < turn.now.mono))
+        list.pop_front();
+    list.push_back(std::move(ended));
+}
 
 void on(Turn& turn, const RecordingSilenced& event);
 void on(Turn& turn, const PauseTold& event);

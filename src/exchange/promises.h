@@ -69,6 +69,11 @@ private:
         if (e.items.empty()) broken("a treatment plays nothing");
     }
     void check(const StopPlay& e) { names(e.leg, "StopPlay"); }
+    void check(const CollectDigits& e) {
+        names(e.leg, "CollectDigits");
+        if (e.on ? !collecting_.insert(e.leg).second : collecting_.erase(e.leg) == 0)
+            broken("digits are collected, or no longer, twice");
+    }
     void check(const StartRecording& e) {
         names(e.leg, "StartRecording");
         if (!segments_.insert(e.segment).second) broken("a segment is started twice");
@@ -81,7 +86,11 @@ private:
         if (!alive_.contains(e.leg) && e.leg != just_ended_) broken("StopRecording names a leg that ended long ago");
         running_.erase(at);
     }
-    void check(const SilenceRecording& e) { records(e.leg, e.segment, "SilenceRecording"); }
+    // A pause that comes late takes back what has ended, too.
+    void check(const SilenceRecording& e) {
+        if (!running_.contains(e.segment) && segments_.contains(e.segment)) return;
+        records(e.leg, e.segment, "SilenceRecording");
+    }
     void check(const ResumeRecording& e) { records(e.leg, e.segment, "ResumeRecording"); }
     void records(const LegId& leg, const SegmentId& segment, const char* effect) {
         names(leg, effect);
@@ -113,6 +122,15 @@ private:
             broken("a link ends that is not open");
         if (e.type == "party.joined" && !joined_.insert(text("connection")).second) broken("a party joins twice");
         if (e.type == "party.left") joined_.erase(text("connection"));
+        if (e.type == "tone.started" && !toned_.insert(text("connection") + text("of")).second)
+            broken("a tone starts twice");
+        if (e.type == "tone.stopped" && toned_.erase(text("connection") + text("of")) == 0)
+            broken("a tone stops that does not run");
+        if (e.type == "call.ended" && calls_.empty() && !toned_.empty()) broken("a tone has outlived every call");
+        if (e.type == "treatment.started" && !treated_.insert(text("connection") + text("treatment")).second)
+            broken("a treatment starts twice");
+        if (e.type == "treatment.ended" && treated_.erase(text("connection") + text("treatment")) == 0)
+            broken("a treatment ends that does not play");
         if (e.type == "queue.entered" && !queued_.insert(text("connection")).second) broken("a party queues twice");
         if (e.type == "queue.left" && queued_.erase(text("connection")) == 0) broken("a party leaves no queue");
         if (alive_.empty() && e.type == "call.ended" && calls_.empty() && !joined_.empty())
@@ -121,11 +139,11 @@ private:
     template <typename E>
     void check(const E&) {}
 
-    std::set<LegId> alive_, ever_, answered_;
+    std::set<LegId> alive_, ever_, answered_, collecting_;
     LegId just_ended_;
     std::set<SegmentId> segments_;
     std::map<SegmentId, LegId> running_;
-    std::set<std::string> calls_, joined_, queued_, links_;
+    std::set<std::string> calls_, joined_, queued_, links_, toned_, treated_;
     std::string broken_;
 };
 
@@ -137,7 +155,7 @@ public:
         : number_(std::move(number)), settings_(std::move(settings)) {}
 
     Event next(const Promises& seen) {
-        switch (number_(28)) {
+        switch (number_(32)) {
             case 0:
                 return AgentRegistered{dn(), "sip:a@10.0.0.1", "udp:10.0.0.1:5060",
                                        static_cast<std::int64_t>(1000 * number_(100))};
@@ -166,7 +184,10 @@ public:
             case 25: return silenced(seen);
             case 26: return cti();
             case 27: return cti();
-            case 15: return PlayEnded{leg(seen), "t" + std::to_string(number_(4))};
+            case 15: return PlayEnded{leg(seen), "t" + std::to_string(number_(4)), number_(2) == 0};
+            case 28: return PlayBegan{played_.leg, played_.play};
+            case 29: return PlayEnded{played_.leg, played_.play, number_(3) == 0};
+            case 30: return LegDigit{digits_from_, pick({"1", "2", "3", "9", "#"})};
             case 16: return recording(seen);
             case 17: return remote_agents();
             case 18: return cti();
@@ -181,8 +202,8 @@ private:
     std::string pick(const std::vector<std::string>& from) { return from[number_(from.size())]; }
     std::string dn() { return pick({"1001", "1002", "1003", "9999"}); }
     std::string number_called() {
-        return pick(
-            {"8000", "8000", "8001", "1001", "1002", "1003", "2001", "3001", "90123", "5555", "", "+442071234567"});
+        return pick({"8000", "8000", "8001", "1001", "1002", "1003", "2001", "3001", "90123", "5555", "",
+                     "+442071234567", "8002", "8002", "*11", "*12", "*13"});
     }
     LegId leg(const Promises& seen) {
         const auto& alive = seen.alive();
@@ -249,9 +270,12 @@ private:
     }
 
 public:
-    void saw(const std::vector<Effect>& effects) {  // so that CTI can name a call
-        for (const Effect& effect : effects)
+    void saw(const std::vector<Effect>& effects) {  // so that CTI can name a call, and a play can end
+        for (const Effect& effect : effects) {
             if (const auto* placed = std::get_if<PlaceLeg>(&effect)) seen_call_ = placed->room.text();
+            if (const auto* play = std::get_if<StartPlay>(&effect)) played_ = *play;
+            if (const auto* collect = std::get_if<CollectDigits>(&effect)) digits_from_ = collect->leg;
+        }
     }
 
 private:
@@ -260,6 +284,8 @@ private:
     unsigned offers_ = 0;
     std::uint64_t told_ = 0;
     std::string seen_call_;
+    StartPlay played_;
+    LegId digits_from_;
 };
 
 // Steps a site with what `events` gives and then ends every leg; what was broken, or empty.

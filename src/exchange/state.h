@@ -89,33 +89,77 @@ struct Parked {
 };
 
 struct Leg {
-    CallUuid call;  // that it serves now
+    CallUuid call;   // that it serves now
+    Instant came{};  // to the call by which its peer is told of the others
     ConnectionId connection;
     Device device;
     bool placed = false;  // by us
     std::optional<LinkHalf> link;
     std::optional<LinkHalf> moved_link;  // the one it carried before, not yet answered
     std::vector<Parked> parked;
-    bool has_ended = false;                // its peer is gone; its calls are being told
-    LinkId header_link;                    // that its INVITE carried
-    LegId replaces;                        // that leg goes once this one stands
-    CallUuid peer_call;                    // of a leg to a site: its call there, once known
-    std::optional<SiteState> told;         // by the peer site: who is behind this leg
-    std::optional<SiteState> telling;      // what the peer site was told last
-    std::string shown_number, shown_name;  // whom the peer has been shown
+    bool has_ended = false;                 // its peer is gone; its calls are being told
+    LinkId header_link;                     // that its INVITE carried
+    LegId replaces;                         // that leg goes once this one stands
+    CallUuid peer_call;                     // of a leg to a site: its call there, once known
+    std::optional<SiteState> told;          // by the peer site: who is behind this leg
+    std::optional<SiteState> telling;       // what the peer site was told last
+    std::string shown_number;               // whom the peer has been shown, or has called by itself
+    std::optional<std::string> shown_name;  // none: of whom it has called
 };
 
 // A pause in force over a conversation, as this site knows it.
 struct LivePause {
     SitePause pause;
     Instant began{};
-    LegId from;                    // the leg it was told on; empty: it began here
-    std::set<SegmentId> sounding;  // the media server has not said that they are silent
-    bool is_confirmed = false;     // to the site that told it
-    std::set<LegId> unconfirmed;   // by the sites behind these legs
+    LegId from;      // the leg it was told on; empty: it began here
+    Instant came{};  // with a consult that has merged: nothing of this call before that is the pause's
+};
+struct OverPause {
+    std::string id;
+    Instant began{};  // as far as this site was told
 };
 inline constexpr Duration kPauseConfirmMax = std::chrono::milliseconds{500};  // later is an alarm
-inline constexpr std::size_t kPausesKept = 16;  // of a call, that are over: a late word of them changes nothing
+inline constexpr std::size_t kPausesKept = 16;  // of a call, that are over: a late word of them may still reach back
+
+// A pause that another site was told of and has not confirmed. It outlives the leg, the call and the pause.
+struct ToldPause {
+    std::string site;
+    LinkId link;
+    std::string pause;
+    CallUuid call;
+    Instant since{};
+};
+// A pause that another site told: it is confirmed once the media server says that nothing of these is stored any more.
+struct OwedConfirmation {
+    std::string site;
+    LinkId link;
+    std::string pause;
+    std::set<SegmentId> sounding;
+};
+// A recording that the media server was asked for and has not begun.
+struct AskedRecording {
+    CallUuid call;
+    ConnectionId connection;
+    Instant since{};
+};
+// Over so soon after it was asked for, one that never began is nobody's alarm.
+inline constexpr Duration kBriefRecording = std::chrono::seconds{2};
+// What has ended and may have stored some of a pause that is told late.
+struct EndedRecording {
+    SegmentId segment;
+    LegId leg;
+    CallUuid call;
+    Instant ended{};
+    std::optional<AskedRecording> asked;  // it ended before it began, as far as is known
+};
+struct EndedLink {
+    std::string site;
+    LinkId link;
+    CallUuid call;
+    Instant ended{};
+};
+inline constexpr Duration kErasable = std::chrono::seconds{120};  // twice as long as a site tells a pause
+inline constexpr std::size_t kErasableMax = 10'000;               // ended recordings, ended links, pauses not confirmed
 
 // Single-step conference, or a call that waits for one more: where the next party is looked for.
 struct Adding {
@@ -131,6 +175,15 @@ struct Leaving {
     bool by_refer = false;  // the agent's phone waits for the result
 };
 
+// A menu that a caller is asked (qualification.cpp).
+struct Menu {
+    RoutingPointSettings point;  // as it was when the caller came
+    LegId leg;
+    std::int64_t left = 0;   // times that it is said again
+    bool has_begun = false;  // the caller is there
+    bool collects = false;   // a digit would be taken now
+};
+
 struct LiveCall {
     call::Call call;
     Device origin;
@@ -138,7 +191,12 @@ struct LiveCall {
     std::string routing_point;  // where it waits or has waited last
     std::string coming_to;      // the routing point it will wait at once it is answered
     Instant waiting_since{};
-    std::optional<LegId> ringing;        // the leg placed for it that has not been answered
+    std::optional<LegId> ringing;  // the leg placed for it that has not been answered
+    LegId overflowing;             // the leg placed last because it waited too long
+    std::optional<Menu> menu;
+    std::set<std::string> asked_at;      // routing points whose menus it has been asked
+    std::string chosen_at;               // whose menu's choice is being called
+    std::string code;                    // the agent has dialled a feature code: what is said, before the call ends
     std::optional<Evidence> moved;       // by a transfer
     bool recorded_by_peer = false;       // the site it came from records its leg to us
     std::string to_dial;                 // make-call: as soon as the device has answered
@@ -152,8 +210,8 @@ struct LiveCall {
     Instant avoided_until{};
     std::string transferor;  // dn to call when the target of a transfer does not answer
     std::optional<LivePause> pause;
-    std::deque<std::string> pauses_over;  // ids, the newest last
-    LinkId consult_link;                  // of a consult call to its main call
+    std::deque<OverPause> pauses_over;  // the newest last
+    LinkId consult_link;                // of a consult call to its main call
 };
 
 struct State {
@@ -164,6 +222,11 @@ struct State {
     std::map<std::string, RemoteSite, std::less<>> sites;
     std::map<CallUuid, LiveCall> calls;
     std::map<LegId, Leg> legs;
+    std::deque<ToldPause> told_pauses;
+    std::deque<OwedConfirmation> owed_confirmations;
+    std::map<SegmentId, AskedRecording> asked_recordings;
+    std::deque<EndedRecording> ended_recordings;
+    std::deque<EndedLink> ended_links;
     std::uint64_t calls_begun = 0;
     Timers timers;
     bool closing = false;

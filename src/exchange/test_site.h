@@ -92,6 +92,31 @@ inline SiteSettings london_settings() {
     return settings;
 }
 
+// A customer's INVITE by the carrier.
+inline LegOffered from_carrier(const std::string& leg, const std::string& called) {
+    LegOffered offered;
+    offered.leg = LegId{leg};
+    offered.from = {DeviceKind::trunk, "carrier"};
+    offered.called = called;
+    offered.calling = "+44";
+    return offered;
+}
+
+// A customer by the routing point 8000 in talk with 1001.
+struct TestTalk {
+    explicit TestTalk(SiteSettings settings = london_settings()) : site(std::move(settings)) {
+        site.register_agent("1001");
+        site.step(from_carrier(customer.text(), "8000"));
+        site.step(LegConnected{customer, "m"});
+        agent = site.one<PlaceLeg>().leg;
+        site.step(LegAnswered{agent, {}, {}, "m"});
+    }
+
+    TestSite site;
+    LegId customer{"c"};
+    LegId agent;
+};
+
 // The same site as its owner may change it: nobody new, but agents, routing points and routes gone.
 inline std::vector<SiteSettings> changes_of(const SiteSettings& settings) {
     SiteSettings fewer_agents = settings, no_points = settings, nothing = settings;
@@ -103,6 +128,35 @@ inline std::vector<SiteSettings> changes_of(const SiteSettings& settings) {
     nothing.peers.clear();
     nothing.trunks.clear();
     return {settings, settings, fewer_agents, no_points, nothing};
+}
+
+// Feature codes, and something of every policy: 8002 asks first; 8000 overflows into 8001, 8001 into a trunk or an
+// agent.
+inline void add_policies(SiteSettings& settings, std::uint64_t seed) {
+    settings.codes = {"*11", "*12", "*13"};
+    settings.ready_after_no_answer = seed % 2 == 0;
+    RoutingPointSettings asking = settings.routing_points[0];
+    asking.dn = "8002";
+    asking.numbers = {};
+    asking.menu = {{"say:menu"},
+                   {"say:invalid"},
+                   {{"1", "routing_point:8001"}, {"2", "agent:1003"}, {"3", "routing_point:8002"}, {"#", "queue"}},
+                   seed % 3 == 0 ? "routing_point:8001" : "",
+                   3000,
+                   1};
+    asking.position_ms = 3000;
+    settings.routing_points[0].overflow = "routing_point:8001";
+    settings.routing_points[0].overflow_after_ms = 5000;
+    settings.routing_points[1].overflow = seed % 2 == 0 ? "trunk:+33@carrier" : "agent:1001";
+    settings.routing_points[1].overflow_after_ms = 4000;
+    settings.routing_points[1].queue_max = 2;
+    settings.routing_points[1].position_ms = 2000;
+    const auto whom = static_cast<ConsentTo>(seed % 3);
+    settings.routing_points[1].consent = {{"say:recorded"}, whom, 5000, seed % 2 == 0};
+    settings.agents[0].consent = {{"say:recorded", "say:hold"}, whom, 0, seed % 2 == 1};
+    settings.agents[1].consent = {{}, whom, 3000, seed % 4 == 0};
+    settings.trunks[0].consent = {{"say:recorded"}, ConsentTo::both, 4000, seed % 4 == 1};
+    settings.routing_points.push_back(asking);
 }
 
 }  // namespace sheaf::exchange

@@ -14,7 +14,7 @@ namespace sheaf::exchange {
 
 // What a site has to do later. The name says for whom: a dn, a leg; one timer a kind and name.
 struct Timer {
-    enum class Kind { registration, wrap_up, ring, serve, pause };
+    enum class Kind { registration, wrap_up, ring, serve, pause, overflow, position, menu, tone };
     Kind kind = Kind::serve;
     std::string name;
     friend auto operator<=>(const Timer&, const Timer&) = default;

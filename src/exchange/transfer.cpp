@@ -66,7 +66,10 @@ std::optional<Refusal> attended(Turn& turn, const TransferAsked& event) {
     CompletionWish wish{false, "REFER from " + asking.device.name, event.replaces.text(), event.message};
     if (auto refusal = refusal_of_completion(pair, wish)) return refusal;
     accept(turn, event.leg);
-    return complete(turn, pair, wish);
+    auto refused = complete(turn, pair, wish);
+    // A site has passed its consult back: from the queue the call is sent on as the first time.
+    if (!is_agent && !refused && !pair.main->is_over) pair.main->moved.reset();
+    return refused;
 }
 
 // A site gives back a call that we sent there: it returns to the queue it came from, or to another of ours.

@@ -13,24 +13,9 @@ namespace {
 
 const LegId kCustomer{"c"};
 
-// A customer by the routing point 8000 in talk with 1001.
-struct Talk {
-    explicit Talk(SiteSettings settings = london_settings()) : site(std::move(settings)) {
-        site.register_agent("1001");
-        LegOffered offered;
-        offered.leg = kCustomer;
-        offered.from = {DeviceKind::trunk, "carrier"};
-        offered.called = "8000";
-        offered.calling = "+44";
-        site.step(offered);
-        site.step(LegConnected{kCustomer, "m"});
-        agent = site.one<PlaceLeg>().leg;
-        site.step(LegAnswered{agent, {}, {}, "m"});
-    }
+struct Talk : TestTalk {
+    using TestTalk::TestTalk;
     void refer(const std::string& to) { site.step(TransferAsked{agent, to, "a@b;2;REFER"}); }
-
-    TestSite site;
-    LegId agent;
 };
 
 }  // namespace
@@ -129,6 +114,18 @@ TEST_CASE("a refused transfer says why and leaves the call untouched") {
         talk.refer("1001");
         status = 403;
     }
+    SUBCASE("in place of its own call") {
+        talk.site.step(TransferAsked{talk.agent, {}, "m", talk.agent});
+        status = 403;
+    }
+    SUBCASE("in place of the customer's, which is another phone's") {
+        talk.site.step(TransferAsked{talk.agent, {}, "m", kCustomer});
+        status = 403;
+    }
+    SUBCASE("in place of a call that is gone") {
+        talk.site.step(TransferAsked{talk.agent, {}, "m", LegId{"gone"}});
+        status = 404;
+    }
     SUBCASE("asked by the customer's trunk") {
         talk.site.step(TransferAsked{kCustomer, "8000", "m"});
         status = 403;
@@ -140,6 +137,26 @@ TEST_CASE("a refused transfer says why and leaves the call untouched") {
     CHECK(talk.site.exchange.calls() == before);
     talk.refer("8000");
     CHECK(talk.site.any<AcceptTransfer>());
+}
+
+TEST_CASE("a REFER that names a call of two other people is refused, and both calls go on") {
+    Talk talk;
+    talk.site.register_agent("1002");
+    LegOffered other;
+    other.leg = LegId{"d"};
+    other.from = {DeviceKind::trunk, "carrier"};
+    other.called = "1002";
+    talk.site.step(other);
+    const LegId foreign = talk.site.one<PlaceLeg>().leg;
+    talk.site.step(LegAnswered{foreign, {}, {}, "m"});
+    talk.site.step(LegConnected{other.leg, "m"});
+    const auto before = talk.site.exchange.calls();
+    for (const LegId& named : {foreign, other.leg}) {
+        talk.site.step(TransferAsked{talk.agent, {}, "m", named});
+        CHECK(talk.site.one<RefuseTransfer>().status == 403);
+        CHECK_FALSE(talk.site.any<SayFact>());
+        CHECK(talk.site.exchange.calls() == before);
+    }
 }
 
 TEST_CASE("a transfer into a full queue is refused") {

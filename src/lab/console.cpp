@@ -192,6 +192,11 @@ private:
     static Result<void> tell(Phone& phone, const std::string& verb, const json::object& command) {
         if (verb == "register") return phone.register_at(3600);
         if (verb == "unregister") return phone.register_at(0);
+        if (verb == "sing") {
+            TRY(const std::int64_t hz, integer_field(command, "hz"));
+            phone.sing(static_cast<int>(hz));
+            return {};
+        }
         if (verb == "mark") {
             phone.restart_frames();
             return {};

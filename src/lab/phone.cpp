@@ -30,7 +30,9 @@ Phone::Phone(boost::asio::io_context& io, PhoneSettings settings, Report report)
       ear_([this](const std::vector<int>& tones) {
           say("hears", {{"tones", json::value_from(tones)}});
       }),
-      frame_timer_(io) {}
+      frame_timer_(io),
+      tone_hz_(settings_.tone_hz),
+      next_tone_hz_(settings_.tone_hz) {}
 
 Phone::~Phone() {
     if (node_) node_->close();

@@ -46,6 +46,7 @@ struct PhoneSettings {
 };
 
 inline constexpr std::size_t kPhoneCallsMax = 4;
+inline constexpr std::size_t kSungMax = 1'000;  // frames of another tone that are kept
 
 // One simulated person with a phone: registers, calls, answers, transfers, holds, dials digits, speaks its tone and
 // reports what it hears. Of several calls one is active: it alone sends the tone and listens, unless it is on hold. A
@@ -77,6 +78,9 @@ public:
     [[nodiscard]] Result<void> dial(const std::string& name, const std::string& digits);
     void obey_refers(ReferPolicy policy) { settings_.refer_policy = policy; }
     void answer_by(AnswerMode mode) { settings_.answer = mode; }
+    // Speaks another tone from the next frame on, until told another one; `sings` says so. What it sends that is not
+    // its own tone is kept, and `sang` says it as it was on the wire (µ-law, hex) when it has its own tone again.
+    void sing(int hz) { next_tone_hz_ = hz; }
     void restart_frames() { ear_.frames().restart(); }
     [[nodiscard]] boost::json::array frames();
     [[nodiscard]] Result<boost::json::object> stats(const std::string& name);
@@ -103,6 +107,7 @@ private:
     void make_active(const PhoneCall& call);
     void arm_frame_timer();
     void on_frame();
+    void change_tone();
     [[nodiscard]] static boost::json::object stats_of(const PhoneCall& call);
 
     // phone_events.cpp: what the user agent says
@@ -139,6 +144,9 @@ private:
     bool is_ticking_ = false;
     std::chrono::steady_clock::time_point next_frame_{};
     std::uint64_t frame_ = 0;  // number of the next one
+    int tone_hz_ = 0;          // spoken now
+    int next_tone_hz_ = 0;
+    boost::json::array sung_;  // at most kSungMax frames
 };
 
 }  // namespace sheaf::lab

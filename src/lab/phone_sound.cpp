@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "lab/phone.h"
 #include "rtp/g711.h"
@@ -31,6 +32,19 @@ std::uint8_t speaker_of(int hz) {
         if (kTones[i] == hz) return static_cast<std::uint8_t>(i);
     }
     return static_cast<std::uint8_t>(kTones.size());  // nobody: its frames carry no number that is believed
+}
+
+// A frame as it goes out under µ-law.
+std::string hex_of(std::span<const std::int16_t, kFrameSamples> samples, FrameMark mark) {
+    std::array<std::uint8_t, kFrameSamples> codes{};
+    rtp::encode_ulaw(samples, codes.data());
+    stamp(codes, mark);
+    std::string hex;
+    for (const std::uint8_t code : codes) {
+        hex += "0123456789abcdef"[code >> 4U];
+        hex += "0123456789abcdef"[code & 0xFU];
+    }
+    return hex;
 }
 
 }  // namespace
@@ -86,8 +100,10 @@ void Phone::arm_frame_timer() {
 
 void Phone::on_frame() {
     next_frame_ += kFrameTime;
-    const auto samples = tone(settings_.tone_hz, frame_);
+    if (next_tone_hz_ != tone_hz_) change_tone();
+    const auto samples = tone(tone_hz_, frame_);
     const FrameMark mark{speaker_of(settings_.tone_hz), static_cast<std::uint16_t>(frame_ % kNumbers)};
+    if (tone_hz_ != settings_.tone_hz && sung_.size() < kSungMax) sung_.push_back(json::string(hex_of(samples, mark)));
     for (const auto& call : calls_) {
         const bool speaks = call->name == active_ && !call->held;
         call->voice->tick(speaks ? std::span<const std::int16_t>(samples) : std::span<const std::int16_t>(), mark);
@@ -95,6 +111,12 @@ void Phone::on_frame() {
     ++frame_;
     ear_.judge(Ear::Clock::now());
     arm_frame_timer();
+}
+
+void Phone::change_tone() {
+    tone_hz_ = next_tone_hz_;
+    say("sings", {{"hz", tone_hz_}});
+    if (tone_hz_ == settings_.tone_hz) say("sang", {{"frames", std::exchange(sung_, {})}});
 }
 
 json::object Phone::stats_of(const PhoneCall& call) {

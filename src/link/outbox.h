@@ -25,7 +25,8 @@ public:
     virtual ~Outbox() = default;
     // Stamps the drafts with this node's next seqs and ids and stores them, in one transaction.
     [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
-    [[nodiscard]] virtual Result<void> add_file(const OutboxFile& file) = 0;  // again with the same segment: no change
+    // Again with the same segment and digest: no change. With another digest it takes the former file's place.
+    [[nodiscard]] virtual Result<void> add_file(const OutboxFile& file) = 0;
 
     // The oldest facts not yet delivered, at most `count` and about `bytes` of JSON.
     [[nodiscard]] virtual Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) = 0;
@@ -33,8 +34,10 @@ public:
     [[nodiscard]] virtual Result<void> delivered(const std::vector<std::string>& fact_ids) = 0;
     // Refused for good: kept apart with the reason, never sent again.
     [[nodiscard]] virtual Result<void> refused(const std::string& fact_id, const std::string& reason) = 0;
-    [[nodiscard]] virtual Result<void> file_delivered(const std::string& segment) = 0;
-    [[nodiscard]] virtual Result<void> file_refused(const std::string& segment, const std::string& reason) = 0;
+    // With the digest that was delivered: a file that has taken its place meanwhile stays.
+    [[nodiscard]] virtual Result<void> file_delivered(const std::string& segment, const std::string& sha256) = 0;
+    [[nodiscard]] virtual Result<void> file_refused(const std::string& segment, const std::string& sha256,
+                                                    const std::string& reason) = 0;
     struct Counts {
         std::uint64_t facts_pending = 0;
         std::uint64_t facts_refused = 0;

@@ -79,22 +79,37 @@ struct StartRecording {
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
-    std::vector<std::string> silences = {};  // labels in force from its first moment
-};
-struct SilenceRecording {  // nothing of it is stored while any label is in force
-    SegmentId segment;
-    std::string label;
-};
-struct ResumeRecording {  // the label is in force no more
-    SegmentId segment;
-    std::string label;
+    std::vector<Silence> silences = {};  // in force from its first moment
 };
 struct StopRecording {
     SegmentId segment;
     std::string cause;
 };
+// Nothing of the segment is stored while a label is in force. `back`: what it stored so long before now is erased.
+// Not the engine tells when that is done but the capture sink's owner, by the ticket. The same label again erases
+// again. exhausted: too many labels; or the journal's buffer is full, then nothing is stored all the same, and what was
+// stored stays until the command is given again.
+// `is_over`: nothing is silent by this. The label's first silence that had not ended at that moment began too late:
+// what was stored from there to its beginning is erased, and nothing behind its end.
+struct SilenceRecording {
+    SegmentId segment;
+    Silence silence;
+    Duration back{};
+    std::uint64_t ticket = 0;  // the asker's, given back
+    bool is_over = false;
+};
+struct ResumeRecording {  // a label that is not in force: nothing changes
+    SegmentId segment;
+    std::string label;
+    std::uint64_t ticket = 0;
+};
+struct CollectDigits {  // DigitReceived for each press that begins while on; told as CommandDone
+    LegId leg;
+    bool on = false;
+    std::uint64_t ticket = 0;
+};
 using Command = std::variant<AddLeg, ConfigureLeg, RemoveLeg, JoinRoom, LeaveRoom, Play, StopPlay, StartRecording,
-                             SilenceRecording, ResumeRecording, StopRecording>;
+                             StopRecording, SilenceRecording, ResumeRecording, CollectDigits>;
 
 // ---- Notices ----------------------------------------------------------------------------------------------------
 struct PlayEnded {
@@ -117,20 +132,29 @@ struct RecordingFailed {
     std::string why;
 };
 // The engine refused a command; its state is as before it. A refused StartRecording is told as RecordingFailed only.
-// `code` exhausted: a limit, or one active leg too many in a room (503); not_found: no such leg, play
-// or segment; conflict: the leg or segment is there already; malformed: the command cannot mean anything.
+// `code` exhausted: a limit, or one active leg too many in a room (503); not_found: no such leg, play or segment;
+// conflict: the leg or segment is there already; malformed: the command cannot mean anything.
 struct CommandFailed {
-    LegId leg;            // empty for StopRecording
-    SegmentId segment;    // StopRecording only
+    LegId leg;            // empty for commands about a segment
+    SegmentId segment;    // only of those
     std::string command;  // "AddLeg", "ConfigureLeg", "JoinRoom", …: the struct's name
     Error error;
+    std::uint64_t ticket = 0;  // the command's
 };
-using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed, CommandFailed>;
+struct CommandDone {  // one with a ticket has taken effect
+    std::uint64_t ticket = 0;
+};
+struct DigitReceived {
+    LegId leg;
+    char digit;
+};
+using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed, CommandFailed, CommandDone,
+                            DigitReceived>;
 
 inline constexpr std::size_t kLegsInRoomMax = 64;
 inline constexpr std::size_t kActiveLegsInRoomMax = 32;  // more than two are mixed
 inline constexpr std::size_t kRecordingsOfLegMax = 8;
-inline constexpr std::size_t kSilencesMax = 8;  // labels of one recording
+inline constexpr std::size_t kDigitsUntoldMax = 256;  // a worker; further ones are dropped
 inline constexpr std::size_t kPromptsOfPlayMax = 8;
 
 }  // namespace sheaf::media

@@ -24,7 +24,8 @@ struct SegmentSummary {
 inline constexpr std::size_t kLostStretchesMax = 256;
 
 // The records of one segment, in the journal's order, become the chunks of its file. Pure: whoever owns it reads the
-// journal and syncs what the writer wrote. After an error: throw away what was written.
+// journal and syncs what the writer wrote. A silence becomes its label's stretch; what was erased is counted as
+// excluded, not as stored. After an error: throw away what was written.
 class Cutter {
 public:
     Cutter(SegmentWriter& writer, SegmentHeader header) : writer_(writer) { summary_.header = std::move(header); }
@@ -40,12 +41,21 @@ public:
 private:
     Result<void> lose(const LostStretch& stretch);
     Result<void> seal_unclosed(WallTime found_at);
+    Result<void> silence(const JournalRecord& record);
+    Result<void> resume(const std::string& label, Duration at);
+    Result<void> end_silences(Duration at);
     [[nodiscard]] Duration after(Instant when) const { return when - summary_.header.head.opened.mono; }
 
     SegmentWriter& writer_;
     SegmentSummary summary_;
     std::optional<SegmentTail> tail_;
-    Duration last_{};  // of the latest packet
+    Duration last_{};  // of the latest packet, or word of a silence
+    struct Open {
+        Silence silence;
+        Duration from;
+    };
+    std::vector<Open> silences_;  // in force
+    ErasedRecord erased_;
     bool damaged_ = false;
 };
 

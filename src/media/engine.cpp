@@ -84,6 +84,7 @@ void Engine::rtp_received(LegSlot slot, Instant when, const Address& from, Bytes
             tap.excluded(Channel::said);
         }
     }
+    if (kind == PayloadKind::telephone_event) take_digit(*leg, *packet);
     // A stray is kept, but sent on only once its successor shows that the source has restarted.
     if (sequenced.kind == rtp::SequenceKind::stray) return;
     const std::uint64_t key = source_key(slot, packet->ssrc, source.reception.sequence().restarts());
@@ -96,6 +97,18 @@ void Engine::rtp_received(LegSlot slot, Instant when, const Address& from, Bytes
                                        .marker = packet->marker,
                                        .is_newest = sequenced.kind != rtp::SequenceKind::late};
     forward(*leg, *packet, kind, incoming, when);
+}
+
+void Engine::take_digit(Leg& leg, const rtp::Packet& packet) {
+    // Read whether asked for or not: a press that began before it was is none later.
+    const auto pressed = leg.digits.packet(packet.ssrc, packet.timestamp, packet.payload);
+    for (std::size_t i = 0; leg.collects && i < pressed.count; ++i) {
+        if (digits_.size() == kDigitsUntoldMax) {
+            ++leg.counters.digits_dropped;
+            continue;
+        }
+        digits_.push_back({leg.slot, pressed.digits[i]});
+    }
 }
 
 void Engine::forward(const Leg& from, const rtp::Packet& packet, PayloadKind kind, const OutStream::Incoming& incoming,

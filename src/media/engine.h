@@ -101,13 +101,15 @@ private:
     Result<void> play(const Play& command, const Stamp& now);
     Result<void> stop_play(const StopPlay& command);
     Result<void> start_recording(const StartRecording& command, const Stamp& now);
-    Result<void> silence_recording(const SilenceRecording& command);
-    Result<void> resume_recording(const ResumeRecording& command);
     Result<void> stop_recording(const StopRecording& command, const Stamp& now);
-    [[nodiscard]] Result<Tap*> tap_of(const SegmentId& segment);
+    Result<void> silence_recording(const SilenceRecording& command, const Stamp& now);
+    Result<void> resume_recording(const ResumeRecording& command, const Stamp& now);
+    Result<void> collect(const CollectDigits& command);
     void tell_failure(const Command& command, const Error& error);
 
     [[nodiscard]] Result<Leg*> find(const LegId& leg);
+    [[nodiscard]] Result<Tap*> find_tap(const SegmentId& segment);
+    void tell_digits();
     [[nodiscard]] Leg* at(LegSlot slot) { return slot < legs_.size() ? legs_[slot].get() : nullptr; }
     [[nodiscard]] std::size_t active_in(const RoomId& room, const Leg& but) const;
     void leave_room(Leg& leg);
@@ -118,6 +120,7 @@ private:
     void end_play(Leg& leg, bool completed);
     void close_tap(Leg& leg, std::size_t index, const Stamp& now, const std::string& cause);
 
+    void take_digit(Leg& leg, const rtp::Packet& packet);
     static bool accept(Leg& leg, const Address& from);
     static Leg::Source& source_of(Leg& leg, std::uint32_t ssrc, Instant when);
     void forward(const Leg& from, const rtp::Packet& packet, PayloadKind kind, const OutStream::Incoming& incoming,
@@ -149,6 +152,11 @@ private:
     std::vector<Room*> mixing_;     // reserved for all rooms there can be; a map's entries stay where they are
     std::array<Frame, kActiveLegsInRoomMax> spoken_{};
     Instant scan_due_{};
+    struct Untold {
+        LegSlot leg;
+        char digit;
+    };
+    std::vector<Untold> digits_;  // kDigitsUntoldMax reserved
     std::vector<Notice> notices_;
     std::array<std::uint8_t, rtp::kPacketBytesMax> buffer_{};
 };

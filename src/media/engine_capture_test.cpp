@@ -213,6 +213,196 @@ TEST_CASE("what a treatment plays is heard, and what is said meanwhile reaches n
     CHECK(captured.heard.size() == 25);
 }
 
+TEST_CASE("while any label is in force nothing of a segment is stored, and all of it is counted") {
+    World world;
+    Voice a = world.leg("a", 4000, "room");
+    Voice b = world.leg("b", 5000, "room");
+    const auto speak = [&](int frames) {
+        for (int i = 0; i < frames; ++i) {
+            world.say(a);
+            world.say(b);
+            world.pass(20);
+        }
+    };
+    world.record("a", "s");
+    world.record("a", "other");
+    const Instant began = world.now;
+    speak(10);
+    world.must(SilenceRecording{
+        .segment = SegmentId{"s"}, .silence = {"paused", "1001"}, .back = milliseconds{60}, .ticket = 7});
+    CHECK(world.told<CommandDone>().empty());  // the journal says when it is done
+    CHECK(world.journal.segments["s"].silences.at(0).ticket == 7);
+    speak(10);
+    world.must(SilenceRecording{.segment = SegmentId{"s"}, .silence = {"hold", ""}});
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"});
+    speak(10);
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"});  // not in force
+    speak(10);
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "hold"});
+    speak(10);
+    world.must(StopRecording{.segment = SegmentId{"s"}, .cause = "normal"});
+    world.must(StopRecording{.segment = SegmentId{"other"}, .cause = "normal"});
+    const Captured& s = world.journal.segments["s"];
+    CHECK(s.said.size() == 20);
+    CHECK(s.heard.size() == 20);
+    CHECK(s.tail.said == ChannelCounts{.received = 50, .stored = 20, .excluded = 30});
+    CHECK(s.tail.heard == ChannelCounts{.received = 50, .stored = 20, .excluded = 30});
+    REQUIRE(s.silences.size() == 2);
+    CHECK(s.silences[0].from == began + milliseconds{140});
+    CHECK(s.silences[0].at == began + milliseconds{200});
+    CHECK(s.silences[1].from == s.silences[1].at);
+    REQUIRE(s.resumed.size() == 2);
+    CHECK(s.resumed[0].first == "paused");
+    CHECK(world.journal.segments["other"].tail.said.stored == 50);
+}
+
+TEST_CASE("a silence that is over reaches back from its own beginning, and takes nothing of what came after it") {
+    World world;
+    Voice a = world.leg("a", 4000, "room");
+    const auto speak = [&](int frames) {
+        for (int i = 0; i < frames; ++i) {
+            world.say(a);
+            world.pass(20);
+        }
+    };
+    const auto silence = [](const char* label, int back_ms, bool is_over) {
+        return SilenceRecording{.segment = SegmentId{"s"},
+                                .silence = {label, "x"},
+                                .back = milliseconds{back_ms},
+                                .ticket = 9,
+                                .is_over = is_over};
+    };
+    world.record("a", "s");
+    const Instant began = world.now;
+    speak(10);
+    world.must(silence("paused", 0, false));
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"});  // at once
+    world.pass(1);
+    speak(10);
+    world.must(silence("hold", 0, false));
+    world.must(silence("paused", 20, false));
+    world.pass(100);
+    auto& told = world.journal.segments["s"].silences;
+    world.must(silence("paused", 401, true));  // 100 ms before the first
+    CHECK(told.back().from == began + milliseconds{-100 + 0 + 200});
+    CHECK(told.back().to == began + milliseconds{200});
+    CHECK(told.back().ticket == 9);
+    world.must(silence("paused", 351, true));  // known by now
+    CHECK(told.back().from == told.back().to);
+    world.must(silence("paused", 151, true));  // before the second, which is in force
+    CHECK(told.back().to == began + milliseconds{381});
+    CHECK(told.back().from == began + milliseconds{350});
+    const std::size_t count = told.size();
+    world.journal.is_full = true;
+    CHECK(world.carry_out(silence("paused", 200, true)).error().code == Errc::exhausted);
+    world.journal.is_full = false;
+    world.must(silence("paused", 200, true));
+    REQUIRE(told.size() == count + 1);
+    CHECK(told.back().from == began + milliseconds{301});
+    CHECK(told.back().to == began + milliseconds{350});
+    world.must(silence("never", 200, true));
+    CHECK(told.back().from == told.back().to);
+    // None of it has put anything in force.
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "hold"});
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"});
+    speak(5);
+    world.must(StopRecording{.segment = SegmentId{"s"}, .cause = "normal"});
+    CHECK(world.journal.segments["s"].tail.said == ChannelCounts{.received = 25, .stored = 25});
+}
+
+TEST_CASE("silences of a start are in force before the first packet") {
+    World world;
+    Voice a = world.leg("a", 4000);
+    world.must(StartRecording{.leg = LegId{"a"},
+                              .segment = SegmentId{"s"},
+                              .calluuid = {},
+                              .connection = {},
+                              .silences = {{"paused", "1001"}, {"hold", ""}}});
+    world.say(a, 5);
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "hold"});
+    world.say(a, 5);
+    world.must(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"});
+    world.say(a, 5);
+    CHECK(world.journal.segments["s"].said.size() == 5);
+    CHECK(world.journal.segments["s"].silences[0].from == world.journal.segments["s"].head.opened.mono);
+    // A start whose silences cannot be noted is none at all.
+    world.journal.is_full = true;
+    const auto refused = world.carry_out(StartRecording{
+        .leg = LegId{"a"}, .segment = SegmentId{"t"}, .calluuid = {}, .connection = {}, .silences = {{"hold", ""}}});
+    CHECK(refused.error().code == Errc::exhausted);
+    CHECK(world.told<RecordingFailed>().size() == 1);
+    CHECK(world.journal.segments["t"].closed);
+    world.journal.is_full = false;
+    world.record("a", "t");
+}
+
+TEST_CASE("a silence that the journal cannot note stops the storing all the same, and is noted when asked for again") {
+    World world;
+    Voice a = world.leg("a", 4000);
+    world.record("a", "s");
+    world.say(a, 3);
+    world.journal.is_full = true;
+    const SilenceRecording silence{
+        .segment = SegmentId{"s"}, .silence = {"paused", ""}, .back = milliseconds{40}, .ticket = 3};
+    CHECK(world.carry_out(silence).error().code == Errc::exhausted);
+    const auto failed = world.told<CommandFailed>();
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].ticket == 3);
+    CHECK(failed[0].command == "SilenceRecording");
+    world.say(a, 3);
+    CHECK(world.journal.segments["s"].said.size() == 3);
+    world.journal.is_full = false;
+    world.must(silence);
+    CHECK(world.journal.segments["s"].silences.size() == 1);
+    world.journal.is_full = true;
+    CHECK(world.carry_out(ResumeRecording{.segment = SegmentId{"s"}, .label = "paused"}).error().code ==
+          Errc::exhausted);
+    world.say(a, 3);
+    CHECK(world.journal.segments["s"].said.size() == 3);
+    world.journal.is_full = false;
+    for (std::size_t i = 1; i < kSilencesMax; ++i) {
+        world.must(SilenceRecording{.segment = SegmentId{"s"}, .silence = {"l" + std::to_string(i), ""}});
+    }
+    CHECK(world.carry_out(SilenceRecording{.segment = SegmentId{"s"}, .silence = {"more", ""}}).error().code ==
+          Errc::exhausted);
+    CHECK(world.carry_out(SilenceRecording{.segment = SegmentId{"s"}, .silence = {"", ""}}).error().code ==
+          Errc::malformed);
+    CHECK(world.carry_out(SilenceRecording{.segment = SegmentId{"x"}, .silence = {"l", ""}}).error().code ==
+          Errc::not_found);
+    CHECK(world.carry_out(ResumeRecording{.segment = SegmentId{"x"}, .label = "l"}).error().code == Errc::not_found);
+}
+
+TEST_CASE("what a leg plays and records goes on when it leaves its room and enters another") {
+    World world;
+    Voice a = world.leg("a", 4000, "one");
+    Voice b = world.leg("b", 5000, "one");
+    Voice c = world.leg("c", 6000, "two");
+    world.record("a", "s");
+    const auto speak = [&](int frames) {
+        for (int i = 0; i < frames; ++i) {
+            world.say(a);
+            world.say(b);
+            world.say(c);
+            world.engine.tick(world.stamp());
+            world.pass(20);
+        }
+    };
+    speak(5);
+    world.must(LeaveRoom{.leg = LegId{"a"}});
+    speak(5);
+    world.must(Play{.leg = LegId{"a"}, .name = "p", .prompts = {prompt(160 * 100)}, .forever = true});
+    speak(5);
+    world.must(JoinRoom{.leg = LegId{"a"}, .room = RoomId{"two"}});
+    speak(5);
+    CHECK(world.told<PlayEnded>().empty());
+    world.must(StopPlay{.leg = LegId{"a"}, .name = "p"});
+    speak(5);
+    world.must(StopRecording{.segment = SegmentId{"s"}, .cause = "normal"});
+    const Captured& s = world.journal.segments["s"];
+    CHECK(s.tail.said == ChannelCounts{.received = 25, .stored = 25});
+    CHECK(s.tail.heard == ChannelCounts{.received = 20, .stored = 20});
+}
+
 struct Nothing : PacketSink, CaptureSink {
     void send_rtp(LegSlot, const Address&, Bytes bytes) override { sent += bytes.size(); }
     void send_rtcp(LegSlot, const Address&, Bytes bytes) override { sent += bytes.size(); }
@@ -221,6 +411,9 @@ struct Nothing : PacketSink, CaptureSink {
         stored += bytes.size();
         return true;
     }
+    bool silence(SegmentSlot, const Silence&, Instant, Instant, std::uint64_t) override { return true; }
+    bool reach_back(SegmentSlot, const Silence&, Instant, Instant, Instant, std::uint64_t) override { return true; }
+    bool resume(SegmentSlot, const std::string&, Instant) override { return true; }
     void close(SegmentSlot, const SegmentTail&) override {}
     std::size_t sent = 0;
     std::size_t stored = 0;
@@ -247,6 +440,7 @@ TEST_CASE("no packet and no tick allocates") {
     report.resize(rtp::write_compound(report, {.ssrc = 1, .sender = {}, .blocks = {}, .cname = "x"}));
     const Address stranger = address("192.0.2.9", 4000);
 
+    REQUIRE(engine.carry_out(CollectDigits{.leg = LegId{"a"}, .on = true}, now));
     const LegSlot mixed = engine.slot_of(LegId{"d"}).value();
 
     const std::size_t before = g_allocations;

@@ -29,41 +29,46 @@ struct CommandName {
     LegId leg;
     SegmentId segment;
     std::string name;
+    std::uint64_t ticket = 0;
 };
 
 CommandName name_of(const Command& command) {
+    using Name = CommandName;
     return std::visit(Match{[](const AddLeg& c) {
-                                return CommandName{c.leg, {}, "AddLeg"};
+                                return Name{c.leg, {}, "AddLeg"};
                             },
                             [](const ConfigureLeg& c) {
-                                return CommandName{c.leg, {}, "ConfigureLeg"};
+                                return Name{c.leg, {}, "ConfigureLeg"};
                             },
                             [](const RemoveLeg& c) {
-                                return CommandName{c.leg, {}, "RemoveLeg"};
+                                return Name{c.leg, {}, "RemoveLeg"};
                             },
                             [](const JoinRoom& c) {
-                                return CommandName{c.leg, {}, "JoinRoom"};
+                                return Name{c.leg, {}, "JoinRoom"};
                             },
                             [](const LeaveRoom& c) {
-                                return CommandName{c.leg, {}, "LeaveRoom"};
+                                return Name{c.leg, {}, "LeaveRoom"};
                             },
                             [](const Play& c) {
-                                return CommandName{c.leg, {}, "Play"};
+                                return Name{c.leg, {}, "Play"};
                             },
                             [](const StopPlay& c) {
-                                return CommandName{c.leg, {}, "StopPlay"};
+                                return Name{c.leg, {}, "StopPlay"};
                             },
                             [](const StartRecording& c) {
-                                return CommandName{c.leg, c.segment, "StartRecording"};
-                            },
-                            [](const SilenceRecording& c) {
-                                return CommandName{{}, c.segment, "SilenceRecording"};
-                            },
-                            [](const ResumeRecording& c) {
-                                return CommandName{{}, c.segment, "ResumeRecording"};
+                                return Name{c.leg, c.segment, "StartRecording"};
                             },
                             [](const StopRecording& c) {
-                                return CommandName{{}, c.segment, "StopRecording"};
+                                return Name{{}, c.segment, "StopRecording"};
+                            },
+                            [](const SilenceRecording& c) {
+                                return Name{{}, c.segment, "SilenceRecording", c.ticket};
+                            },
+                            [](const ResumeRecording& c) {
+                                return Name{{}, c.segment, "ResumeRecording", c.ticket};
+                            },
+                            [](const CollectDigits& c) {
+                                return Name{c.leg, {}, "CollectDigits", c.ticket};
                             }},
                       command);
 }
@@ -76,6 +81,7 @@ Engine::Engine(Settings settings, PacketSink& packets, CaptureSink& capture)
     ASSERT(settings_.legs_max <= kLegsMax);
     playing_.reserve(settings_.legs_max);
     mixing_.reserve(settings_.legs_max);
+    digits_.reserve(kDigitsUntoldMax);
 }
 
 Engine::~Engine() = default;
@@ -87,9 +93,10 @@ Result<void> Engine::carry_out(const Command& command, const Stamp& now) {
               [&](const LeaveRoom& c) { return leave(c); }, [&](const Play& c) { return play(c, now); },
               [&](const StopPlay& c) { return stop_play(c); },
               [&](const StartRecording& c) { return start_recording(c, now); },
-              [&](const SilenceRecording& c) { return silence_recording(c); },
-              [&](const ResumeRecording& c) { return resume_recording(c); },
-              [&](const StopRecording& c) { return stop_recording(c, now); }},
+              [&](const StopRecording& c) { return stop_recording(c, now); },
+              [&](const SilenceRecording& c) { return silence_recording(c, now); },
+              [&](const ResumeRecording& c) { return resume_recording(c, now); },
+              [&](const CollectDigits& c) { return collect(c); }},
         command);
     if (!result) tell_failure(command, result.error());
     return result;
@@ -104,7 +111,8 @@ void Engine::tell_failure(const Command& command, const Error& error) {
     notices_.emplace_back(CommandFailed{.leg = std::move(name.leg),
                                         .segment = std::move(name.segment),
                                         .command = std::move(name.name),
-                                        .error = error});
+                                        .error = error,
+                                        .ticket = name.ticket});
 }
 
 std::optional<LegSlot> Engine::slot_of(const LegId& leg) const {
@@ -124,7 +132,14 @@ std::vector<LegId> Engine::legs() const {
     return ids;
 }
 
+// By name, while the slots still are those of the legs that pressed.
+void Engine::tell_digits() {
+    for (const Untold& one : digits_) notices_.emplace_back(DigitReceived{legs_[one.leg]->id, one.digit});
+    digits_.clear();
+}
+
 std::vector<Notice> Engine::take_notices() {
+    tell_digits();
     return std::exchange(notices_, {});
 }
 
@@ -183,6 +198,7 @@ Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
 
 Result<void> Engine::remove(const RemoveLeg& command, const Stamp& now) {
     TRY(Leg* const leg, find(command.leg));
+    tell_digits();
     end_play(*leg, false);
     while (!leg->taps.empty()) close_tap(*leg, leg->taps.size() - 1, now, command.cause);
     leave_room(*leg);
@@ -319,13 +335,22 @@ Result<void> Engine::start_recording(const StartRecording& command, const Stamp&
         return fail(Errc::exhausted, "the journal takes no more segments");
     }
     recordings_.emplace(command.segment, Recording{.leg = leg->slot, .slot = slot});
-    leg->taps.emplace_back(slot, head, capture_);
-    for (const std::string& label : command.silences) leg->taps.back().silence(label);
+    Tap& tap = leg->taps.emplace_back(slot, head, capture_);
+    for (const Silence& silence : command.silences) {
+        auto silenced = tap.silence(silence, Duration::zero(), now.mono);
+        if (silenced) continue;
+        // The journal would not know why nothing is stored: rather no recording than one that cannot be explained.
+        static_cast<void>(tap.close(now, "failed"));
+        free_segments_.push_back(slot);
+        recordings_.erase(command.segment);
+        leg->taps.pop_back();
+        return silenced;
+    }
     notices_.emplace_back(RecordingOpened{.leg = leg->id, .head = std::move(head)});
     return {};
 }
 
-Result<Tap*> Engine::tap_of(const SegmentId& segment) {
+Result<Tap*> Engine::find_tap(const SegmentId& segment) {
     const auto found = recordings_.find(segment);
     if (found == recordings_.end()) return fail(Errc::not_found, "no segment " + segment.text());
     Leg& leg = *legs_[found->second.leg];
@@ -334,27 +359,31 @@ Result<Tap*> Engine::tap_of(const SegmentId& segment) {
     return &*tap;
 }
 
-Result<void> Engine::silence_recording(const SilenceRecording& command) {
-    TRY(Tap* const tap, tap_of(command.segment));
-    if (tap->silences() >= kSilencesMax) return fail(Errc::exhausted, "too many silences of one segment");
-    tap->silence(command.label);
-    return {};
-}
-
-Result<void> Engine::resume_recording(const ResumeRecording& command) {
-    TRY(Tap* const tap, tap_of(command.segment));
-    tap->resume(command.label);
-    return {};
-}
-
 Result<void> Engine::stop_recording(const StopRecording& command, const Stamp& now) {
-    const auto found = recordings_.find(command.segment);
-    if (found == recordings_.end()) return fail(Errc::not_found, "no segment " + command.segment.text());
-    Leg& leg = *legs_[found->second.leg];
-    const auto tap =
-        std::ranges::find_if(leg.taps, [&](const Tap& one) { return one.head().segment == command.segment; });
-    ASSERT(tap != leg.taps.end());
-    close_tap(leg, static_cast<std::size_t>(tap - leg.taps.begin()), now, command.cause);
+    TRY(Tap* const tap, find_tap(command.segment));
+    Leg& leg = *legs_[recordings_.at(command.segment).leg];
+    close_tap(leg, static_cast<std::size_t>(tap - leg.taps.data()), now, command.cause);
+    return {};
+}
+
+Result<void> Engine::silence_recording(const SilenceRecording& command, const Stamp& now) {
+    TRY(Tap* const tap, find_tap(command.segment));
+    if (command.silence.label.empty()) return fail(Errc::malformed, "a silence without a label");
+    if (command.is_over) return tap->reach_back(command.silence, command.back, now.mono, command.ticket);
+    return tap->silence(command.silence, command.back, now.mono, command.ticket);
+}
+
+Result<void> Engine::resume_recording(const ResumeRecording& command, const Stamp& now) {
+    TRY(Tap* const tap, find_tap(command.segment));
+    TRY_VOID(tap->resume(command.label, now.mono));
+    notices_.emplace_back(CommandDone{command.ticket});
+    return {};
+}
+
+Result<void> Engine::collect(const CollectDigits& command) {
+    TRY(Leg* const leg, find(command.leg));
+    leg->collects = command.on;
+    notices_.emplace_back(CommandDone{command.ticket});
     return {};
 }
 

@@ -39,6 +39,15 @@ struct Captured {
     SegmentHead head;
     std::vector<std::pair<Instant, std::vector<std::uint8_t>>> said;
     std::vector<std::pair<Instant, std::vector<std::uint8_t>>> heard;
+    struct Silenced {
+        std::string label;
+        Instant from;
+        Instant at;
+        std::uint64_t ticket;
+        std::optional<Instant> to{};  // of one that only reaches back
+    };
+    std::vector<Silenced> silences;
+    std::vector<std::pair<std::string, Instant>> resumed;
     bool closed = false;
     SegmentTail tail;
 };
@@ -48,6 +57,7 @@ struct Journal : CaptureSink {
     std::map<SegmentSlot, std::string> open_slots;
     std::size_t opens_max = 100'000;
     std::size_t packets_max = 1'000'000;
+    bool is_full = false;  // for silences
 
     bool open(SegmentSlot slot, const SegmentHead& head) override {
         if (open_slots.size() >= opens_max) return false;
@@ -62,6 +72,22 @@ struct Journal : CaptureSink {
         Captured& captured = segments.at(open_slots.at(slot));
         (channel == Channel::said ? captured.said : captured.heard)
             .emplace_back(when, std::vector(rtp.begin(), rtp.end()));
+        return true;
+    }
+    bool silence(SegmentSlot slot, const Silence& silence, Instant from, Instant now, std::uint64_t ticket) override {
+        if (is_full) return false;
+        segments.at(open_slots.at(slot)).silences.push_back({silence.label, from, now, ticket});
+        return true;
+    }
+    bool reach_back(SegmentSlot slot, const Silence& silence, Instant from, Instant to, Instant now,
+                    std::uint64_t ticket) override {
+        if (is_full) return false;
+        segments.at(open_slots.at(slot)).silences.push_back({silence.label, from, now, ticket, to});
+        return true;
+    }
+    bool resume(SegmentSlot slot, const std::string& label, Instant now) override {
+        if (is_full) return false;
+        segments.at(open_slots.at(slot)).resumed.emplace_back(label, now);
         return true;
     }
     void close(SegmentSlot slot, const SegmentTail& tail) override {

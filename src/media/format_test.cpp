@@ -348,3 +348,29 @@ TEST_CASE("the ledger counts loss, duplicates and reordering by source") {
     CHECK(ledger.sources().size() == kSourcesMax);
     CHECK(ledger.unsourced() == 1 + 100 - (kSourcesMax - 2));
 }
+
+TEST_CASE("an erasure names only places that a journal can have, and the record that takes one is understood") {
+    const ErasedPlace place{.file = 1, .offset = kJournalHeaderBytes, .bytes = 72, .said = 3, .heard = 0};
+    const auto read = [](const ErasedPlace& one) {
+        const auto payload = erasure_payload(std::span(&one, 1));
+        return places_from({RecordType::erasure, Channel::said, 0, kOpened.mono, payload});
+    };
+    const auto is_refused = [&](auto change) {
+        ErasedPlace wrong = place;
+        change(wrong);
+        return !read(wrong).has_value();
+    };
+    const auto places = read(place);
+    REQUIRE((places && places->size() == 1));
+    const auto bytes = erased_record(places->front(), 5, 9);
+    const auto record = record_at(bytes, 9);
+    REQUIRE(record);
+    CHECK(erased_from(*record).value().said == 3);
+    CHECK(is_refused([](ErasedPlace& p) { p.offset = 8; }));
+    CHECK(is_refused([](ErasedPlace& p) { p.offset += 4; }));
+    CHECK(is_refused([](ErasedPlace& p) { p.offset = UINT64_MAX - 7; }));
+    CHECK(is_refused([](ErasedPlace& p) { p.bytes = 8; }));
+    CHECK(is_refused([](ErasedPlace& p) { p.bytes = kErasedBytesMax + 8; }));
+    CHECK(is_refused([](ErasedPlace& p) { p.said = 4; }));  // there is no room for so many
+    CHECK(is_refused([](ErasedPlace& p) { p.heard = 4; }));
+}

@@ -11,7 +11,10 @@ namespace sheaf::media {
 namespace {
 
 constexpr std::string_view kMagic = "SHEAFJNL";
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;        // written
+constexpr std::uint16_t kVersionOldest = 1;  // read: it knows no silences
+constexpr std::size_t kPlaceBytes = 36;
+constexpr auto kRecordTypeMax = static_cast<std::uint8_t>(RecordType::erasure);
 constexpr std::size_t kBufferBytes = 256 * 1024;
 
 void pack_counts(Packer& p, const ChannelCounts& c) {
@@ -30,6 +33,11 @@ ChannelCounts unpack_counts(Unpacker& u) {
     c.excluded = u.u64();
     c.overflow = u.u64();
     return c;
+}
+
+// No more packets than that can have stood in so many bytes.
+std::uint64_t packets_most(std::size_t bytes) {
+    return bytes / kRecordHeaderBytes;
 }
 
 }  // namespace
@@ -83,8 +91,8 @@ std::optional<JournalRecord> record_at(Bytes bytes, std::uint32_t seed) {
     if (bytes.size() < kRecordHeaderBytes) return std::nullopt;
     const std::size_t payload = read_u32le(&bytes[4]);
     const bool plausible = payload <= kRecordPayloadMax && kRecordHeaderBytes + payload <= bytes.size() &&
-                           bytes[8] >= 1 && bytes[8] <= 5 && bytes[9] <= 1 && bytes[10] == 0 && bytes[11] == 0 &&
-                           read_u32le(&bytes[12]) < kSegmentsRunningMax &&
+                           bytes[8] >= 1 && bytes[8] <= kRecordTypeMax && bytes[9] <= 1 && bytes[10] == 0 &&
+                           bytes[11] == 0 && read_u32le(&bytes[12]) < kSegmentsRunningMax &&
                            is_moment(static_cast<std::int64_t>(read_u64le(&bytes[16])));
     if (!plausible) return std::nullopt;
     if (read_u32le(bytes.data()) != crc32c(bytes.subspan(4, kRecordHeaderBytes - 4 + payload), seed)) {
@@ -121,6 +129,113 @@ std::vector<std::uint8_t> lost_payload(const LostRecord& lost) {
     p.u64(lost.packets);
     p.u8(static_cast<std::uint8_t>(lost.reason));
     return out;
+}
+
+std::vector<std::uint8_t> silence_payload(const SilenceRecord& silence) {
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    p.i64(silence.from.time_since_epoch().count());
+    p.text(silence.silence.label, kLabelTextMax);
+    p.text(silence.silence.by, kByTextMax);
+    if (silence.to) p.i64(silence.to->time_since_epoch().count());
+    return out;
+}
+
+std::vector<std::uint8_t> resume_payload(const std::string& label) {
+    std::vector<std::uint8_t> out;
+    Packer(out).text(label, kLabelTextMax);
+    return out;
+}
+
+std::vector<std::uint8_t> erasure_payload(std::span<const ErasedPlace> places) {
+    ASSERT(places.size() <= kErasedPlacesMax);
+    std::vector<std::uint8_t> out;
+    Packer p(out);
+    for (const ErasedPlace& place : places) {
+        p.u64(place.file);
+        p.u64(place.offset);
+        p.u32(place.bytes);
+        p.u32(place.said);
+        p.u32(place.heard);
+        p.i64(place.when.time_since_epoch().count());
+    }
+    return out;
+}
+
+std::vector<std::uint8_t> erased_record(const ErasedPlace& place, SegmentSlot slot, std::uint32_t seed) {
+    ASSERT(place.bytes >= kErasedBytesMin && place.bytes <= kErasedBytesMax && place.bytes % 8 == 0);
+    std::vector<std::uint8_t> payload;
+    Packer p(payload);
+    p.u64(place.said);
+    p.u64(place.heard);
+    payload.resize(place.bytes - kRecordHeaderBytes);
+    std::vector<std::uint8_t> out(place.bytes);
+    write_record_header(out.data(), {RecordType::erased, Channel::said, slot, place.when, payload});
+    std::ranges::copy(payload, out.begin() + kRecordHeaderBytes);
+    seal_record(out, seed);
+    return out;
+}
+
+Result<SilenceRecord> silence_from(const JournalRecord& silence) {
+    Unpacker u(silence.payload);
+    SilenceRecord out;
+    out.from = std::min(Instant(Duration(u.moment())), silence.when);
+    out.silence.label = u.text(kLabelTextMax);
+    out.silence.by = u.text(kByTextMax);
+    if (u.left() > 0) out.to = std::clamp(Instant(Duration(u.moment())), out.from, silence.when);
+    if (!u.ok() || out.silence.label.empty()) return fail(Errc::malformed, "a silence without a label");
+    return out;
+}
+
+Result<std::string> label_from(const JournalRecord& resume) {
+    Unpacker u(resume.payload);
+    std::string label = u.text(kLabelTextMax);
+    if (!u.ok()) return fail(Errc::malformed, "a resume record that is too short");
+    return label;
+}
+
+Result<ErasedRecord> erased_from(const JournalRecord& erased) {
+    Unpacker u(erased.payload);
+    const ErasedRecord out{.said = u.u64(), .heard = u.u64()};
+    const std::uint64_t most = packets_most(kRecordHeaderBytes + erased.payload.size());
+    if (!u.ok() || out.said > most || out.heard > most) return fail(Errc::malformed, "an erased record that is wrong");
+    return out;
+}
+
+bool is_place(const ErasedPlace& place) {
+    return place.bytes >= kErasedBytesMin && place.bytes <= kErasedBytesMax && place.bytes % 8 == 0 &&
+           place.offset % 8 == 0 && place.offset >= kJournalHeaderBytes && place.offset <= std::uint64_t{1} << 48 &&
+           place.said <= packets_most(place.bytes) && place.heard <= packets_most(place.bytes) &&
+           is_moment(place.when.time_since_epoch().count());
+}
+
+Result<std::vector<ErasedPlace>> places_from(const JournalRecord& erasure) {
+    const std::size_t count = erasure.payload.size() / kPlaceBytes;
+    if (count * kPlaceBytes != erasure.payload.size() || count > kErasedPlacesMax) {
+        return fail(Errc::malformed, "an erasure record of no length it can have");
+    }
+    Unpacker u(erasure.payload);
+    std::vector<ErasedPlace> places(count);
+    for (ErasedPlace& place : places) {
+        place.file = u.u64();
+        place.offset = u.u64();
+        place.bytes = u.u32();
+        place.said = u.u32();
+        place.heard = u.u32();
+        place.when = Instant(Duration(u.moment()));
+        if (!u.ok() || !is_place(place)) return fail(Errc::malformed, "an erasure record that names no place");
+    }
+    return places;
+}
+
+void count_erased(SegmentTail& tail, const ErasedRecord& erased) {
+    const auto count = [](ChannelCounts& counts, std::uint64_t packets) {
+        packets = std::min(packets, counts.stored);
+        counts.stored -= packets;
+        counts.excluded += packets;
+    };
+    count(tail.said, erased.said);
+    count(tail.heard, erased.heard);
 }
 
 Result<SegmentHead> head_from(const JournalRecord& open) {
@@ -161,7 +276,8 @@ Result<JournalReader> JournalReader::open(ByteSource& source) {
     std::array<std::uint8_t, kJournalHeaderBytes> bytes{};
     TRY(const std::size_t got, source.read(0, bytes));
     if (got < bytes.size() || as_text(Bytes(bytes).first(8)) != kMagic) return fail(Errc::malformed, "not a journal");
-    if (read_u16le(&bytes[8]) != kVersion) return fail(Errc::unsupported, "journal of another version");
+    const std::uint16_t version = read_u16le(&bytes[8]);
+    if (version < kVersionOldest || version > kVersion) return fail(Errc::unsupported, "journal of another version");
     reader.seed_ = crc32c(Bytes(bytes).first(kJournalHeaderBytes - 4));
     if (reader.seed_ != read_u32le(&bytes[kJournalHeaderBytes - 4])) {
         return fail(Errc::malformed, "the journal's header is damaged");

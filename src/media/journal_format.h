@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,17 @@ struct JournalHeader {
     NodeId node = {};
 };
 
-enum class RecordType : std::uint8_t { open = 1, packet = 2, close = 3, lost = 4, continued = 5 };
+enum class RecordType : std::uint8_t {
+    open = 1,
+    packet = 2,
+    close = 3,
+    lost = 4,
+    continued = 5,
+    silence = 6,
+    resume = 7,
+    erased = 8,   // stands where packets stood
+    erasure = 9,  // names places that become `erased`
+};
 
 struct JournalRecord {
     RecordType type = RecordType::packet;
@@ -48,6 +59,29 @@ struct LostRecord {
     std::uint64_t packets = 0;
     LostReason reason = LostReason::buffer;
 };
+
+struct SilenceRecord {
+    Instant from{};  // at most the record's moment; what the segment stored in between is erased
+    Silence silence;
+    std::optional<Instant> to{};  // nothing is silent by it, and what was stored from here on stays
+};
+struct ErasedRecord {  // how many packets it stands for
+    std::uint64_t said = 0;
+    std::uint64_t heard = 0;
+};
+// A place in a journal file, this one or an older one, that holds packets of one segment and nothing else.
+struct ErasedPlace {
+    std::uint64_t file = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t bytes = 0;  // kErasedBytesMin to kErasedBytesMax, a multiple of 8
+    std::uint32_t said = 0;   // packets
+    std::uint32_t heard = 0;
+    Instant when{};  // of the first
+};
+inline constexpr std::size_t kErasedBytesMin = kRecordHeaderBytes + 16;
+inline constexpr std::size_t kErasedBytesMax = kRecordHeaderBytes + kRecordPayloadMax;
+inline constexpr std::size_t kErasedPlacesMax = 1'024;  // of one erasure record
+[[nodiscard]] bool is_place(const ErasedPlace& place);  // whether a journal can have one there, of that size
 
 // The header's bytes and the seed that its records' checksums continue.
 struct JournalHeaderBytes {
@@ -72,6 +106,18 @@ void seal_record(std::span<std::uint8_t> record, std::uint32_t seed);
 [[nodiscard]] std::vector<std::uint8_t> open_payload(const SegmentHead& head);  // of open and continued
 [[nodiscard]] std::vector<std::uint8_t> close_payload(const SegmentTail& tail);
 [[nodiscard]] std::vector<std::uint8_t> lost_payload(const LostRecord& lost);
+[[nodiscard]] std::vector<std::uint8_t> silence_payload(const SilenceRecord& silence);
+[[nodiscard]] std::vector<std::uint8_t> resume_payload(const std::string& label);
+[[nodiscard]] std::vector<std::uint8_t> erasure_payload(std::span<const ErasedPlace> places);  // ≤ kErasedPlacesMax
+// The whole record that takes a place's bytes, sealed.
+[[nodiscard]] std::vector<std::uint8_t> erased_record(const ErasedPlace& place, SegmentSlot slot, std::uint32_t seed);
+[[nodiscard]] Result<SilenceRecord> silence_from(const JournalRecord& silence);
+[[nodiscard]] Result<std::string> label_from(const JournalRecord& resume);
+[[nodiscard]] Result<ErasedRecord> erased_from(const JournalRecord& erased);
+[[nodiscard]] Result<std::vector<ErasedPlace>> places_from(const JournalRecord& erasure);
+// Packets counted as stored that were erased afterwards.
+void count_erased(SegmentTail& tail, const ErasedRecord& erased);
+
 [[nodiscard]] Result<SegmentHead> head_from(const JournalRecord& open);
 [[nodiscard]] Result<SegmentTail> tail_from(const JournalRecord& close);
 [[nodiscard]] Result<LostRecord> lost_from(const JournalRecord& lost);

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "media/address.h"
 #include "media/control.h"
+#include "media/digits.h"
 #include "media/mix_input.h"
 #include "media/out_stream.h"
 #include "media/player.h"
@@ -37,7 +38,8 @@ struct LegCounters {
     std::uint64_t excluded = 0;  // telephone-event, unknown payload type, empty
     std::uint64_t lost = 0;      // numbers that never came, of the sources remembered
     std::uint64_t sent = 0;
-    MixInput::Counters mix;  // of its voice on the way into mixes
+    std::uint64_t digits_dropped = 0;  // too many were untold
+    MixInput::Counters mix;            // of its voice on the way into mixes
     std::uint64_t rtcp_received = 0;
     std::uint64_t rtcp_malformed = 0;
     std::uint64_t rtcp_sent = 0;
@@ -78,6 +80,8 @@ struct Leg {
     std::unique_ptr<MixInput> input;
     std::array<Source, kSourcesOfLegMax> sources;
     OutStream out;
+    DigitReader digits;
+    bool collects = false;  // digits are told
     std::optional<Player> player;
     std::uint64_t plays = 0;
     std::vector<Tap> taps;  // room for kRecordingsOfLegMax reserved

@@ -28,9 +28,20 @@ void PacketLedger::add(Bytes rtp) {
     sources_.push_back(source);
 }
 
+void PacketLedger::gap() {
+    for (Source& source : sources_) source.is_after_gap = true;
+}
+
 void PacketLedger::follow(Source& source, std::uint16_t sequence) {
     SourceCount& c = source.count;
     ++c.packets;
+    if (source.is_after_gap) {
+        source.is_after_gap = false;
+        source.seen.reset();
+        source.seen.set(0);
+        c.last_sequence = sequence;
+        return;
+    }
     const int ahead = static_cast<std::int16_t>(static_cast<std::uint16_t>(sequence - c.last_sequence));
     if (ahead > 0 && ahead <= kSequenceJumpMax) {
         source.seen <<= static_cast<std::size_t>(ahead);

@@ -28,6 +28,8 @@ inline constexpr int kSequenceJumpMax = 3'000;  // RFC 3550 §A.1 MAX_DROPOUT
 class PacketLedger {
 public:
     void add(Bytes rtp);
+    // What comes next may be any number further on: those in between were left out on purpose, not lost.
+    void gap();
     [[nodiscard]] std::vector<SourceCount> sources() const;
     [[nodiscard]] std::uint64_t packets() const { return packets_; }
     [[nodiscard]] std::uint64_t lost() const;
@@ -39,6 +41,7 @@ private:
     struct Source {
         SourceCount count;
         std::bitset<kWindow> seen;  // bit 0: last_sequence
+        bool is_after_gap = false;
     };
     static void follow(Source& source, std::uint16_t sequence);
     std::vector<Source> sources_;

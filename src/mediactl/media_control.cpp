@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/match.h"
 
 // SIP: legs come, change and go.
@@ -11,6 +12,7 @@ namespace sheaf::mediactl {
 namespace {
 
 constexpr std::string_view kRetryAfterSeconds = "5";
+constexpr std::string_view kLostControl = "lost-control";
 constexpr std::uint8_t kPcmu = 0;  // RFC 3551 §6
 constexpr std::uint8_t kPcma = 8;
 constexpr std::uint8_t kTelephoneEvent = 101;
@@ -60,7 +62,7 @@ std::string_view cause_of(sip::EndCause cause) {
         case sip::EndCause::cancelled: return "cancelled";
         case sip::EndCause::no_ack:
         case sip::EndCause::timed_out:
-        case sip::EndCause::gone: return "lost-control";
+        case sip::EndCause::gone: return kLostControl;
     }
     return "failed";
 }
@@ -72,9 +74,15 @@ MediaControl::MediaControl(MediaControlSettings settings, MediaResources& resour
 
 std::vector<Effect> MediaControl::handle(const Stamp& now, const sip::Event& event, const std::string& local_tag) {
     std::visit(Match{[&](const sip::Invited& e) { on_invited(now, e, local_tag); },
-                     [&](const sip::Reinvited& e) { on_reinvited(e); },
-                     [&](const sip::Acknowledged& e) { on_acknowledged(e); }, [&](const sip::Ended& e) { on_ended(e); },
-                     [&](const sip::Requested& e) { on_requested(now, e); },
+                     [&](const sip::Reinvited& e) {
+                         heard(now, e.dialog);
+                         on_reinvited(e);
+                     },
+                     [&](const sip::Acknowledged& e) {
+                         heard(now, e.dialog);
+                         on_acknowledged(e);
+                     },
+                     [&](const sip::Ended& e) { on_ended(e); }, [&](const sip::Requested& e) { on_requested(now, e); },
                      // Of requests that we do not send, or whose answer changes nothing: an INFO that got 481 or
                      // nothing ends the dialog, which is said as Ended.
                      [](const sip::Progressed&) {}, [](const sip::Answered&) {}, [](const sip::Failed&) {},
@@ -151,6 +159,7 @@ void MediaControl::on_invited(const Stamp& now, const sip::Invited& event, const
     put(Order{media::AddLeg{leg.id, ports->rtp_socket, ports->rtcp_socket}});
     Leg& added = legs_[leg.id] = std::move(leg);
     dialogs_[event.dialog] = added.id;
+    heard(now, event.dialog);
 
     if (agreed) {
         auto answer = answer_to(added, event.request.body);  // anew, with the port
@@ -272,8 +281,29 @@ void MediaControl::remove(Leg& leg, const std::string& cause) {
     leave(leg);
     put(Order{media::RemoveLeg{leg.id, cause}});
     dialogs_.erase(leg.dialog);
+    silent_at_.set(leg.dialog, std::nullopt);
     const LegId id = leg.id;  // `leg` goes with its entry
     legs_.erase(id);
+}
+
+void MediaControl::heard(const Stamp& now, sip::DialogId dialog) {
+    if (dialogs_.contains(dialog)) silent_at_.set(dialog, now.mono + settings_.switch_silence_max);
+}
+
+// A switch that crashed, or cannot reach us any more, ends nothing itself; its recordings would run for ever.
+std::vector<Effect> MediaControl::tick(const Stamp& now) {
+    for (std::size_t i = 0; i < kSilentEndedAtOnceMax; ++i) {
+        const auto dialog = silent_at_.pop_due(now.mono);
+        if (!dialog) break;
+        Leg* leg = of_dialog(*dialog);
+        ASSERT(leg != nullptr);
+        const auto silent_ms = to_ms(settings_.switch_silence_max);
+        put(Complain{"ended a leg whose switch is silent", leg->id.text(),
+                     "nothing in its dialog for " + std::to_string(silent_ms) + " ms"});
+        put(SendBye{*dialog});
+        remove(*leg, std::string(kLostControl));
+    }
+    return std::exchange(effects_, {});
 }
 
 std::vector<Effect> MediaControl::shut_down(const std::string& cause) {
@@ -288,15 +318,17 @@ std::vector<Effect> MediaControl::shut_down(const std::string& cause) {
 void MediaControl::on_requested(const Stamp& now, const sip::Requested& event) {
     const std::string& method = event.request.method();
     if (!is_allowed(event.source)) return put(RespondTo{event.id, 403, {}, {}, {}});
+    heard(now, event.dialog);
     if (method == "OPTIONS") return put(RespondTo{event.id, 200, {}, {}, {}});
-    if (method != "INFO")
-        return put(RespondTo{event.id, 405, {{"Allow", "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS"}}, {}, {}});
-    if (of_dialog(event.dialog) == nullptr) return put(RespondTo{event.id, 481, {}, {}, {}});
+    const bool is_message = method == "MESSAGE" && event.dialog == 0;
+    if (method != "INFO" && !is_message)
+        return put(RespondTo{event.id, 405, {{"Allow", "INVITE, ACK, BYE, CANCEL, INFO, MESSAGE, OPTIONS"}}, {}, {}});
+    if (!is_message && of_dialog(event.dialog) == nullptr) return put(RespondTo{event.id, 481, {}, {}, {}});
     const std::string* type = event.request.first("Content-Type");
     if (type == nullptr || !type->starts_with(kMsmlType)) {
         return put(RespondTo{event.id, 415, {{"Accept", std::string(kMsmlType)}}, {}, {}});
     }
-    on_msml(now, event);
+    is_message ? on_message(event) : on_msml(now, event);
 }
 
 }  // namespace sheaf::mediactl

@@ -13,6 +13,7 @@
 #include "media/control.h"
 #include "mediactl/msml.h"
 #include "sip/sdp.h"
+#include "sip/timer_queue.h"
 #include "sip/user_agent.h"
 
 // The media server's control: SIP events and a worker's notices in, SIP answers, commands for the worker and facts out.
@@ -20,6 +21,11 @@
 namespace sheaf::mediactl {
 
 inline constexpr std::size_t kLegsMax = 4'096;
+// A leg in whose dialog its switch has requested nothing for so long is ended: the switch is gone, or cut off. It asks
+// each of its legs every 15 s whether it stands (OPTIONS), so four questions have been missed.
+inline constexpr Duration kSwitchSilenceMax = std::chrono::seconds{60};
+// Legs ended for that by one tick: a switch may leave thousands, more than the worker's queue of commands takes.
+inline constexpr std::size_t kSilentEndedAtOnceMax = 256;
 
 // A pair of bound sockets, RTP on an even port and RTCP on the next. Whoever has it closes them.
 struct RtpPair {
@@ -66,17 +72,29 @@ struct SendInfo {  // an MSML event
 struct Order {
     media::Command command;
 };
+// Of a segment that is not running: what it stored in the last `back` is to be erased; `is_over`: only up to where the
+// label's first silence that had not ended by then began. Told as CommandDone, or as CommandFailed (not_found: there is
+// none), with the ticket.
+struct EraseEnded {
+    SegmentId segment;
+    media::Silence silence;
+    Duration back{};
+    std::uint64_t ticket = 0;
+    bool is_over = false;
+};
 struct Complain {  // one clear line for the operator
     std::string what;
     std::string leg;
     std::string detail;
 };
-using Effect = std::variant<AnswerInvite, RejectInvite, SendBye, RespondTo, SendInfo, Order, FactDraft, Complain>;
+using Effect =
+    std::variant<AnswerInvite, RejectInvite, SendBye, RespondTo, SendInfo, Order, EraseEnded, FactDraft, Complain>;
 
 struct MediaControlSettings {
     std::string sdp_address;          // to write into SDP instead of the bound one; empty: as bound
     std::vector<std::string> allow;   // literal addresses that may ask, besides loopback; a stranger gets 403
     std::size_t legs_max = kLegsMax;  // beyond: 503
+    Duration switch_silence_max = kSwitchSilenceMax;
 };
 
 class MediaControl {
@@ -87,6 +105,10 @@ public:
     // `local_tag`: of the event's dialog at our side, with Invited; it names the connection.
     [[nodiscard]] std::vector<Effect> handle(const Stamp& now, const sip::Event& event, const std::string& local_tag);
     [[nodiscard]] std::vector<Effect> notice(const Stamp& now, const media::Notice& notice);
+    // Ends the legs whose switch has been silent for too long, kSilentEndedAtOnceMax of them: BYE, and their recordings
+    // with the cause "lost-control". Cheap when none is due.
+    [[nodiscard]] std::vector<Effect> tick(const Stamp& now);
+    [[nodiscard]] std::optional<Instant> next_deadline() const { return silent_at_.next(); }
     // Ends every leg: BYE, and its recordings with `cause`.
     [[nodiscard]] std::vector<Effect> shut_down(const std::string& cause);
 
@@ -130,6 +152,8 @@ private:
     void on_ended(const sip::Ended& event);
     void on_requested(const Stamp& now, const sip::Requested& event);
     void on_msml(const Stamp& now, const sip::Requested& event);
+    void on_message(const sip::Requested& event);
+    void heard(const Stamp& now, sip::DialogId dialog);
 
     Done carry_out(const MsmlElement& element);
     Done create(const CreateRoom& e);
@@ -139,15 +163,21 @@ private:
     Done start_dialog(const StartDialog& e);
     Done end_dialog(const EndDialog& e);
     Done start_record(const StartRecord& e);
+    Done stop_record(const StopRecord& e);
     Done silence_record(const SilenceRecord& e);
     Done resume_record(const ResumeRecord& e);
-    Done stop_record(const StopRecord& e);
+    Done collect(const Collect& e);
 
     void on_notice(const Stamp& now, const media::PlayEnded& n);
     void on_notice(const Stamp& now, const media::RecordingOpened& n);
     void on_notice(const Stamp& now, const media::RecordingSealed& n);
     void on_notice(const Stamp& now, const media::RecordingFailed& n);
     void on_notice(const Stamp& now, const media::CommandFailed& n);
+    void on_notice(const Stamp& now, const media::CommandDone& n);
+    void on_notice(const Stamp& now, const media::DigitReceived& n);
+    Done erase_ended(const MsmlElement& element);
+    void settle(std::uint64_t ticket, const Done& refusal);
+    void respond(sip::ServerRequest request, const LegId& leg, const Done& refusal);
 
     [[nodiscard]] Result<Agreed> answer_to(const Leg& leg, const std::string& sdp) const;
     [[nodiscard]] Result<media::LegMedia> agree(const Leg& leg, const sip::SessionDescription& ours,
@@ -169,6 +199,7 @@ private:
     MediaResources& resources_;
     std::map<LegId, Leg> legs_;
     std::map<sip::DialogId, LegId> dialogs_;
+    sip::TimerQueue<sip::DialogId> silent_at_;  // when the dialog's switch will have been silent for too long
     std::map<RoomId, Room> rooms_;
     struct Recording {
         LegId leg;
@@ -176,6 +207,17 @@ private:
         ConnectionId connection;
     };
     std::map<SegmentId, Recording> recordings_;
+    // A document whose result is known only when the worker has done what it says of silences.
+    struct Waiting {
+        sip::ServerRequest request = 0;
+        LegId leg;
+        std::size_t left = 0;
+        Done refusal;             // the first
+        bool is_message = false;  // answered by the status itself
+    };
+    std::map<std::uint64_t, Waiting> waiting_;  // by ticket
+    std::uint64_t ticket_ = 0;                  // of the document at hand
+    std::size_t ordered_ = 0;                   // with it
     std::vector<Effect> effects_;
 };
 

@@ -20,27 +20,73 @@ boost::json::object names(const SegmentId& segment, const CallUuid& calluuid, co
 }  // namespace
 
 void MediaControl::on_msml(const Stamp&, const sip::Requested& event) {
-    int code = 200;
-    std::string why;
+    Done refusal;
+    ++ticket_;
+    ordered_ = 0;
     const auto elements = msml_from_text(event.request.body);
     if (!elements) {
-        code = elements.error().code == Errc::exhausted ? 503 : 400;
-        why = elements.error().what;
+        refusal = Refusal{elements.error().code == Errc::exhausted ? 503 : 400, elements.error().what};
     } else {
         for (const MsmlElement& element : *elements) {
-            if (Done refusal = carry_out(element)) {
-                code = refusal->code;
-                why = std::move(refusal->why);
-                break;
-            }
+            refusal = carry_out(element);
+            if (refusal) break;
         }
     }
-    // A leg may have been told to do something that failed, but its own INFO is always answered.
-    if (code != 200) {
-        const Leg* leg = of_dialog(event.dialog);
-        put(Complain{"refused a command", leg == nullptr ? "" : leg->id.text(), std::to_string(code) + " " + why});
+    const Leg* leg = of_dialog(event.dialog);
+    const LegId id = leg == nullptr ? LegId() : leg->id;
+    if (!refusal && ordered_ > 0) {
+        waiting_[ticket_] = {.request = event.id, .leg = id, .left = ordered_, .refusal = {}};
+        return;
     }
-    put(RespondTo{event.id, 200, {}, std::string(kMsmlType), msml_result(code, why)});
+    respond(event.id, id, refusal);
+}
+
+// A leg may have been told to do something that failed, but its own INFO is always answered.
+void MediaControl::respond(sip::ServerRequest request, const LegId& leg, const Done& refusal) {
+    const int code = refusal ? refusal->code : 200;
+    const std::string why = refusal ? refusal->why : std::string();
+    if (refusal) put(Complain{"refused a command", leg.text(), std::to_string(code) + " " + why});
+    put(RespondTo{request, 200, {}, std::string(kMsmlType), msml_result(code, why)});
+}
+
+void MediaControl::settle(std::uint64_t ticket, const Done& refusal) {
+    const auto found = waiting_.find(ticket);
+    if (found == waiting_.end()) return;  // answered already: a later element of the document was refused
+    Waiting& waiting = found->second;
+    if (refusal && !waiting.refusal) waiting.refusal = refusal;
+    if (--waiting.left > 0) return;
+    if (waiting.is_message) {
+        put(RespondTo{waiting.request, waiting.refusal ? waiting.refusal->code : 200, {}, {}, {}});
+    } else {
+        respond(waiting.request, waiting.leg, waiting.refusal);
+    }
+    waiting_.erase(found);
+}
+
+// Outside of any dialog only what has ended can be spoken of: its leg's dialog is gone.
+void MediaControl::on_message(const sip::Requested& event) {
+    Done refusal;
+    ++ticket_;
+    ordered_ = 0;
+    const auto elements = msml_from_text(event.request.body);
+    if (!elements) refusal = Refusal{elements.error().code == Errc::exhausted ? 503 : 400, elements.error().what};
+    for (std::size_t i = 0; !refusal && i < elements->size(); ++i) refusal = erase_ended((*elements)[i]);
+    if (!refusal && ordered_ > 0) {
+        waiting_[ticket_] = {event.id, {}, ordered_, {}, true};
+        return;
+    }
+    if (!refusal) refusal = Refusal{400, "nothing to do"};
+    put(Complain{"refused a message", {}, std::to_string(refusal->code) + " " + refusal->why});
+    put(RespondTo{event.id, refusal->code, {}, {}, {}});
+}
+
+MediaControl::Done MediaControl::erase_ended(const MsmlElement& element) {
+    const auto* silence = std::get_if<SilenceRecord>(&element);
+    if (silence == nullptr) return Refusal{501, "only a silence of what has ended"};
+    if (recordings_.contains(silence->segment)) return Refusal{503, "it has not ended yet"};
+    put(EraseEnded{silence->segment, silence->silence, silence->back, ticket_, silence->is_over});
+    ++ordered_;
+    return {};
 }
 
 MediaControl::Done MediaControl::carry_out(const MsmlElement& element) {
@@ -49,9 +95,9 @@ MediaControl::Done MediaControl::carry_out(const MsmlElement& element) {
               [&](const Join& e) { return join(e); }, [&](const Unjoin& e) { return unjoin(e); },
               [&](const StartDialog& e) { return start_dialog(e); }, [&](const EndDialog& e) { return end_dialog(e); },
               [&](const StartRecord& e) { return start_record(e); },
-              [&](const SilenceRecord& e) { return silence_record(e); },
-              [&](const ResumeRecord& e) { return resume_record(e); },
               [&](const StopRecord& e) { return stop_record(e); },
+              [&](const SilenceRecord& e) { return silence_record(e); },
+              [&](const ResumeRecord& e) { return resume_record(e); }, [&](const Collect& e) { return collect(e); },
               [](const Refused& e) -> Done {
                   return Refusal{e.code, e.why};
               }},
@@ -140,21 +186,30 @@ MediaControl::Done MediaControl::start_record(const StartRecord& e) {
     return {};
 }
 
+MediaControl::Done MediaControl::stop_record(const StopRecord& e) {
+    if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
+    put(Order{media::StopRecording{e.segment, e.cause}});
+    return {};
+}
+
 MediaControl::Done MediaControl::silence_record(const SilenceRecord& e) {
     if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
-    put(Order{media::SilenceRecording{e.segment, e.label}});
+    put(Order{media::SilenceRecording{e.segment, e.silence, e.back, ticket_, e.is_over}});
+    ++ordered_;
     return {};
 }
 
 MediaControl::Done MediaControl::resume_record(const ResumeRecord& e) {
     if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
-    put(Order{media::ResumeRecording{e.segment, e.label}});
+    put(Order{media::ResumeRecording{e.segment, e.label, ticket_}});
+    ++ordered_;
     return {};
 }
 
-MediaControl::Done MediaControl::stop_record(const StopRecord& e) {
-    if (!recordings_.contains(e.segment)) return Refusal{404, "no such recording"};
-    put(Order{media::StopRecording{e.segment, e.cause}});
+MediaControl::Done MediaControl::collect(const Collect& e) {
+    if (of_id(e.leg) == nullptr) return Refusal{404, "no such connection"};
+    put(Order{media::CollectDigits{e.leg, e.on, ticket_}});
+    ++ordered_;
     return {};
 }
 
@@ -205,12 +260,26 @@ void MediaControl::on_notice(const Stamp& now, const media::RecordingFailed& n) 
 // A leg whose media could not be set up is no leg. Anything else was asked for too late (the play or the recording had
 // just ended) and changes nothing.
 void MediaControl::on_notice(const Stamp&, const media::CommandFailed& n) {
+    if (n.ticket != 0) {
+        const int code = n.error.code == Errc::not_found ? 404 : n.error.code == Errc::malformed ? 400 : 503;
+        return settle(n.ticket, Refusal{code, n.error.what});
+    }
     put(Complain{"the media worker refused " + n.command, n.leg.text(), n.error.what});
     const bool is_fatal = n.command == "AddLeg" || n.command == "ConfigureLeg" || n.command == "JoinRoom";
     Leg* leg = of_id(n.leg);
     if (!is_fatal || leg == nullptr) return;
     put(SendBye{leg->dialog});
     remove(*leg, "failed");
+}
+
+void MediaControl::on_notice(const Stamp&, const media::CommandDone& n) {
+    settle(n.ticket, {});
+}
+
+void MediaControl::on_notice(const Stamp&, const media::DigitReceived& n) {
+    const Leg* leg = of_id(n.leg);
+    if (leg == nullptr) return;
+    put(SendInfo{leg->dialog, msml_event("sheaf.digit", conn(n.leg), "digit", std::string(1, n.digit))});
 }
 
 }  // namespace sheaf::mediactl

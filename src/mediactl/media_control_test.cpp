@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+
 using namespace sheaf;
 using namespace sheaf::mediactl;
 using namespace std::chrono_literals;
@@ -56,22 +58,32 @@ struct Server {
     Resources resources;
     MediaControl control;
     std::vector<Effect> last;
+    Stamp now = kNow;
     sip::ServerRequest requests = 0;
 
     void invite(sip::DialogId dialog, const std::string& user, const std::string& body,
                 const std::string& from = "127.0.0.1", const std::string& type = "application/sdp") {
         last = control.handle(
-            kNow, sip::Invited{dialog, request("INVITE", user, body.empty() ? "" : type, body), source(from)},
+            now, sip::Invited{dialog, request("INVITE", user, body.empty() ? "" : type, body), source(from)},
             "tag" + std::to_string(dialog));
     }
     std::string msml(sip::DialogId dialog, const std::string& elements) {
-        last = control.handle(kNow,
+        last = control.handle(now,
                               sip::Requested{++requests, dialog,
                                              request("INFO", "sheaf", "application/msml+xml",
                                                      "<msml version=\"1.1\">" + elements + "</msml>"),
                                              source()},
                               {});
-        return first<RespondTo>().body;
+        const auto answers = all<RespondTo>();
+        return answers.empty() ? std::string() : answers.front().body;  // none: it waits for the worker
+    }
+    void pass(Duration time) {
+        now.mono += time;
+        last = control.tick(now);
+    }
+    void ask(sip::DialogId dialog, const std::string& from = "127.0.0.1") {  // alive?
+        last =
+            control.handle(now, sip::Requested{++requests, dialog, request("OPTIONS", "x", "", ""), source(from)}, {});
     }
     template <typename T>
     std::vector<T> all() const {
@@ -340,6 +352,111 @@ TEST_CASE("a recording that cannot begin is a lost segment, never a silence") {
     CHECK(s.first<SendInfo>().body.find("sheaf.record.failed") != std::string::npos);
 }
 
+std::string on_record(const std::string& attributes) {
+    return "<record xmlns=\"urn:sheaf:msml:1\" segment=\"seg\" " + attributes + "/>";
+}
+
+TEST_CASE("a silence is answered once the worker has stopped storing, or with what was wrong") {
+    Server s;
+    s.invite(1, "msml=r", sdp());
+    CHECK(s.msml(1, on_record("action=\"silence\" label=\"paused\"")).find("\"404\"") != std::string::npos);
+    s.msml(1,
+           "<record xmlns=\"urn:sheaf:msml:1\" action=\"start\" target=\"conn:tag1\" segment=\"seg\" calluuid=\"u\" "
+           "connection=\"c\"><silence label=\"hold\" by=\"x\"/></record>");
+    REQUIRE(s.orders<media::StartRecording>().size() == 1);
+    CHECK(s.orders<media::StartRecording>()[0].silences == std::vector<media::Silence>{{"hold", "x"}});
+
+    const std::string both = on_record("action=\"silence\" label=\"paused\" by=\"1001\" back=\"2000\"") +
+                             on_record("action=\"resume\" label=\"hold\"");
+    CHECK(s.msml(1, both).empty());
+    const sip::ServerRequest asked = s.requests;
+    REQUIRE(s.orders<media::SilenceRecording>().size() == 1);
+    const auto silence = s.orders<media::SilenceRecording>()[0];
+    CHECK(silence.silence == media::Silence{"paused", "1001"});
+    CHECK(silence.back == 2s);
+    const auto resume = s.orders<media::ResumeRecording>()[0];
+    CHECK(resume.ticket == silence.ticket);
+    s.last = s.control.notice(kNow, media::CommandDone{silence.ticket});
+    CHECK(s.last.empty());
+    s.last = s.control.notice(kNow, media::CommandDone{silence.ticket});
+    CHECK(s.first<RespondTo>().request == asked);
+    CHECK(s.first<RespondTo>().body.find("\"200\"") != std::string::npos);
+
+    for (const auto& [code, answer] : {std::pair(Errc::exhausted, "\"503\""), std::pair(Errc::not_found, "\"404\"")}) {
+        CHECK(s.msml(1, on_record("action=\"silence\" label=\"paused\"")).empty());
+        const std::uint64_t ticket = s.orders<media::SilenceRecording>()[0].ticket;
+        s.last = s.control.notice(
+            kNow, media::CommandFailed{{}, SegmentId("seg"), "SilenceRecording", {code, "why"}, ticket});
+        CHECK(s.first<RespondTo>().body.find(answer) != std::string::npos);
+        CHECK(s.control.counts().legs == 1);
+    }
+    // A later element that fails is answered at once; the silence is done all the same.
+    CHECK(s.msml(1, on_record("action=\"silence\" label=\"paused\"") + "<other/>").find("\"501\"") !=
+          std::string::npos);
+    REQUIRE(s.orders<media::SilenceRecording>().size() == 1);
+    s.last = s.control.notice(kNow, media::CommandDone{s.orders<media::SilenceRecording>()[0].ticket});
+    CHECK(s.last.empty());
+    // The asker's dialog may be gone by then; its request is answered nevertheless.
+    s.invite(2, "msml", sdp());
+    CHECK(s.msml(2, on_record("action=\"silence\" label=\"paused\"")).empty());
+    const std::uint64_t ticket = s.orders<media::SilenceRecording>()[0].ticket;
+    s.last = s.control.handle(kNow, sip::Ended{2, sip::EndCause::bye, {}}, {});
+    s.last = s.control.notice(kNow, media::CommandDone{ticket});
+    CHECK(s.all<RespondTo>().size() == 1);
+}
+
+TEST_CASE("what has ended is erased when a message outside of any dialog says so") {
+    Server s;
+    s.invite(1, "msml=r", sdp());
+    const auto message = [&](const std::string& elements) {
+        const auto body = "<msml version=\"1.1\">" + elements + "</msml>";
+        s.last = s.control.handle(
+            kNow, sip::Requested{++s.requests, 0, request("MESSAGE", "msml", "application/msml+xml", body), source()},
+            {});
+        return s.all<RespondTo>().empty() ? 0 : s.first<RespondTo>().status;
+    };
+    CHECK(message(on_record("action=\"silence\" label=\"paused\" by=\"1001\" back=\"2000\"")) == 0);
+    REQUIRE(s.all<EraseEnded>().size() == 1);
+    const auto order = s.first<EraseEnded>();
+    CHECK(order.segment == SegmentId("seg"));
+    CHECK(order.silence == media::Silence{"paused", "1001"});
+    CHECK(order.back == 2s);
+    s.last = s.control.notice(kNow, media::CommandDone{order.ticket});
+    CHECK(s.first<RespondTo>().status == 200);
+    CHECK(s.first<RespondTo>().body.empty());
+    CHECK(message(on_record("action=\"silence\" label=\"paused\"")) == 0);
+    s.last = s.control.notice(
+        kNow, media::CommandFailed{{}, {}, "EraseEnded", {Errc::not_found, "none"}, s.first<EraseEnded>().ticket});
+    CHECK(s.first<RespondTo>().status == 404);
+    s.msml(1,
+           "<record xmlns=\"urn:sheaf:msml:1\" action=\"start\" target=\"conn:tag1\" segment=\"seg\" calluuid=\"u\" "
+           "connection=\"c\"/>");
+    CHECK(message(on_record("action=\"silence\" label=\"paused\"")) == 503);  // it has not ended
+    CHECK(message(on_record("action=\"resume\" label=\"paused\"")) == 501);
+    CHECK(message("") == 400);
+    CHECK(message("<unknown/>") == 501);
+}
+
+TEST_CASE("digits are collected when asked for, and each is told in its leg's dialog") {
+    Server s;
+    s.invite(1, "msml=r", sdp());
+    const std::string collect = "<collect xmlns=\"urn:sheaf:msml:1\" target=\"conn:";
+    CHECK(s.msml(1, collect + "tag1\" action=\"start\"/>").empty());  // not before it is true
+    CHECK(s.orders<media::CollectDigits>()[0].on);
+    s.last = s.control.notice(kNow, media::CommandDone{s.orders<media::CollectDigits>()[0].ticket});
+    CHECK(s.first<RespondTo>().body.find("\"200\"") != std::string::npos);
+    s.last = s.control.notice(kNow, media::DigitReceived{LegId("tag1"), '#'});
+    CHECK(s.first<SendInfo>().dialog == 1);
+    CHECK(s.first<SendInfo>().body.find(
+              "<event name=\"sheaf.digit\" id=\"conn:tag1\"><name>digit</name><value>#</value>") != std::string::npos);
+    CHECK(s.all<Complain>().empty());
+    s.msml(1, collect + "tag1\" action=\"stop\"/>");
+    CHECK_FALSE(s.orders<media::CollectDigits>()[0].on);
+    CHECK(s.msml(1, collect + "nobody\" action=\"start\"/>").find("\"404\"") != std::string::npos);
+    s.last = s.control.notice(kNow, media::DigitReceived{LegId("nobody"), '1'});
+    CHECK(s.last.empty());
+}
+
 TEST_CASE("requests that are no MSML get their proper answer") {
     Server s;
     s.invite(1, "msml=r", sdp());
@@ -373,4 +490,86 @@ TEST_CASE("a leg whose media the worker refuses is ended, and a shutdown ends th
     CHECK(s.all<SendBye>().size() == 2);
     CHECK(s.orders<media::RemoveLeg>()[0].cause == "shutdown");
     CHECK(s.control.counts().rooms == 0);
+}
+
+TEST_CASE("a leg whose switch is silent for a minute is let go of, with its recording, its room and its port") {
+    Server s;
+    CHECK_FALSE(s.control.next_deadline());
+    s.invite(1, "msml=r", sdp());
+    s.msml(1, record("seg", "tag1"));
+    s.last = s.control.notice(
+        kNow, media::RecordingOpened{LegId("tag1"), {SegmentId("seg"), CallUuid("u"), ConnectionId("c"), kNow}});
+    CHECK(s.control.next_deadline() == kNow.mono + kSwitchSilenceMax);
+    s.pass(kSwitchSilenceMax - 1ms);
+    CHECK(s.last.empty());
+    s.pass(1ms);
+    CHECK(s.first<SendBye>().dialog == 1);
+    REQUIRE(s.orders<media::RemoveLeg>().size() == 1);  // closes its port
+    CHECK(s.orders<media::RemoveLeg>()[0].leg == LegId("tag1"));
+    CHECK(s.orders<media::RemoveLeg>()[0].cause == "lost-control");
+    REQUIRE(s.all<Complain>().size() == 1);
+    CHECK(s.first<Complain>().leg == "tag1");
+    CHECK(s.control.counts().legs == 0);
+    CHECK(s.control.counts().rooms == 0);
+    s.last = s.control.notice(s.now, media::RecordingSealed{LegId("tag1"), {SegmentId("seg"), {}, {}, {}}, {}});
+    CHECK(s.last.empty());
+    CHECK(s.control.counts().recordings == 0);
+    CHECK_FALSE(s.control.next_deadline());
+}
+
+TEST_CASE("whatever a switch asks in a leg's dialog is heard, and of that leg only") {
+    Server s;
+    using Say = std::function<void()>;
+    const std::vector<Say> all = {
+        [&] { s.ask(1); }, [&] { s.msml(1, "<createconference name=\"c\"/>"); },
+        [&] {
+            s.last = s.control.handle(s.now, sip::Reinvited{1, request("INVITE", "x", "", "")}, {});
+        },
+        [&] {
+            s.last = s.control.handle(s.now, sip::Acknowledged{1, request("ACK", "x", "application/sdp", sdp())}, {});
+        }};
+    s.invite(1, "msml=r", sdp());
+    for (const Say& say : all) {
+        s.pass(50s);
+        say();
+    }
+    CHECK(s.control.counts().legs == 1);
+    s.invite(2, "msml=r", sdp(), "192.0.2.1");  // another switch's
+    s.pass(50s);
+    s.ask(2, "192.0.2.1");
+    s.ask(1, "198.51.100.7");  // nobody's switch
+    CHECK(s.first<RespondTo>().status == 403);
+    s.ask(0);  // in no dialog
+    s.pass(10s);
+    REQUIRE(s.all<SendBye>().size() == 1);
+    CHECK(s.first<SendBye>().dialog == 1);
+    CHECK(s.control.counts().legs == 1);
+    s.pass(50s);
+    CHECK(s.first<SendBye>().dialog == 2);
+}
+
+TEST_CASE("an INVITE that is never acknowledged is silence as well, and a leg that has ended is not waited for") {
+    Server s;
+    s.invite(1, "msml=r", "");  // its ACK was to bring the answer
+    s.pass(kSwitchSilenceMax);
+    CHECK(s.first<SendBye>().dialog == 1);
+    CHECK(s.control.counts().legs == 0);
+    s.invite(2, "msml=r", sdp());
+    s.last = s.control.handle(s.now, sip::Ended{2, sip::EndCause::bye, {}}, {});
+    CHECK_FALSE(s.control.next_deadline());
+    s.pass(kSwitchSilenceMax);
+    CHECK(s.last.empty());
+}
+
+TEST_CASE("a switch that leaves very many legs is let go of in portions") {
+    constexpr std::size_t kMore = 10;
+    Server s(kLegsMax);
+    s.resources.left = static_cast<int>(kLegsMax);
+    for (sip::DialogId d = 1; d <= kSilentEndedAtOnceMax + kMore; ++d) s.invite(d, "msml", sdp());
+    s.pass(kSwitchSilenceMax);
+    CHECK(s.all<SendBye>().size() == kSilentEndedAtOnceMax);
+    CHECK(s.control.next_deadline() <= s.now.mono);  // at once again
+    s.pass(0s);
+    CHECK(s.all<SendBye>().size() == kMore);
+    CHECK(s.control.counts().legs == 0);
 }

@@ -11,10 +11,7 @@
 namespace sheaf::mediactl {
 namespace {
 
-constexpr std::int64_t kBackMaxMs = 3'600'000;
-constexpr std::string_view kHold = "hold";
-constexpr std::int64_t kBackIgnoredMs = 100;  // a command's own way to the media server
-constexpr std::string_view kRecordNamespace = "urn:sheaf:msml:1";
+constexpr std::string_view kOurNamespace = "urn:sheaf:msml:1";
 constexpr std::string_view kDialogType = "application/moml+xml";
 
 bool is_alnum(char c) {
@@ -55,7 +52,7 @@ Refused refused(const pugi::xml_node& node, std::string_view why) {
 }
 
 bool is_prompt(std::string_view uri) {
-    for (const std::string_view kind : {"say:", "music:"}) {
+    for (const std::string_view kind : {"say:", "music:", "tone:"}) {
         if (uri.starts_with(kind)) return is_made_of(uri.substr(kind.size()), kNameMax, "_-");
     }
     return false;
@@ -103,7 +100,7 @@ MsmlElement dialog_from(const pugi::xml_node& node) {
     for (const pugi::xml_node& audio : play.children()) {
         const std::string_view uri = attribute(audio, "uri");
         if (std::string_view(audio.name()) != "audio") return Refused{501, "play: only audio"};
-        if (!is_prompt(uri)) return refused(node, "audio uri is say:NAME or music:NAME");
+        if (!is_prompt(uri)) return refused(node, "audio uri is say:NAME, music:NAME or tone:NAME");
         start.prompts.emplace_back(uri);
         if (start.prompts.size() > media::kPromptsOfPlayMax) return Refused{503, "play: too many prompts"};
     }
@@ -124,54 +121,76 @@ MsmlElement end_from(const pugi::xml_node& node) {
     return EndDialog{std::move(leg), std::string(name)};
 }
 
-MsmlElement silence_from(const pugi::xml_node& node, SegmentId segment) {
+// label and by, of a silence wherever it stands.
+std::optional<media::Silence> silence_of(const pugi::xml_node& node) {
     const std::string_view label = attribute(node, "label");
-    if (!is_made_of(label, kNameMax, "_-")) return refused(node, "no label");
-    if (std::string_view(attribute(node, "action")) == "resume")
-        return ResumeRecord{std::move(segment), std::string(label)};
+    const std::string_view by = attribute(node, "by");
+    if (!is_made_of(label, media::kLabelTextMax, "_-") || (!by.empty() && !is_id(by))) return std::nullopt;
+    return media::Silence{std::string(label), std::string(by)};
+}
+
+MsmlElement start_record_from(const pugi::xml_node& node, const SegmentId& segment) {
+    StartRecord start{
+        .leg = leg_of(attribute(node, "target")), .segment = segment, .calluuid = {}, .connection = {}, .silences = {}};
+    const std::string_view calluuid = attribute(node, "calluuid");
+    const std::string_view connection = attribute(node, "connection");
+    if (start.leg.empty()) return refused(node, "no conn: target");
+    if (!is_id(calluuid)) return refused(node, "no calluuid");
+    if (!is_id(connection)) return refused(node, "no connection");
+    start.calluuid = CallUuid(std::string(calluuid));
+    start.connection = ConnectionId(std::string(connection));
+    for (const pugi::xml_node& child : node.children()) {
+        if (std::string_view(child.name()) != "silence") return Refused{501, "record: only silence"};
+        auto silence = silence_of(child);
+        if (!silence) return refused(node, "a silence has a label");
+        if (start.silences.size() == media::kSilencesMax) return Refused{503, "record: too many silences"};
+        start.silences.push_back(std::move(*silence));
+    }
+    return start;
+}
+
+MsmlElement silence_from(const pugi::xml_node& node, const SegmentId& segment) {
+    auto silence = silence_of(node);
+    if (!silence) return refused(node, "label is a name, by at most an id");
     std::int64_t back_ms = 0;
     if (const std::string_view back = attribute(node, "back"); !back.empty()) {
         const auto [end, error] = std::from_chars(back.data(), back.data() + back.size(), back_ms);
-        if (error != std::errc() || end != back.data() + back.size() || back_ms < 0 || back_ms > kBackMaxMs)
-            return refused(node, "back is milliseconds");
+        const bool is_number = error == std::errc() && end == back.data() + back.size();
+        if (!is_number || back_ms < 0 || back_ms > to_ms(media::kErasedBackMax)) {
+            return refused(node, "back is 0 to 3600000");
+        }
     }
-    // What was stored already cannot be taken back yet, and is not said to be: whoever asks has to end the segment. A
-    // hold hides nothing, its `back` is only the command's way here: it must not cost the recording.
-    if (back_ms > kBackIgnoredMs && label != kHold) return Refused{501, "record: nothing is erased yet"};
-    return SilenceRecord{std::move(segment), std::string(label)};
+    const std::string_view over = attribute(node, "over");
+    if (!over.empty() && over != "true" && over != "false") return refused(node, "over is true or false");
+    return SilenceRecord{segment, std::move(*silence), std::chrono::milliseconds{back_ms}, over == "true"};
 }
 
 MsmlElement record_from(const pugi::xml_node& node) {
-    if (attribute(node, "xmlns") != kRecordNamespace) return Refused{501, "record: of another namespace"};
-    const std::string_view segment = attribute(node, "segment");
-    if (!is_id(segment)) return refused(node, "no segment");
+    if (attribute(node, "xmlns") != kOurNamespace) return Refused{501, "record: of another namespace"};
+    const std::string_view id = attribute(node, "segment");
+    if (!is_id(id)) return refused(node, "no segment");
+    const SegmentId segment{std::string(id)};
     const std::string_view action = attribute(node, "action");
-    if (action == "stop") {
-        const std::string_view cause = attribute(node, "cause");
-        if (!cause.empty() && !is_made_of(cause, kNameMax, "_-")) return refused(node, "no cause");
-        return StopRecord{SegmentId(std::string(segment)), std::string(cause.empty() ? "normal" : cause)};
+    if (action == "start") return start_record_from(node, segment);
+    if (action == "silence") return silence_from(node, segment);
+    if (action == "resume") {
+        const auto silence = silence_of(node);
+        if (!silence) return refused(node, "no label");
+        return ResumeRecord{segment, silence->label};
     }
-    if (action == "silence" || action == "resume") return silence_from(node, SegmentId(std::string(segment)));
-    if (action != "start") return refused(node, "action is start, silence, resume or stop");
+    if (action != "stop") return refused(node, "action is start, stop, silence or resume");
+    const std::string_view cause = attribute(node, "cause");
+    if (!cause.empty() && !is_made_of(cause, kNameMax, "_-")) return refused(node, "no cause");
+    return StopRecord{segment, std::string(cause.empty() ? "normal" : cause)};
+}
+
+MsmlElement collect_from(const pugi::xml_node& node) {
+    if (attribute(node, "xmlns") != kOurNamespace) return Refused{501, "collect: of another namespace"};
     LegId leg = leg_of(attribute(node, "target"));
-    const std::string_view calluuid = attribute(node, "calluuid");
-    const std::string_view connection = attribute(node, "connection");
+    const std::string_view action = attribute(node, "action");
     if (leg.empty()) return refused(node, "no conn: target");
-    if (!is_id(calluuid)) return refused(node, "no calluuid");
-    if (!is_id(connection)) return refused(node, "no connection");
-    StartRecord start{std::move(leg),
-                      SegmentId(std::string(segment)),
-                      CallUuid(std::string(calluuid)),
-                      ConnectionId(std::string(connection)),
-                      {}};
-    for (const pugi::xml_node& silence : node.children()) {
-        const std::string_view label = attribute(silence, "label");
-        if (std::string_view(silence.name()) != "silence") return Refused{501, "record: only silence"};
-        if (!is_made_of(label, kNameMax, "_-")) return refused(node, "no label");
-        if (start.silences.size() >= media::kSilencesMax) return Refused{503, "record: too many silences"};
-        start.silences.emplace_back(label);
-    }
-    return start;
+    if (action != "start" && action != "stop") return refused(node, "action is start or stop");
+    return Collect{std::move(leg), action == "start"};
 }
 
 MsmlElement element_from(const pugi::xml_node& node) {
@@ -183,6 +202,7 @@ MsmlElement element_from(const pugi::xml_node& node) {
     if (name == "dialogstart") return dialog_from(node);
     if (name == "dialogend") return end_from(node);
     if (name == "record") return record_from(node);
+    if (name == "collect") return collect_from(node);
     return Refused{501, "an element outside of the profile"};
 }
 

@@ -8,6 +8,8 @@
 
 #include "base/id.h"
 #include "base/result.h"
+#include "base/time.h"
+#include "media/capture.h"
 
 // The media server's side of docs/formats/msml.md: documents in, results and events out.
 namespace sheaf::mediactl {
@@ -47,15 +49,21 @@ struct StartRecord {
     SegmentId segment;
     CallUuid calluuid;
     ConnectionId connection;
-    std::vector<std::string> silences = {};  // labels in force from the first moment
+    std::vector<media::Silence> silences;  // in force from its first moment
 };
 struct SilenceRecord {
     SegmentId segment;
-    std::string label;
+    media::Silence silence;
+    Duration back{};
+    bool is_over = false;  // only reaches back
 };
 struct ResumeRecord {
     SegmentId segment;
     std::string label;
+};
+struct Collect {
+    LegId leg;
+    bool on = false;
 };
 struct StopRecord {
     SegmentId segment;
@@ -66,8 +74,8 @@ struct Refused {
     int code = 400;
     std::string why;
 };
-using MsmlElement = std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord,
-                                 SilenceRecord, ResumeRecord, StopRecord, Refused>;
+using MsmlElement = std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord, StopRecord,
+                                 SilenceRecord, ResumeRecord, Collect, Refused>;
 
 // Errors: malformed (400), exhausted (503) where the document as a whole is refused.
 [[nodiscard]] Result<std::vector<MsmlElement>> msml_from_text(std::string_view text);

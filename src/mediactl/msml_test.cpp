@@ -47,6 +47,43 @@ TEST_CASE("every element of the profile becomes its own type") {
     CHECK(one<StopRecord>(std::string(kRecord) + "action=\"stop\" segment=\"s\" cause=\"transferred\"/>").cause ==
           "transferred");
     CHECK(one<StopRecord>(std::string(kRecord) + "action=\"stop\" segment=\"s\"/>").cause == "normal");
+    const auto silence = one<SilenceRecord>(
+        std::string(kRecord) + "action=\"silence\" segment=\"s\" label=\"paused\" by=\"1001\" back=\"2500\"/>");
+    CHECK(silence.silence == media::Silence{"paused", "1001"});
+    CHECK(silence.back == std::chrono::milliseconds{2'500});
+    CHECK_FALSE(silence.is_over);
+    CHECK(one<SilenceRecord>(std::string(kRecord) + "action=\"silence\" segment=\"s\" label=\"l\" over=\"true\"/>")
+              .is_over);
+    CHECK(one<Refused>(std::string(kRecord) + "action=\"silence\" segment=\"s\" label=\"l\" over=\"1\"/>").code == 400);
+    CHECK(one<SilenceRecord>(std::string(kRecord) + "action=\"silence\" segment=\"s\" label=\"hold\"/>").back.count() ==
+          0);
+    CHECK(one<ResumeRecord>(std::string(kRecord) + "action=\"resume\" segment=\"s\" label=\"hold\"/>").label == "hold");
+    const auto collect = one<Collect>("<collect xmlns=\"urn:sheaf:msml:1\" target=\"conn:a\" action=\"start\"/>");
+    CHECK(collect.leg.text() == "a");
+    CHECK(collect.on);
+}
+
+TEST_CASE("a recording may start with silences in force, as many as a recording may have") {
+    const std::string start =
+        std::string(kRecord) + "action=\"start\" target=\"conn:a\" segment=\"s\" calluuid=\"u\" connection=\"c\">";
+    const auto record =
+        one<StartRecord>(start + "<silence label=\"paused\" by=\"1001\"/><silence label=\"hold\"/></record>");
+    CHECK(record.silences == std::vector<media::Silence>{{"paused", "1001"}, {"hold", ""}});
+    std::string many;
+    for (std::size_t i = 0; i < media::kSilencesMax; ++i) many += "<silence label=\"hold\"/>";
+    CHECK(one<StartRecord>(start + many + "</record>").silences.size() == media::kSilencesMax);
+    CHECK(one<Refused>(start + many + "<silence label=\"hold\"/></record>").code == 503);
+    CHECK(one<Refused>(start + "<silence/></record>").code == 400);
+    CHECK(one<Refused>(start + "<other/></record>").code == 501);
+    const std::string silence = std::string(kRecord) + "action=\"silence\" segment=\"s\" ";
+    for (const std::string wrong : {"", "label=\"a b\"", "label=\"hold\" by=\"a b\"", "label=\"hold\" back=\"-1\"",
+                                    "label=\"hold\" back=\"3600001\"", "label=\"hold\" back=\"1s\""}) {
+        CHECK(one<Refused>(silence + wrong + "/>").code == 400);
+    }
+    CHECK(one<Refused>(std::string(kRecord) + "action=\"resume\" segment=\"s\"/>").code == 400);
+    const std::string collect = "<collect xmlns=\"urn:sheaf:msml:1\" ";
+    CHECK(one<Refused>(collect + "target=\"a\" action=\"start\"/>").code == 400);
+    CHECK(one<Refused>(collect + "target=\"conn:a\" action=\"pause\"/>").code == 400);
 }
 
 TEST_CASE("what is not in the profile is refused with its code, in its place") {
@@ -83,23 +120,6 @@ TEST_CASE("a document over a limit, with a document type, or that is no MSML is 
     CHECK(msml_from_text(document(many)));
     CHECK(msml_from_text(document(many + "<a/>")).error().code == Errc::exhausted);
     CHECK(msml_from_text(document("<a/>" + std::string(kMsmlBytesMax, ' '))).error().code == Errc::exhausted);
-}
-
-TEST_CASE("a pause that would erase is refused, a hold that was long on its way is not") {
-    const auto silence = [](const std::string& label, const std::string& back) {
-        const auto parsed = msml_from_text(
-            "<msml version=\"1.1\"><record xmlns=\"urn:sheaf:msml:1\" action=\"silence\" "
-            "segment=\"s\" label=\"" +
-            label + "\" back=\"" + back + "\"/></msml>");
-        REQUIRE(parsed);
-        REQUIRE(parsed->size() == 1);
-        return parsed->front();
-    };
-    CHECK(std::get<SilenceRecord>(silence("paused", "100")).label == "paused");
-    CHECK(std::get<Refused>(silence("paused", "101")).code == 501);
-    CHECK(std::get<SilenceRecord>(silence("hold", "5000")).label == "hold");
-    CHECK(std::get<Refused>(silence("hold", "soon")).code == 400);
-    CHECK(std::get<Refused>(silence("", "0")).code == 400);
 }
 
 TEST_CASE("results and events cannot be broken out of") {

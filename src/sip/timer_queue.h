@@ -34,7 +34,7 @@ public:
     // Takes the earliest key that is due.
     [[nodiscard]] std::optional<Key> pop_due(Instant now) {
         if (by_time_.empty() || by_time_.begin()->first > now) return std::nullopt;
-        const Key key = by_time_.begin()->second;
+        Key key = by_time_.begin()->second;
         by_time_.erase(by_time_.begin());
         by_key_.erase(key);
         return key;

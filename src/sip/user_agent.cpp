@@ -115,6 +115,7 @@ void UserAgent::State::end_call(Instant now, DialogId id) {
         pending->machine.give_up_after(now);
         settle_client(found->client_invite);
     }
+    drop_waiting(*found);
     timers.set({TimerKey::Kind::call, id}, std::nullopt);
     erase_if_names(calls_by_name, dialog_name(found->dialog.call_id, found->dialog.local_tag), id);
     calls.erase(id);

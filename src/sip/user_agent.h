@@ -187,7 +187,9 @@ public:
     // Ends it whatever its state: CANCEL, reject with `status`, or BYE.
     void release(Instant now, DialogId dialog, int status, const std::vector<Header>& headers = {});
 
-    // Other requests.
+    // Other requests. Those in one dialog, re-INVITEs too, go one after the other: each when the one before it has its
+    // final response and our 2xx its ACK. Of 64 that wait a further one gets 503. Our BYE does not wait, and what waits
+    // goes out right before it; any other end of the dialog answers them 481.
     ClientRequest request(Instant now, DialogId dialog, const std::string& method, const std::vector<Header>& headers,
                           const std::string& content_type = {}, const std::string& body = {});
     ClientRequest request_outside(Instant now, const OutsideRequest& request);

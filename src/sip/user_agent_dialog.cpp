@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -11,6 +12,53 @@ namespace sheaf::sip {
 bool UserAgent::State::is_idle(const Call& call) const {
     return call.confirmed && !call.closing && call.client_invite == 0 && call.server_invite == 0 &&
            call.unacked.empty() && !call.awaited_ack;
+}
+
+// One request after the other: a lost one that is sent again after a later one has come is refused with 500 (§12.2.2),
+// and one that overtakes the 2xx of its dialog with 481. An early dialog's INVITE has arrived: its peer has answered.
+bool UserAgent::State::may_request(const Call& call) const {
+    return !call.closing && call.under_way == 0 && call.unacked.empty() && (call.client_invite == 0 || !call.confirmed);
+}
+
+void UserAgent::State::request_in_turn(Instant now, Call& call, Waiting wanted) {
+    const bool is_reinvite = wanted.id == 0;
+    const bool is_next = call.waiting.empty() && (is_reinvite ? call.under_way == 0 : may_request(call));
+    if (is_next) return is_reinvite ? reinvite(now, call, wanted) : start_request(now, call, wanted);
+    const bool is_second = is_reinvite && std::ranges::any_of(call.waiting, [](const Waiting& w) { return w.id == 0; });
+    if (is_second) return glare(call);
+    if (call.waiting.size() < kWaitingMax) return call.waiting.push_back(std::move(wanted));
+    if (is_reinvite)
+        events.emplace_back(Failed{call.id, 503, std::nullopt, true});
+    else
+        events.emplace_back(Responded{wanted.id, call.id, 503, std::nullopt});
+}
+
+void UserAgent::State::send_waiting(Instant now, DialogId id) {
+    for (Call* of = live_call(id); of != nullptr && !of->waiting.empty() && may_request(*of); of = live_call(id)) {
+        const Waiting next = std::move(of->waiting.front());
+        of->waiting.pop_front();
+        if (next.id == 0)
+            reinvite(now, *of, next);
+        else
+            start_request(now, *of, next);
+    }
+}
+
+void UserAgent::State::start_request(Instant now, Call& call, const Waiting& wanted) {
+    Message request = dialog_request(call.dialog, wanted.method);
+    for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    if (!wanted.content_type.empty()) request.add("Content-Type", wanted.content_type);
+    request.body = wanted.body;
+    if (send_within(now, call, Purpose::in_dialog, std::move(request), wanted.id) != 0) {
+        call.under_way = wanted.id;
+    } else {
+        events.emplace_back(Responded{wanted.id, call.id, 503, std::nullopt});
+    }
+}
+
+void UserAgent::State::drop_waiting(Call& call) {
+    for (const Waiting& dropped : std::exchange(call.waiting, {}))
+        if (dropped.id != 0) events.emplace_back(Responded{dropped.id, call.id, 481, std::nullopt});
 }
 
 std::optional<Endpoint> UserAgent::State::hop_of(const Dialog& dialog, const Endpoint& peer) const {
@@ -72,6 +120,8 @@ void UserAgent::State::hang_up(Instant now, Call& call, const std::vector<Header
         return;
     }
     if (call.awaited_ack) acknowledge(call, {}, {});
+    for (const Waiting& last : std::exchange(call.waiting, {}))
+        if (last.id != 0) start_request(now, call, last);
     Message request = dialog_request(call.dialog, "BYE");
     for (const Header& header : headers) request.add(header.name, header.value);
     send_within(now, call, Purpose::bye, std::move(request));
@@ -82,6 +132,7 @@ void UserAgent::State::on_dialog_lost(Instant now, Call& call, int status) {
     const DialogId dialog = call.id;
     events.emplace_back(Ended{dialog, status == 481 ? EndCause::gone : EndCause::timed_out, std::nullopt});
     if (status == 481) return end_call(now, dialog);
+    drop_waiting(call);
     call.unacked.clear();
     hang_up(now, call, {});
 }
@@ -108,15 +159,9 @@ ClientRequest UserAgent::request(Instant now, DialogId dialog, const std::string
                                  const std::string& body) {
     const ClientRequest id = ++state_->last_id;
     Call* call = state_->live_call(dialog);
-    TransactionId started = 0;
     if (call != nullptr && !call->dialog.remote_tag.empty()) {
-        Message request = dialog_request(call->dialog, method);
-        for (const Header& header : headers) request.add(header.name, header.value);
-        if (!content_type.empty()) request.add("Content-Type", content_type);
-        request.body = body;
-        started = state_->send_within(now, *call, Purpose::in_dialog, std::move(request), id);
-    }
-    if (started == 0) {
+        state_->request_in_turn(now, *call, {id, method, headers, content_type, body});
+    } else {
         state_->events.emplace_back(Responded{id, dialog, call == nullptr ? 481 : 503, std::nullopt});
     }
     return id;

@@ -86,6 +86,7 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
     if (!record->out.request.body.empty()) acknowledge(*of, {}, {});
     events.emplace_back(Answered{dialog, response, is_reinvite});
     settle_call(dialog);
+    send_waiting(now, dialog);
 }
 
 // A 2xx nobody wants: of another fork (§13.2.2.4), after CANCEL (§9.1) or after the end. It is ACKed, and BYEd unless
@@ -138,6 +139,7 @@ void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int statu
         of->glare_at = now + std::chrono::milliseconds{10 * steps};
     }
     settle_call(dialog);
+    send_waiting(now, dialog);
 }
 
 void UserAgent::State::acknowledge_failure(TransactionId id, const Message& response) {
@@ -195,16 +197,17 @@ void UserAgent::State::send_cancel(Instant now, TransactionId id) {
     settle_client(id);
 }
 
-void UserAgent::State::reinvite(Instant now, Call& call, const std::string& sdp, const std::vector<Header>& headers) {
-    if (!is_idle(call)) {
-        // §14.1: not while another INVITE is under way; said as if the peer had said it.
-        call.glare_when_idle = true;
-        events.emplace_back(Failed{call.id, 491, std::nullopt, true});
-        return;
-    }
+// §14.1: not while another INVITE is under way; said as if the peer had said it.
+void UserAgent::State::glare(Call& call) {
+    call.glare_when_idle = true;
+    events.emplace_back(Failed{call.id, 491, std::nullopt, true});
+}
+
+void UserAgent::State::reinvite(Instant now, Call& call, const Waiting& wanted) {
+    if (!is_idle(call)) return glare(call);
     Message request = dialog_request(call.dialog, "INVITE");
-    for (const Header& header : headers) request.add(header.name, header.value);
-    put_body(request, "application/sdp", sdp);
+    for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    put_body(request, "application/sdp", wanted.body);
     const TransactionId started = send_within(now, call, Purpose::reinvite, std::move(request));
     call.client_invite = started;
     if (started == 0) events.emplace_back(Failed{call.id, 503, std::nullopt, true});
@@ -269,7 +272,7 @@ void UserAgent::ack(Instant /*now*/, DialogId dialog, const std::string& content
 void UserAgent::reinvite(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers) {
     Call* call = state_->live_call(dialog);
     if (call == nullptr) return;
-    state_->reinvite(now, *call, sdp, headers);
+    state_->request_in_turn(now, *call, {0, {}, headers, {}, sdp});
     state_->settle_call(dialog);
 }
 

@@ -75,6 +75,7 @@ void UserAgent::State::on_ack(Instant now, const Source& source, const Message& 
         hang_up(now, *of, headers);
     }
     settle_call(dialog);
+    send_waiting(now, dialog);
 }
 
 void UserAgent::State::on_call_timer(Instant now, Call& call) {

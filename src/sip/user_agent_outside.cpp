@@ -134,12 +134,14 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     events.emplace_back(Responded{out.id, dialog, status, message});
     Call* of = live_call(dialog);
     if (of == nullptr) return;
+    if (of->under_way == out.id) of->under_way = 0;
     if (response != nullptr && status < 300 && is_target_refresh(method)) refresh_target(of->dialog, *response);
     // RFC 5057 §5.1: a notification's failure ends its subscription only.
-    if (method == "NOTIFY" || method == "SUBSCRIBE") return;
+    if (method == "NOTIFY" || method == "SUBSCRIBE") return send_waiting(now, dialog);
     // §12.2.1.2: no response at all counts as 408, also when there was no way to send the request.
     const bool is_silent = status == 408 || (status == 503 && response == nullptr);
-    if (of->confirmed && (status == 481 || is_silent)) on_dialog_lost(now, *of, status);
+    if (of->confirmed && (status == 481 || is_silent)) return on_dialog_lost(now, *of, status);
+    send_waiting(now, dialog);
 }
 
 void UserAgent::transport_failed(Instant now, const std::string& branch) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -17,10 +18,11 @@
 //   calls    an INVITE dialog each, from its first INVITE            timers   one deadline for each of the three
 namespace sheaf::sip {
 
-inline constexpr std::size_t kForksMax = 16;   // 2xx from different phones to one INVITE that we ACK and BYE
-inline constexpr std::size_t kUnackedMax = 4;  // 2xx of ours in one dialog that wait for their ACK
-inline constexpr int kAttemptsMax = 6;         // of one request, each with other credentials
-inline constexpr int kRetryAfterSeconds = 5;   // told with 503
+inline constexpr std::size_t kForksMax = 16;    // 2xx from different phones to one INVITE that we ACK and BYE
+inline constexpr std::size_t kUnackedMax = 4;   // 2xx of ours in one dialog that wait for their ACK
+inline constexpr std::size_t kWaitingMax = 64;  // requests in one dialog that wait for the one before them
+inline constexpr int kAttemptsMax = 6;          // of one request, each with other credentials
+inline constexpr int kRetryAfterSeconds = 5;    // told with 503
 inline constexpr std::chrono::seconds kProvisionalRepeat{60};  // §13.3.1.1: keeps proxies from giving up
 
 using TransactionId = std::uint64_t;
@@ -87,6 +89,15 @@ struct AwaitedAck {  // the 2xx to our offerless INVITE
     std::uint32_t cseq;
 };
 
+// A request of ours that follows another one.
+struct Waiting {
+    ClientRequest id = 0;  // 0: a re-INVITE
+    std::string method;
+    std::vector<Header> headers;
+    std::string content_type;
+    std::string body;
+};
+
 struct Call {
     DialogId id = 0;
     Dialog dialog;
@@ -98,6 +109,8 @@ struct Call {
     TransactionId server_invite = 0;  // theirs, without our final response
     std::optional<AwaitedAck> awaited_ack;
     std::vector<Unacked> unacked;
+    ClientRequest under_way = 0;  // ours, other than INVITE and BYE, without final response
+    std::deque<Waiting> waiting;  // each starts when the one before it is over
     std::optional<Instant> glare_at;
     bool glare_when_idle = false;
     std::optional<Instant> provisional_at;
@@ -169,7 +182,8 @@ struct UserAgent::State {
     void acknowledge(Call& call, const std::string& content_type, const std::string& body);
     void cancel(Instant now, Call& call);
     void send_cancel(Instant now, TransactionId id);
-    void reinvite(Instant now, Call& call, const std::string& sdp, const std::vector<Header>& headers);
+    void reinvite(Instant now, Call& call, const Waiting& wanted);
+    void glare(Call& call);
 
     // user_agent_invite_server.cpp
     void on_invite(Instant now, TransactionId id);
@@ -181,6 +195,11 @@ struct UserAgent::State {
 
     // user_agent_dialog.cpp
     [[nodiscard]] bool is_idle(const Call& call) const;
+    [[nodiscard]] bool may_request(const Call& call) const;
+    void request_in_turn(Instant now, Call& call, Waiting wanted);  // now, or when what is before it is over
+    void send_waiting(Instant now, DialogId id);
+    void start_request(Instant now, Call& call, const Waiting& wanted);
+    void drop_waiting(Call& call);
     void on_in_dialog(Instant now, Call& call, TransactionId id);
     void on_bye(Instant now, Call& call, TransactionId id);
     void hang_up(Instant now, Call& call, const std::vector<Header>& headers);

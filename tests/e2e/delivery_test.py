@@ -21,7 +21,8 @@ class Delivery(LabTest):
         self.assertEqual(len(self.world.recordings()), 1)
         return recording
 
-    def test_random_order_and_everything_twice(self):
+    def play_behind_a_relay(self):
+        """A conversation of which everything is at the relay, and nothing at the archive."""
         relay = Relay(PORT_BASE + 85, f"http://127.0.0.1:{PORT_BASE + 80}", seed=20260105)
         self.addCleanup(relay.close)
         self.make_world(site_archive_url=f"http://127.0.0.1:{PORT_BASE + 85}")
@@ -35,6 +36,20 @@ class Delivery(LabTest):
         self.assertEqual(self.world.recordings(), [])
         for name in ("london-switch", "paris-switch", "london-media", "paris-media"):
             self.world.processes[name].stop()   # so that their last facts are out
+        return relay, stage
+
+    def test_random_order_and_everything_twice(self):
+        relay, stage = self.play_behind_a_relay()
+        relay.deliver()
+        self.assert_judged(stage)
+
+    def test_files_that_overtake_the_facts_of_their_ends_leave_the_recording_open(self):
+        relay, stage = self.play_behind_a_relay()
+        relay.deliver(without="segment.sealed")
+        recording = self.world.recording(self.world.recordings()[0]["id"])
+        self.assertEqual([(s["state"], s["ended_at"]) for s in recording["segments"]], [("stored", None)] * 2)
+        self.assertTrue(all(call["ended_at"] for call in recording["calls"]))
+        self.assertEqual(recording["state"], "open")
         relay.deliver()
         self.assert_judged(stage)
 

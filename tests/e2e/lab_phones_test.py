@@ -103,7 +103,7 @@ class LabPhones(unittest.TestCase):
     def test_who_will_not_be_moved_stays(self):
         self.three()
         self.talk("C", "A1")
-        for policy, status in (("refuse", 603), ("accept-then-fail", 503), ("silent", None), ("accept-then-silent", 100)):
+        for policy, status in (("refuse", 603), ("accept-then-fail", 503), ("accept-then-silent", 100), ("silent", None)):
             self.people.send(cmd="refer-policy", phone="C", mode=policy)
             self.tell("A1", "refer", to=self.uris["A2"])
             self.people.wait("C", "referred", self.mark)

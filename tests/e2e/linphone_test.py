@@ -2,6 +2,7 @@
 """The consult transfer with linphone as A1: it holds, calls the queue, and asks by REFER with Replaces to join the two."""
 import unittest
 
+import own_network
 from harness import ADDRESSES, PORT_BASE, LabTest, scenarios
 from lab.linphone import Linphone
 from lab.people import TONES
@@ -58,4 +59,5 @@ class LinphoneConsults(LabTest):
 
 
 if __name__ == "__main__":
+    own_network.enter()
     unittest.main(verbosity=2)

@@ -8,6 +8,7 @@ import subprocess
 import time
 import unittest
 
+import own_network
 from harness import ADDRESSES, NUMBERS, PORT_BASE, LabTest, scenarios
 from lab.baresip import Baresip
 from lab.people import TONES
@@ -134,4 +135,5 @@ class Phones(LabTest):
 
 
 if __name__ == "__main__":
+    own_network.enter()
     unittest.main(verbosity=2)

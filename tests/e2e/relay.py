@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stands between the sites and the archive: takes everything, delivers it later, in random order, twice."""
+"""Stands between the sites and the archive: takes everything, delivers it later, all or some of it, in random order, twice."""
 import http.server
 import json
 import random
@@ -9,7 +9,7 @@ import urllib.request
 
 
 class Relay:
-    """Says yes to each upload at once and keeps it; `deliver` hands all to the archive as single facts, shuffled."""
+    """Says yes to each upload at once and keeps it; `deliver` hands it to the archive as single facts, shuffled."""
 
     def __init__(self, port, archive_url, seed):
         self.archive_url, self.random = archive_url, random.Random(seed)
@@ -53,11 +53,12 @@ class Relay:
         with self.lock:
             return len(self.kept)
 
-    def deliver(self):
+    def deliver(self, without=None):
+        """Everything; `without` this type of fact, if it is given."""
         with self.lock:
-            everything = self.kept * 2
-        self.random.shuffle(everything)
-        for method, path, headers, body in everything:
+            wanted = [upload for upload in self.kept if not without or f'"{without}"'.encode() not in upload[3]] * 2
+        self.random.shuffle(wanted)
+        for method, path, headers, body in wanted:
             request = urllib.request.Request(self.archive_url + path, data=body, headers=headers, method=method)
             with urllib.request.urlopen(request, timeout=10) as answer:
                 answer.read()

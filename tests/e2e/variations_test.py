@@ -1,53 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What else can happen in a consult: given up, toggled, rejected, completed early, not recorded, a trunk that will not move."""
-import copy
 import dataclasses
+import json
 import sqlite3
 import unittest
 
 from lanes import Lanes
+from oracles import CONSULT, F1, HEAD, QUEUED, ROUTE, U1, U1C, U2, changed, gap, on_hold, part, segment
 
 from lab import scenarios
 from lab.scenarios import QUEUE_S, complete, consult, hang_up, has_left, head, oracle_of, take_call, talk
 from lab.stage import Stage, dn_for
-
-
-# ---- oracles --------------------------------------------------------------------------------------------------------
-def part(first, last, said=(), heard=(), **more):
-    return {"from": first, "to": last, "said": list(said), "heard": list(heard), **more}
-
-
-def on_hold(first, last, *held):
-    return part(first, last, label="hold", held=list(held))
-
-
-def segment(name, site, recorded, call, *parts):
-    return {"segment": name, "site": site, "recorded": recorded, "call": call, "from": parts[0]["from"], "to": parts[-1]["to"],
-            "voices": list(parts)}
-
-
-def gap(first, last, reason):
-    return {"from": first, "to": last, "reason": reason}
-
-
-def changed(base="consult-transfer", ends=None, **parts):
-    """The oracle of a scenario, other `parts` in their place, and other ends of calls."""
-    oracle = copy.deepcopy(oracle_of(base))
-    oracle.update(parts)
-    for call in oracle["calls"]:
-        if call["call"] in (ends or {}):
-            call.update(ends[call["call"]])
-    return oracle
-
-
-HEAD = part("t1", "t2", ["A1"], ["C"])
-F1 = segment("F1", "london", "A1", "U1", HEAD, on_hold("t2", "t5", "C"))
-QUEUED = gap("t0", "t1", "queue")
-CONSULT = {"link": "LC", "from_call": "U1", "to_call": "U1c", "kind": "consult", "at": "t2"}
-ROUTE = {"link": "L1", "from_call": "U1c", "to_call": "U2", "kind": "route", "at": "t3"}
-U1, U1C, U2 = ({"call": "U1", "site": "london", "from": "t0", "to": "t6"},
-               {"call": "U1c", "site": "london", "from": "t2", "to": "t5", "consult_of": "U1"},
-               {"call": "U2", "site": "paris", "from": "t3", "to": "t5"})
 
 
 # ---- parts of the plays ---------------------------------------------------------------------------------------------
@@ -73,12 +36,6 @@ def finish(stage, by="cti"):
     hang_up(stage, "t6")
 
 
-def end_with_a1(stage):
-    mark = stage.people.tell("C", "hangup")
-    stage.at("t6", stage.people.wait("C", "ended", mark))
-    stage.people.wait("A1", "ended", mark)
-
-
 # ---- the plays ------------------------------------------------------------------------------------------------------
 def given_up(stage, by="cti"):
     to_consult(stage, by)
@@ -91,7 +48,7 @@ def given_up(stage, by="cti"):
     stage.at("t5", stage.people.wait("A2", "ended", mark))
     stage.people.hears("A1", "C", since=mark)
     talk()
-    end_with_a1(stage)
+    hang_up(stage, "t6", "A1")
 
 
 GIVEN_UP = changed(
@@ -137,7 +94,7 @@ def rejected(stage):
     # Too short a hold for A1 to notice; the file tells.
     stage.times["t5"] = stage.times["t3"]
     talk()
-    end_with_a1(stage)
+    hang_up(stage, "t6", "A1")
 
 
 REJECTED = changed(
@@ -226,10 +183,9 @@ def back_at_london(stage):
     stage.at("t5", people.wait("A2", "ended", mark))
     stage.at("t6", people.wait("A1", "established", mark))
     people.hears("A1", "C", since=mark)
+    scenarios.shows(stage, "C", "A1", mark)
     talk()
-    mark = people.tell("C", "hangup")
-    stage.at("t7", people.wait("C", "ended", mark))
-    people.wait("A1", "ended", mark)
+    hang_up(stage, "t7", "A1")
 
 
 BACK_AT_LONDON = changed(
@@ -255,26 +211,35 @@ class Play:
             self.script(stage)
             if self.stage.get("carrier") == "keeper":
                 assert not stage.people.seen("C", "referred"), "a trunk was asked that may not be asked"
+            if self.stage.get("carrier") == "keeper" or self.stage.get("refer_policy") in ("refuse", "accept-then-fail"):
                 scenarios.shows(stage, "C", "A2", 0)
         finally:
             stage.close()
         if len(self.unrecorded) == 2:
-            return None, not_listed(stage)
+            return kept_though_not_listed(stage, self.oracle)
         return scenarios.judge(stage, self.oracle)
 
 
-def not_listed(stage):
-    """Nothing was recorded: nothing is listed, and the facts of all three calls are kept."""
-    path = stage.world.folder / "archive" / "archive.db"
+def kept_though_not_listed(stage, oracle):
+    """Nothing was recorded: nothing is listed, but who asks for one of its calls is told all that was, and why there is no file."""
+    call = next(fact["data"]["calluuid"] for fact in facts_of(stage.world)
+                if fact["type"] == "call.started" and fact["data"]["ani"] == stage.number)
 
-    def ended():
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-            rows = [str(row) for row in database.execute("SELECT * FROM facts")]
-        calls = [r for r in rows if "call.started" in r and stage.number in r]
-        return len(calls) >= 1 and [r for r in rows if "link.ended" in r or "call.merged" in r]
+    def complete():
+        recording = stage.world.recording(call)
+        return recording if recording and recording["state"] == "complete" else None
 
-    stage.world.wait_for("the facts of a call that nobody recorded", ended)
-    return [f"listed: {item['id']}" for item in stage.recordings()]
+    recording, problems, _ = scenarios.held_against(stage, oracle, stage.world.wait_for("its last fact", complete))
+    calls = {recording["id"], *recording["aliases"]}
+    problems += [f"{fact['type']} of {fact['data']['calluuid']}" for fact in facts_of(stage.world)
+                 if fact["type"].startswith("segment.") and fact["data"].get("calluuid") in calls]
+    return recording, problems + [f"listed: {item['id']}" for item in stage.recordings()]
+
+
+def facts_of(world):
+    path = world.folder / "archive" / "archive.db"
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        return [{"type": kind, "data": json.loads(data)} for kind, data in database.execute("SELECT type, data FROM facts")]
 
 
 def consult_transfer(**how):
@@ -289,7 +254,8 @@ class Variations(Lanes):
         "completed while queued": Play(completed_while_queued, WHILE_QUEUED, stage={"refer_policy": "refuse"}),
         "A2 not recorded": Play(consult_transfer(), changed(gaps=[*oracle_of("consult-transfer")["gaps"],
                                                                  gap("t5", "t6", "not-selected")]), ("A2",)),
-        "neither recorded": Play(consult_transfer(), {}, ("A1", "A2")),
+        "neither recorded": Play(consult_transfer(), changed(gaps=[QUEUED, gap("t1", "t2", "not-selected"), gap("t2", "t5", "hold"),
+                                                                   gap("t5", "t6", "not-selected")]), ("A1", "A2")),
         "given up by CTI": Play(given_up, GIVEN_UP),
         "given up by phone": Play(lambda stage: given_up(stage, "phone"), GIVEN_UP),
         "A2 rejects": Play(rejected, REJECTED),
@@ -313,7 +279,11 @@ class Variations(Lanes):
         self.played("toggled by phone")
 
     def test_completed_while_a2_rings(self):
-        self.played("completed while ringing")
+        recording = self.played("completed while ringing")
+        self.assertIn("ringing", [gap["reason"] for gap in recording["gaps"][-2:]], recording["gaps"])
+        plays = [(fact["type"], fact["data"]["calluuid"]) for fact in facts_of(self.world)
+                 if fact["data"].get("treatment") == "music:ringback" and fact["data"]["calluuid"] == recording["id"]]
+        self.assertEqual([kind for kind, _ in plays], ["treatment.started", "treatment.ended"])
 
     def test_completed_while_still_queued(self):
         self.played("completed while queued")
@@ -321,8 +291,17 @@ class Variations(Lanes):
     def test_a2_not_recorded_leaves_one_file_and_the_whole_chain(self):
         self.played("A2 not recorded")
 
-    def test_neither_recorded_is_not_listed_and_its_facts_are_kept(self):
-        self.played("neither recorded")
+    def test_neither_recorded_is_not_listed_has_no_file_and_every_moment_says_why(self):
+        recording = self.played("neither recorded")
+        self.assertEqual(recording["segments"], [])
+        self.assertEqual(self.media_that_name([recording["id"], *recording["aliases"]]), [])
+        self.assertNotEqual(self.media_that_name([self.played("A2 rejects")["id"]]), [])
+
+    def media_that_name(self, calls):
+        """Journals and segments at the media servers in which one of these calls is named."""
+        names = [call.encode() for call in calls]
+        return [str(path) for path in self.world.folder.glob("*-media/**/*")
+                if path.is_file() and any(name in path.read_bytes() for name in names)]
 
     def test_a_consult_given_up_by_cti_is_the_same_recording(self):
         self.played("given up by CTI")

@@ -10,7 +10,7 @@ import threading
 import time
 import wave
 
-# One registration, and nothing that looks for a way out. It registers only while the machine has a default route.
+# One registration, and nothing that looks for a way out.
 CONFIG = """\
 [sip]
 sip_port={sip_port}

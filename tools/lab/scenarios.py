@@ -25,6 +25,7 @@ def head(stage, site="london", answered="t1"):
         stage.at("t3", ringing)
     stage.at(answered, established)
     people.hears("A1", "C", since=since)
+    shows(stage, "C", "A1", since)
     # A1 takes no further call after this one: the transfer must reach somebody else.
     stage.not_ready("A1")
     return since
@@ -46,10 +47,11 @@ def a2_answers(stage, hears, rings="t3", answered="t4"):
     return mark
 
 
-def hang_up(stage, name):
+def hang_up(stage, name, other="A2"):
+    """C does, and whoever is left is released."""
     mark = stage.people.tell("C", "hangup")
     stage.at(name, stage.people.wait("C", "ended", mark))
-    stage.people.wait("A2", "ended", mark)
+    stage.people.wait(other, "ended", mark)
 
 
 def shows(stage, who, whom, since):
@@ -101,7 +103,7 @@ def single_step_transfer(stage, by="phone"):
         stage.cti("A1", "single-step-transfer", to=stage.queue()[0])
     stage.at("t2", people.wait("A1", "ended", since))
     talk(QUEUE_S)
-    a2_answers(stage, ["C"])
+    shows(stage, "C", "A2", a2_answers(stage, ["C"]))
     talk()
     hang_up(stage, "t5")
 
@@ -116,16 +118,18 @@ def consult_transfer(stage, by="cti", hold="sendonly", named="1"):
     mark = a2_answers(stage, ["A1"])
     people.hears("A1", "A2", since=mark)
     shows(stage, "A2", "A1", mark)
-    if by == "cti":
-        shows(stage, "A1", "A2", mark)
+    shows(stage, "A1", "A2", mark)
     talk()
     mark = complete(stage, by, named=named)
     stage.at("t5", people.wait("A1", "ended", mark))
     people.hears("A2", "C", since=mark)
     people.hears("C", "A2", since=mark)
     shows(stage, "A2", "C", mark)
-    if stage.sites["A2"] != "london" and stage.leaves:
+    is_local = stage.sites["A2"] == "london"
+    if not is_local and stage.leaves:
         has_left(stage, "t5x", mark)
+    if is_local or stage.leaves:
+        shows(stage, "C", "A2", mark)
     talk()
     hang_up(stage, "t6")
 
@@ -185,7 +189,7 @@ def central_queue(stage, by="phone"):
         stage.cti("A1", "single-step-transfer", to=stage.queue("hub")[0])
     stage.at("t5", people.wait("A1", "ended", mark))
     talk(QUEUE_S)
-    a2_answers(stage, ["C"], rings="t6", answered="t7")
+    shows(stage, "C", "A2", a2_answers(stage, ["C"], rings="t6", answered="t7"))
     talk()
     hang_up(stage, "t8")
 
@@ -220,6 +224,11 @@ def judge(stage, oracle):
     except TimeoutError as error:
         shown = [stage.world.recording(i["id"]) for i in stage.recordings() if i["id"] not in stage.known]
         return None, [f"{error}: {len(shown)} recordings, {[r['state'] for r in shown if r]}"], []
+    return held_against(stage, oracle, recording)
+
+
+def held_against(stage, oracle, recording):
+    """(recording, problems, edges)"""
     check = Check(oracle, stage.times, stage.users, recording, lambda url: stage.world.archive(url, raw=True)[1],
                   left_out(stage, oracle))
     return recording, check.run(), check.edges

@@ -21,13 +21,13 @@ def dn_for(who, site, lane):
 
 
 class Stage:
-    """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), both agents not ready.
-    `phones`: who has one of the lab's phones; the others are somebody else's business."""
+    """The people of one lane: C at a carrier, A1 at london, A2 at paris (or wherever `a2` says), A3 only if `a3` names a site,
+    all agents not ready. `phones`: who has one of the lab's phones; the others are somebody else's business."""
 
-    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=("C", "A1", "A2"),
-                 answer_after_ms=600):
+    def __init__(self, world, lane=0, a2="paris", carrier="carrier", refer_policy="accept", phones=("C", "A1", "A2", "A3"),
+                 answer_after_ms=600, a3=None):
         self.world, self.lane = world, lane
-        self.sites = {"A1": "london", "A2": a2}
+        self.sites = {"A1": "london", "A2": a2, **({"A3": a3} if a3 else {})}
         self.dns = {who: dn_for(who, site, lane) for who, site in self.sites.items()}
         self.number = f"+4477009{lane:05d}"
         self.leaves = carrier == "carrier" and refer_policy == "accept"
@@ -99,14 +99,12 @@ class Stage:
         return self.world.archive(f"/v1/recordings?limit=200&party={party}")[1]["items"]
 
     def new_recording(self, timeout=30):
-        """The one complete recording that has come since the stage was set up, with its files' last facts."""
+        """The one complete recording that has come since the stage was set up."""
 
         def new_one():
             items = [item for item in self.recordings() if item["id"] not in self.known]
             recording = self.world.recording(items[0]["id"]) if len(items) == 1 else None
-            if not recording or recording["state"] != "complete":
-                return None
-            return recording if all(s["ended_at"] for s in recording["segments"] if s["state"] == "stored") else None
+            return recording if recording and recording["state"] == "complete" else None
 
         return self.world.wait_for("one complete recording", new_one, timeout)
 

@@ -20,11 +20,6 @@ NAMES = {"london": ("Ada", "Alan"), "paris": ("Blaise", "Sophie"), "hub": ()}
 LANES_MAX = 20  # of a world: as many as there are ports for phones
 
 
-def agents_of(site, lanes=1):
-    """(dn, name) of a site's agents: two a lane, 1001 and 1002 in london's first, 1011 and 1012 in its second."""
-    return [(dn_of(site, lane, number), name) for lane in range(lanes) for number, name in enumerate(NAMES[site], 1)]
-
-
 def dn_of(site, lane, number):
     return f"{PREFIX[site]}{lane:02}{number}"
 
@@ -105,8 +100,11 @@ class Process:
 
 class World:
     """Sites with a switch and a media server each, and one archive. Beside the usual carrier there is one, `keeper`, that
-    may not be asked to move a call. Each of `lanes` has agents and a queue of its own at every site, so that as many
-    conversations go on beside each other."""
+    may not be asked to move a call. `options` may give further lines of configuration: `switch` (site -> lines), `trunk`
+    (name -> lines), `agent` (dn -> lines), `routing_point` and `further_points` (both: function of site and lane that gives lines);
+    agents at a site that has none (`names`: site -> names), record rules (`record_trunk`: of all or by name; `record_point`: function of
+    site and lane), and where a site's own HTTP API is to be asked for by others (`site_http`). Each of `lanes` has agents and a
+    queue of its own at every site, so that as many conversations go on beside each other."""
 
     def __init__(self, build, keep=None, port_base=None, sites=("london", "paris", "hub"), options=None):
         self.build = pathlib.Path(build)
@@ -118,16 +116,22 @@ class World:
         self.sites = list(sites)
         self.options = options or {}
         self.lanes = self.options.get("lanes", 1)
+        self.names = {**NAMES, **self.options.get("names", {})}
         if self.lanes > LANES_MAX:
             raise ValueError(f"a world has {LANES_MAX} lanes at most")
         self.token = secrets.token_hex(16)
         self.cti_token = secrets.token_hex(16)
-        self.passwords = {dn: secrets.token_hex(8) for site in self.sites for dn, _ in agents_of(site, self.lanes)}
+        self.passwords = {dn: secrets.token_hex(8) for site in self.sites for dn, _ in self.agents_of(site)}
         self.archive_port = self.ports.archive
         self.site_archive_url = self.options.get("site_archive_url", f"http://127.0.0.1:{self.archive_port}")
         self.processes = {}
         self._secrets()
         self._write()
+
+    def agents_of(self, site, lanes=None):
+        """(dn, name) of a site's agents: 1001 and 1002 in london's first lane, 1011 and 1012 in its second."""
+        return [(dn_of(site, lane, number), name) for lane in (range(self.lanes) if lanes is None else lanes)
+                for number, name in enumerate(self.names[site], 1)]
 
     # ---- configuration files ------------------------------------------------------------------------------------
     def _secret(self, name, value=None):
@@ -168,34 +172,45 @@ class World:
                  f'archive="{self.site_archive_url}"', f"archive_token={self._secret('archive-' + site)}",
                  f'cti="{host}:{p.cti}"', 'cti_auth="token"',
                  *(f"{key}={str(self.options.get(key, False)).lower()}"
-                   for key in ("ready_on_register", "record_consult", "record_hold", "leave_conference")), ""]
+                   for key in ("ready_on_register", "record_consult", "record_hold", "leave_conference")),
+                 *self.options.get("switch", {}).get(site, []), ""]
+        record_trunk = self.options.get("record_trunk", "never")
         for carrier in ("carrier", "keeper"):
+            record = record_trunk if isinstance(record_trunk, str) else record_trunk.get(carrier, "never")
             lines += ["[[switch.trunk]]", f'name="{carrier}"', f'addresses=["sip:{ADDRESSES[carrier]}:{p.sip}"]',
                       f"refer={str(carrier == 'carrier').lower()}",
-                      f'record="{self.options.get("record_trunk", "never")}"', ""]
+                      f'record="{record}"', *self.options.get("trunk", {}).get(carrier, []), ""]
         for other in others:
             lines += ["[[switch.site]]", f'name="{other}"', f'address="sip:{ADDRESSES[other]}:{p.sip}"',
-                      f'http="http://{ADDRESSES[other]}:{p.cti}"', f"secret={self.pair_secret(site, other)}",
+                      f'http="{self.options.get("site_http", {}).get(other, f"http://{ADDRESSES[other]}:{p.cti}")}"',
+                      f"secret={self.pair_secret(site, other)}",
                       f'prefix="{PREFIX[other]}"', f"return_transfers={str(other == 'hub').lower()}", ""]
         lines += ["[[switch.token]]", 'name="lab"', f"secret={self._secret('desktop')}", 'devices=["*"]', ""]
-        for dn, name in agents_of(site, self.lanes):
+        for dn, name in self.agents_of(site):
             record = self.options.get("record", {}).get(dn, "always")
             lines += ["[[switch.agent]]", f'dn="{dn}"', f'name="{name}"', f"password={self._secret('agent-' + dn)}",
-                      f'record="{record}"', ""]
+                      f'record="{record}"', *self.options.get("agent", {}).get(dn, []), ""]
         for lane in range(self.lanes):
-            lines += self._routing_point_toml(site, others, lane)
+            lines += self._routing_point_toml(site, lane)
+            lines += self.options.get("further_points", lambda site, lane: [])(site, lane)
         lines += ["[[switch.route]]", 'match="^9(.*)$"', 'to="trunk:carrier"', 'number="+$1"', ""]
         return lines
 
-    def _routing_point_toml(self, site, others, lane):
+    def _routing_point_toml(self, site, lane):
         """A queue for the lane's agents, here and at the other sites. The hub's records what it routes, centrally."""
         dn, number = routing_point(site, lane)
-        targets = [f"agent:{agent}" for agent, _ in agents_of(site, self.lanes)[2 * lane:2 * lane + 2]]
-        targets += [f"agent:{agent}@{other}" for other in others
-                    for agent, _ in agents_of(other, self.lanes)[2 * lane:2 * lane + 2]]
+        targets = self.targets(site, lane)
+        record = self.options.get("record_point", lambda site, lane: "always" if site == "hub" else "never")(site, lane)
         return ["[[switch.routing_point]]", f'dn="{dn}"', f'numbers=["{number}"]',
-                'treatment=["say:welcome", "music:default"]', "targets=[" + ", ".join(f'"{t}"' for t in targets) + "]",
-                f'record="{"always" if site == "hub" else "never"}"', ""]
+                'treatment=["say:welcome", "music:default"]', f"targets={json.dumps(targets)}",
+                f'record="{record}"',
+                *self.options.get("routing_point", lambda site, lane: [])(site, lane), ""]
+
+    def targets(self, site, lane):
+        """The lane's agents, those of the site first."""
+        return [f"agent:{agent}" + (f"@{other}" if other != site else "")
+                for other in sorted(self.sites, key=lambda s: s != site)
+                for agent, _ in self.agents_of(other, [lane])]
 
     def _media_toml(self, site):
         p, host = self.ports, ADDRESSES[site]

@@ -111,9 +111,11 @@ archive::Ms Api::now_ms() const {
 
 Result<void> Api::load() {
     TRY(const auto tenants, parts_.store->tenants());
+    std::vector<archive::TypedFact> erased;
     for (const std::string& tenant : tenants) {
         TRY_VOID(parts_.store->load(tenant, [&](const Fact& fact) {
             auto typed = archive::typed_fact(fact);
+            if (typed && std::holds_alternative<archive::SegmentErased>(typed->body)) erased.push_back(*typed);
             if (typed)
                 catalogue_.add(std::move(*typed));
             else
@@ -122,6 +124,7 @@ Result<void> Api::load() {
             return true;
         }));
     }
+    for (const archive::TypedFact& fact : erased) TRY_VOID(erase(fact));
     static_cast<void>(catalogue_.take_changed(now_ms()));
     return {};
 }
@@ -142,11 +145,11 @@ std::optional<Caller> Api::caller_of(const Request& request) const {
     return cookie.empty() ? std::nullopt : parts_.access.by_cookie(cookie);
 }
 
-void Api::handle(Request request, http::Reply reply) {
+void Api::handle(const Request& request, http::Reply reply) {
     ++counters_.requests;
     const auto path = parts_of(request.target);
     if (is_path(path, {"v1", "segments", "*", "media"}) && request.method == "PUT")
-        return put_media(std::move(request), path[2], std::move(reply));
+        return put_media(request, path[2], std::move(reply));
     Response response = is_path(path, {"v1", "facts"})
                             ? (request.method == "POST" ? post_facts(request) : not_allowed("POST"))
                         : request.method == "GET"                         ? get(request, path)
@@ -217,6 +220,7 @@ Response Api::post_facts(const Request& request) {
         accepted.push_back(json::string(batch->facts[i].id));
         senders.emplace(batch->facts[i].site, batch->facts[i].node);
         ++((*added)[i] ? counters_.facts_new : counters_.facts_again);
+        if (auto erased = erase(batch->typed[i]); !erased) return store_failed(erased.error());
         catalogue_.add(std::move(batch->typed[i]));
     }
     for (const archive::RejectedFact& fact : batch->rejected)
@@ -230,6 +234,23 @@ Response Api::post_facts(const Request& request) {
     }
     parts_.changed();
     return answer({{"accepted", std::move(accepted)}, {"rejected", std::move(rejected)}, {"up_to", std::move(up_to)}});
+}
+
+// A pause came at the site when the segment had ended. The file that is here goes at once; the one without what was
+// erased comes in its place, and no other is taken. Not answered as taken before: the site says it again.
+Result<void> Api::erase(const archive::TypedFact& fact) {
+    const auto* erased = std::get_if<archive::SegmentErased>(&fact.body);
+    if (erased == nullptr) return {};
+    const auto owner = catalogue_.segment(fact.tenant, erased->segment);
+    if (owner && !owner->site.empty() && owner->site != fact.site) return {};  // another site's word changes nothing
+    TRY(const auto known, parts_.store->object(fact.tenant, erased->segment.text()));
+    if (known && known->sha256 != erased->sha256) {
+        TRY_VOID(parts_.media->remove(known->path));
+        TRY_VOID(parts_.store->forget_object(fact.tenant, erased->segment.text()));
+        config::log_warn("a file was taken back: a pause came late", {{"segment", erased->segment.text()}});
+    }
+    erased_[{fact.tenant, erased->segment}] = erased->sha256;
+    return {};
 }
 
 void Api::remember_refused(const std::string& tenant, const std::vector<archive::RejectedFact>& rejected) {
@@ -260,7 +281,7 @@ std::optional<Response> Api::refuse_upload(const Request& request) {
     return std::nullopt;
 }
 
-void Api::put_media(Request request, const std::string& segment, http::Reply reply) {
+void Api::put_media(const Request& request, const std::string& segment, http::Reply reply) {
     const auto refuse = [&](Response response) {
         ++counters_.media_refused;
         reply(std::move(response));
@@ -272,6 +293,10 @@ void Api::put_media(Request request, const std::string& segment, http::Reply rep
     object.segment = segment;
     object.sha256 = archive::sha256_from_content_digest(request.header("content-digest")).value();
     object.media_type = archive::media_type_from(request.header("content-type")).value();
+    const auto erased = erased_.find({object.tenant, SegmentId(segment)});
+    if (erased != erased_.end() && erased->second != object.sha256)
+        return refuse(
+            problem(409, "Conflict", "something of the segment was erased, and this is not what it has left"));
     const auto known = parts_.store->object(object.tenant, segment);
     if (!known) return refuse(store_failed(known.error()));
     if (*known && (*known)->sha256 != object.sha256)
@@ -300,6 +325,12 @@ void Api::put_media(Request request, const std::string& segment, http::Reply rep
 }
 
 Response Api::finish_upload(const archive::StoredObject& object) {
+    if (const auto erased = erased_.find({object.tenant, SegmentId(object.segment)});
+        erased != erased_.end() && erased->second != object.sha256) {
+        ++counters_.media_refused;
+        if (auto removed = parts_.media->remove(object.path); !removed) return store_failed(removed.error());
+        return problem(409, "Conflict", "something of the segment was erased meanwhile");
+    }
     const Stamp now = parts_.now();
     Fact fact;
     fact.tenant = object.tenant;

@@ -49,7 +49,7 @@ public:
 
     // Everything the store holds, into the catalogue.
     [[nodiscard]] Result<void> load();
-    void handle(http::Request request, http::Reply reply);
+    void handle(const http::Request& request, http::Reply reply);
     // Of an upload, before its body is read; empty: go on.
     [[nodiscard]] std::optional<http::Response> refuse_upload(const http::Request& request);
     // Of an event stream; the tenant whose events it gets, or why not.
@@ -69,18 +69,20 @@ private:
     http::Response get(const http::Request& request, const Path& path);
     http::Response get_read(const http::Request& request, const Path& path, const archive::Caller& caller);
     http::Response post_facts(const http::Request& request);
-    void put_media(http::Request request, const std::string& segment, http::Reply reply);
+    void put_media(const http::Request& request, const std::string& segment, http::Reply reply);
     http::Response finish_upload(const archive::StoredObject& object);
     http::Response get_media(const http::Request& request, const std::string& segment, const std::string& tenant);
     http::Response login(const http::Request& request) const;
     http::Response alarms(const std::string& tenant);
     [[nodiscard]] std::string metrics() const;
+    [[nodiscard]] Result<void> erase(const archive::TypedFact& fact);
     void remember_refused(const std::string& tenant, const std::vector<archive::RejectedFact>& rejected);
 
     Parts parts_;
     archive::Catalogue catalogue_;
     Counters counters_;
-    std::map<std::pair<std::string, std::string>, Refused> refused_;  // tenant, node
+    std::map<std::pair<std::string, std::string>, Refused> refused_;   // tenant, node
+    std::map<std::pair<std::string, SegmentId>, std::string> erased_;  // tenant; the only digest that is taken
     std::string policy_;
 };
 

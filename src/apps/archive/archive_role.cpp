@@ -39,6 +39,7 @@ archive::Scope scope_of(config::TokenScope scope) {
 
 archive::Access access_of(const ArchiveSettings& settings) {
     std::vector<archive::Credential> credentials;
+    credentials.reserve(settings.tokens.size());
     for (const config::ArchiveToken& token : settings.tokens)
         credentials.push_back({token.secret, scope_of(token.scope), token.tenant, token.site, token.nodes});
     return {std::move(credentials), settings.auth_none ? std::optional(settings.tenant) : std::nullopt};
@@ -92,10 +93,11 @@ struct ArchiveRole::Impl : std::enable_shared_from_this<ArchiveRole::Impl> {
         options.admit_upload = [this, self = shared_from_this()](const http::Request& request) {
             return api->refuse_upload(request);
         };
-        TRY(server, http::Server::listen(io, options,
-                                         [this, self = shared_from_this()](http::Request request, http::Reply reply) {
-                                             api->handle(std::move(request), std::move(reply));
-                                         }));
+        TRY(server,
+            http::Server::listen(io, options,
+                                 [this, self = shared_from_this()](const http::Request& request, http::Reply reply) {
+                                     api->handle(request, std::move(reply));
+                                 }));
         http::StreamRoute route;
         route.admit = [this, self = shared_from_this()](const http::Request& request) { return admit(request); };
         route.opened_for = [this, self = shared_from_this()](const http::Request& request,

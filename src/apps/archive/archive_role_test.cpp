@@ -57,8 +57,9 @@ public:
         std::filesystem::remove_all(folder);
     }
     void start() {
-        auto started = ArchiveRole::start(
-            io, settings, [this] { return Stamp{Instant(), WallTime(std::chrono::milliseconds(now_ms))}; });
+        auto started = ArchiveRole::start(io, settings, [this] {
+            return Stamp{Instant(), WallTime(std::chrono::milliseconds(now_ms))};
+        });
         if (!started) FAIL(to_string(started.error()));
         role = std::move(*started);
         client = http::Client::create(io);
@@ -280,6 +281,49 @@ TEST_CASE("media is what it was promised to be, once and for all") {
     CHECK(std::filesystem::is_empty(lab.folder + "/data/spool"));
 }
 
+TEST_CASE("a file of which a late pause has erased something goes at once, and only the one without it is taken") {
+    Lab lab;
+    lab.start();
+    for (const Fact& fact : transfer().facts) REQUIRE(lab.say({fact}, fact.site + "-token").status == 200);
+    REQUIRE(lab.put("F1", "with it", "london-token").status == 201);
+    const auto erased = [](const std::string& site, const std::string& left) {
+        Story s;
+        for (int i = 0; i < 1'000; ++i) s.skip_seq(site);
+        s.say(site, 90'000, "segment.erased",
+              {{"segment", "F1"},
+               {"calluuid", "U1"},
+               {"connection", "a1"},
+               {"from_ms", 1'000},
+               {"to_ms", 2'000},
+               {"label", "paused"},
+               {"by", "1001"},
+               {"sha256", to_hex(sha256(as_bytes(left)))}});
+        return s.facts;
+    };
+    CHECK(lab.say(erased("paris", "x"), "paris-token").status == 200);  // not its segment
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").body == "with it");
+    REQUIRE(lab.say(erased("london", "without"), "london-token").status == 200);
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").status == 404);
+    const auto has_alarm = [&] {
+        const auto alarms = lab.get("/v1/alarms").at("items").as_array();
+        return std::ranges::any_of(alarms, [](const json::value& a) { return a.at("kind") == "segment-not-erased"; });
+    };
+    CHECK(has_alarm());
+    lab.stop();
+    lab.start();
+    CHECK(lab.put("F1", "with it", "london-token").status == 409);
+    CHECK(lab.put("F1", "without", "london-token").status == 201);
+    CHECK(lab.put("F1", "without", "london-token").status == 200);
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").body == "without");
+    CHECK(!has_alarm());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(lab.folder + "/data")) {
+        if (!entry.is_regular_file()) continue;
+        std::ifstream file(entry.path(), std::ios::binary);
+        const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+        CHECK_MESSAGE(bytes.find("with it") == std::string::npos, entry.path().string());
+    }
+}
+
 TEST_CASE("what is not a request of ours gets a proper answer") {
     Lab lab;
     lab.start();
@@ -330,7 +374,11 @@ TEST_CASE("a segment that does not come is an alarm after a minute, and none onc
     lab.now_ms = Story::kStart + 12'500;
     lab.start();
     auto facts = transfer().facts;
-    std::erase_if(facts, [](const Fact& f) { return f.type == "segment.sealed" && f.data.at("segment") == "F1"; });
+    const auto sealed = std::ranges::find_if(
+        facts, [](const Fact& f) { return f.type == "segment.sealed" && f.data.at("segment") == "F1"; });
+    REQUIRE(sealed != facts.end());
+    const Fact late = *sealed;
+    facts.erase(sealed);
     for (const Fact& fact : facts) REQUIRE(lab.say({fact}, fact.site + "-token").status == 200);
     const auto kinds = [&] {
         std::vector<std::string> list;
@@ -348,6 +396,8 @@ TEST_CASE("a segment that does not come is an alarm after a minute, and none onc
     CHECK(lab.put("F1", "late", "london-token").status == 201);
     CHECK(lab.put("F2", "late too", "paris-token").status == 201);
     CHECK(kinds().empty());
+    CHECK(lab.get("/v1/recordings/U1").at("state") == "incomplete");  // nobody knows yet how long the file is
+    REQUIRE(lab.say({late}, late.site + "-token").status == 200);
     CHECK(lab.get("/v1/recordings/U1").at("state") == "complete");
     Story s;
     s.say("london", 0, "call.ended", {});

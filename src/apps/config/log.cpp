@@ -48,10 +48,11 @@ public:
 
     void write(std::string_view level, std::string_view message,
                std::vector<std::pair<std::string_view, std::string_view>> all) {
-        using namespace std::chrono;
-        const auto now = system_clock::now();
-        const std::string time = to_rfc3339(time_point_cast<milliseconds>(now));
-        const auto now_ms = duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+        using std::chrono::milliseconds;
+        const auto now = std::chrono::steady_clock::now().time_since_epoch();
+        const auto now_ms = std::chrono::duration_cast<milliseconds>(now).count();
+        const std::string time =
+            to_rfc3339(std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()));
         const std::string key = std::string(level) + " " + std::string(message);
         const MutexLock lock(mutex_);
         const auto left_out = repetition_.admit(key, now_ms);

@@ -95,9 +95,9 @@ std::vector<std::string> Reader::texts(const std::string& key) {
 }
 
 std::string Reader::secret(const std::string& key) {
-    const std::string given = text(key);
+    std::string given = text(key);
     if (given.starts_with("env:")) {
-        const char* found = std::getenv(given.c_str() + 4);
+        const char* found = std::getenv(given.c_str() + 4);  // NOLINT(concurrency-mt-unsafe): nobody sets any
         if (found != nullptr && *found != 0) return found;
         problem(key, "the environment variable " + given.substr(4) + " is not set");
         return {};
@@ -123,7 +123,7 @@ std::string Reader::path(const std::string& key) {
 
 std::string Reader::choice(const std::string& key, const std::vector<std::string>& words, std::string otherwise,
                            const std::vector<std::string>& not_built) {
-    const std::string given = text(key, otherwise);
+    std::string given = text(key, otherwise);
     if (std::find(words.begin(), words.end(), given) != words.end()) return given;
     const bool known = std::any_of(not_built.begin(), not_built.end(),
                                    [&](const std::string& word) { return given.starts_with(word); });

@@ -45,6 +45,11 @@ record_hold=true
 leave_conference=true
 ready_on_register=false
 wrap_up_ms=5000
+ring_timeout_ms=15000
+no_answer_state="ready"
+ready_code="*11"
+not_ready_code="*12"
+wrap_up_done_code="*13"
 [[switch.trunk]]
 name="carrier"
 addresses=["sip:127.0.0.9:5060", "sip:sbc.example;transport=tcp"]
@@ -53,6 +58,10 @@ record="always"
 user="u"
 password="p"
 register=false
+consent=["say:recorded"]
+consent_to="both"
+consent_tone_ms=15000
+consent_required=true
 [[switch.site]]
 name="paris"
 address="sip:127.0.0.2:5060"
@@ -71,12 +80,30 @@ numbers=["+442071234567"]
 treatment=["say:welcome","music:default"]
 targets=["agent:1001","agent:2001@paris"]
 record="25%"
+consent=["say:recorded"]
+consent_to="agent"
+consent_tone_ms=0
+consent_required=false
+queue_max=50
+overflow="trunk:+33142345678@carrier"
+overflow_after_ms=60000
+position_ms=30000
+menu=["say:menu"]
+menu_invalid=["say:invalid"]
+menu_choices=["1=queue","2=agent:1001","*=routing_point:3800@paris"]
+menu_otherwise="routing_point:8000"
+menu_timeout_ms=4000
+menu_repeats=1
 [[switch.agent]]
 dn="1001"
 name="Ada"
 password="p"
 record="on-demand"
 auto_answer=true
+consent=[]
+consent_to="customer"
+consent_tone_ms=10000
+consent_required=false
 [[switch.route]]
 match="^9(.*)$"
 to="trunk:carrier"
@@ -125,7 +152,25 @@ scope="admin"
     CHECK((exchange.record_consult && exchange.record_hold && exchange.leave_conference));
     CHECK_FALSE(exchange.ready_on_register);
     CHECK(exchange.wrap_up_ms == 5000);
+    CHECK(exchange.ring_timeout_ms == 15000);
+    CHECK(exchange.ready_after_no_answer);
+    CHECK(exchange.ready_code + exchange.not_ready_code + exchange.wrap_up_done_code == "*11*12*13");
+    const auto& point = exchange.routing_points.at(0);
+    CHECK(point.consent.announcement == std::vector<std::string>{"say:recorded"});
+    CHECK(point.consent.to == ConsentTo::agent);
+    CHECK(point.queue_max == 50);
+    CHECK(point.overflow == "trunk:+33142345678@carrier");
+    CHECK((point.overflow_after_ms == 60000 && point.position_ms == 30000));
+    CHECK(point.menu.announcement == std::vector<std::string>{"say:menu"});
+    CHECK(point.menu.invalid == std::vector<std::string>{"say:invalid"});
+    CHECK(point.menu.choices.at(2) == std::pair<std::string, std::string>{"*", "routing_point:3800@paris"});
+    CHECK(point.menu.otherwise == "routing_point:8000");
+    CHECK((point.menu.timeout_ms == 4000 && point.menu.repeats == 1));
+    CHECK(exchange.agents.at(0).consent.tone_ms == 10000);
     const auto& trunk = exchange.trunks.at(0);
+    CHECK(trunk.consent.to == ConsentTo::both);
+    CHECK(trunk.consent.required);
+    CHECK(trunk.consent.tone_ms == 15000);
     CHECK(trunk.addresses.size() == 2);
     CHECK_FALSE(trunk.refer);
     CHECK(trunk.record == RecordRule{RecordWhen::always, 0});
@@ -230,6 +275,10 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "wrap_up_ms=-1\n", "switch.wrap_up_ms"},
         {kSwitch + "wrap_up_ms=3600001\n", "switch.wrap_up_ms"},
         {kSwitch + "wrap_up_ms=1.5\n", "switch.wrap_up_ms"},
+        {kSwitch + "ring_timeout_ms=500\n", "switch.ring_timeout_ms"},
+        {kSwitch + "no_answer_state=\"busy\"\n", "switch.no_answer_state: must be one of"},
+        {kSwitch + "ready_code=\"a b\"\n", "switch.ready_code"},
+        {kSwitch + "ready_code=\"1\"\nnot_ready_code=\"1\"\n", "\"1\" is there twice"},
         {kMedia + "allow=[\"switch.example\"]\n", "media.allow"},
         {kMedia + "keep_ms=-1\n", "media.keep_ms"},
         {kSwitch + "agent=5\n", "must be written [[switch.agent]]"},
@@ -256,6 +305,28 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {point + "targets=[\"1001\"]\n", "must be agent:DN"},
         {point + "targets=[\"agent:1001\"]\ntreatment=[\"say:../x\"]\n", "switch.routing_point.treatment"},
         {point + "targets=[\"agent:1001\"]\nnumbers=[\"1001\"]\n", "\"1001\" is there twice"},
+        {point + "targets=[\"agent:1001\"]\nqueue_max=0\n", "switch.routing_point.queue_max"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"8001\"\n", "must be agent:DN, routing_point:DN"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"routing_point:8001\"\n", "there is no [[switch.routing_point]]"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"routing_point:8000\"\n", "is the routing point itself"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"trunk:+33@none\"\n", "there is no [[switch.trunk]]"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"trunk:+33\"\n", "trunk:NUMBER@NAME"},
+        {point + "targets=[\"agent:1001\"]\noverflow=\"agent:2001@paris\"\n", "there is no [[switch.site]]"},
+        {point + "targets=[\"agent:1001\"]\noverflow_after_ms=5\n", "there is no overflow to go to"},
+        {point + "targets=[\"agent:1001\"]\nposition_ms=5\n", "switch.routing_point.position_ms"},
+        {point + "targets=[\"agent:1001\"]\nmenu=[\"say:menu\"]\n", "go together"},
+        {point + "targets=[\"agent:1001\"]\nmenu_choices=[\"1=queue\"]\n", "go together"},
+        {point + "targets=[\"agent:1001\"]\nmenu=[\"music:menu\"]\nmenu_choices=[\"1=queue\"]\n", "must be say:NAME"},
+        {point + "targets=[\"agent:1001\"]\nmenu=[\"say:menu\"]\nmenu_choices=[\"12=queue\"]\n",
+         "must be DIGIT=TARGET"},
+        {point + "targets=[\"agent:1001\"]\nmenu=[\"say:menu\"]\nmenu_choices=[\"1=queue\",\"1=queue\"]\n",
+         "\"1\" is there twice"},
+        {point + "targets=[\"agent:1001\"]\nmenu=[\"say:menu\"]\nmenu_choices=[\"1=agent:9\"]\n",
+         "there is no [[switch.agent]]"},
+        {point + "targets=[\"agent:1001\"]\nconsent=[\"tone:beep\"]\n", "switch.routing_point.consent"},
+        {point + "targets=[\"agent:1001\"]\nconsent_tone_ms=999\n", "switch.routing_point.consent_tone_ms"},
+        {point + "targets=[\"agent:1001\"]\nconsent_to=\"all\"\n", "switch.routing_point.consent_to"},
+        {trunk + "consent_required=true\n", "nothing that could be required"},
         {route + "match=\"(\"\nto=\"agent:1001\"\n", "switch.route.match"},
         {route + "match=\"" + std::string(201, 'a') + "\"\nto=\"agent:1001\"\n", "switch.route.match"},
         {route + "match=\"^9(.*)$\"\nto=\"agent:1001\"\nnumber=\"$2\"\n", "switch.route.number"},

@@ -11,6 +11,14 @@ namespace {
 constexpr std::int64_t kWrapUpMsMax = 3'600'000;
 constexpr std::size_t kExpressionMax = 200;
 constexpr std::size_t kTargetsMax = 1'000;
+constexpr std::size_t kPromptsMax = 8;  // of one announcement: what a media server plays in one
+constexpr std::int64_t kQueueMax = 100'000;
+constexpr std::int64_t kWaitMsMax = 86'400'000;
+constexpr std::int64_t kRepeatsMax = 10;
+constexpr std::int64_t kRingMsMax = 180'000;
+constexpr std::int64_t kPositionMsMin = 1'000;
+constexpr std::int64_t kConsentToneMsMin = 1'000;
+constexpr std::int64_t kConsentToneMsMax = 600'000;
 
 // Names that must not come twice, and to which others may refer.
 struct Names {
@@ -27,6 +35,41 @@ RecordRule read_record(Reader& reader) {
     const auto rule = record_rule_from_text(text);
     if (!rule) reader.problem("record", R"(must be "always", "never", "on-demand" or a percentage as "25%")");
     return rule.value_or(RecordRule{});
+}
+
+int read_ms(Reader& reader, const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most) {
+    return static_cast<int>(reader.number(key, otherwise, least, most));
+}
+
+// Something said, from its first word to its last.
+std::vector<std::string> read_announcement(Reader& reader, const std::string& key) {
+    std::vector<std::string> items = reader.texts(key);
+    for (const auto& item : items)
+        if (!is_treatment(item) || !item.starts_with("say:")) reader.problem(key, "\"" + item + "\" must be say:NAME");
+    if (items.size() > kPromptsMax) reader.problem(key, "there are more than " + std::to_string(kPromptsMax));
+    return items;
+}
+
+ConsentRule read_consent(Reader& reader) {
+    ConsentRule consent;
+    consent.announcement = read_announcement(reader, "consent");
+    const std::string to = reader.choice("consent_to", {"customer", "agent", "both"}, "customer");
+    consent.to = to == "both" ? ConsentTo::both : to == "agent" ? ConsentTo::agent : ConsentTo::customer;
+    consent.tone_ms = read_ms(reader, "consent_tone_ms", 0, 0, kConsentToneMsMax);
+    if (consent.tone_ms > 0 && consent.tone_ms < kConsentToneMsMin)
+        reader.problem("consent_tone_ms", "must be 0 or at least " + std::to_string(kConsentToneMsMin));
+    consent.required = reader.flag("consent_required", false);
+    if (consent.required && consent.announcement.empty() && consent.tone_ms == 0)
+        reader.problem("consent_required", "there is nothing that could be required: no consent, no consent_tone_ms");
+    return consent;
+}
+
+std::string read_code(Reader& reader, const std::string& key, Names& names) {
+    std::string code = reader.text(key);
+    if (code.empty()) return code;
+    if (!is_dialable(code)) reader.problem(key, "must be 1 to 32 of letters, digits, . _ - + * and #");
+    if (!names.numbers.insert(code).second) reader.problem(key, "\"" + code + "\" is there twice");
+    return code;
 }
 
 // A directory number of this site: an agent's or a routing point's, or a number that leads to one.
@@ -52,6 +95,7 @@ TrunkSettings read_trunk(Reader& reader, Names& names) {
     trunk.user = reader.text("user");
     trunk.password = reader.secret("password");
     if (trunk.user.empty() != trunk.password.empty()) reader.problem("user", "user and password go together");
+    trunk.consent = read_consent(reader);
     if (reader.flag("register", false)) reader.problem("register", "registering with a trunk is not built yet");
     return trunk;
 }
@@ -100,7 +144,33 @@ AgentSettings read_agent(Reader& reader, Names& names) {
     if (agent.password.empty()) reader.problem("password", reader.has("password") ? "must not be empty" : "is missing");
     agent.record = read_record(reader);
     agent.auto_answer = reader.flag("auto_answer", false);
+    agent.consent = read_consent(reader);
     return agent;
+}
+
+Menu read_menu(Reader& reader) {
+    Menu menu;
+    menu.announcement = read_announcement(reader, "menu");
+    menu.invalid = read_announcement(reader, "menu_invalid");
+    if (menu.announcement.size() + menu.invalid.size() > kPromptsMax)
+        reader.problem("menu_invalid", "with the menu there are more than " + std::to_string(kPromptsMax));
+    std::set<std::string> digits;
+    const std::vector<std::string> choices = reader.texts("menu_choices");
+    for (const auto& text : choices) {
+        const bool is_one = text.size() > 2 && text[1] == '=' && std::string_view("0123456789*#ABCD").contains(text[0]);
+        if (!is_one)
+            reader.problem("menu_choices", "\"" + text + "\" must be DIGIT=TARGET");
+        else if (!digits.insert(text.substr(0, 1)).second)
+            reader.problem("menu_choices", "\"" + text.substr(0, 1) + "\" is there twice");
+        else
+            menu.choices.emplace_back(text.substr(0, 1), text.substr(2));
+    }
+    menu.otherwise = reader.text("menu_otherwise");
+    menu.timeout_ms = read_ms(reader, "menu_timeout_ms", 5'000, 100, 60'000);
+    menu.repeats = read_ms(reader, "menu_repeats", 2, 0, kRepeatsMax);
+    if (menu.announcement.empty() != choices.empty())
+        reader.problem(choices.empty() ? "menu" : "menu_choices", "menu and menu_choices go together");
+    return menu;
 }
 
 RoutingPointSettings read_routing_point(Reader& reader, Names& names) {
@@ -121,6 +191,16 @@ RoutingPointSettings read_routing_point(Reader& reader, Names& names) {
     if (point.targets.size() > kTargetsMax)
         reader.problem("targets", "there are more than " + std::to_string(kTargetsMax));
     point.record = read_record(reader);
+    point.consent = read_consent(reader);
+    point.queue_max = static_cast<int>(reader.number("queue_max", 1'000, 1, kQueueMax));
+    point.overflow = reader.text("overflow");
+    point.overflow_after_ms = read_ms(reader, "overflow_after_ms", 0, 0, kWaitMsMax);
+    if (point.overflow.empty() && point.overflow_after_ms > 0)
+        reader.problem("overflow_after_ms", "there is no overflow to go to");
+    point.position_ms = read_ms(reader, "position_ms", 0, 0, kWaitMsMax);
+    if (point.position_ms > 0 && point.position_ms < kPositionMsMin)
+        reader.problem("position_ms", "must be 0 or at least " + std::to_string(kPositionMsMin));
+    point.menu = read_menu(reader);
     return point;
 }
 
@@ -163,6 +243,37 @@ void check_targets(Reader& reader, const RoutingPointSettings& point, const Name
     }
 }
 
+// What is wrong with a target that a call is handed to, or empty.
+std::string problem_of_target(const std::string& target, const Names& names) {
+    const auto colon = target.find(':');
+    const std::string kind = target.substr(0, colon);
+    const std::string rest = colon == std::string::npos ? std::string() : target.substr(colon + 1);
+    const auto at = rest.find('@');
+    const std::string number = rest.substr(0, at);
+    const std::string where = at == std::string::npos ? std::string() : rest.substr(at + 1);
+    const bool is_inside = kind == "agent" || kind == "routing_point";
+    if ((kind != "trunk" && !is_inside) || !is_dialable(number) || (kind == "trunk" && where.empty()))
+        return "must be agent:DN, routing_point:DN, either with @SITE behind, or trunk:NUMBER@NAME";
+    if (kind == "trunk") return names.trunks.contains(where) ? "" : "there is no [[switch.trunk]] of that name";
+    if (!where.empty()) return names.sites.contains(where) ? "" : "there is no [[switch.site]] of that name";
+    const auto& known = kind == "agent" ? names.agents : names.routing_points;
+    return known.contains(number) ? "" : "there is no [[switch." + kind + "]] with that dn";
+}
+
+void check_target(Reader& reader, const std::string& key, const std::string& target, const Names& names) {
+    if (target.empty()) return;
+    const std::string problem = problem_of_target(target, names);
+    if (!problem.empty()) reader.problem(key, "\"" + target + "\": " + problem);
+}
+
+void check_handovers(Reader& reader, const RoutingPointSettings& point, const Names& names) {
+    check_target(reader, "overflow", point.overflow, names);
+    if (point.overflow == "routing_point:" + point.dn) reader.problem("overflow", "is the routing point itself");
+    check_target(reader, "menu_otherwise", point.menu.otherwise, names);
+    for (const auto& [digit, target] : point.menu.choices)
+        if (target != "queue") check_target(reader, "menu_choices", target, names);
+}
+
 void check_route(Reader& reader, const RouteSettings& route, const Names& names) {
     if (route.to.empty()) return;
     const auto colon = route.to.find(':');
@@ -180,7 +291,7 @@ void check_route(Reader& reader, const RouteSettings& route, const Names& names)
     }
 }
 
-void read_main(Reader& reader, SwitchSettings& settings) {
+void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.listen = read_listen(reader, "listen");
     settings.advertise = read_advertise(reader);
     settings.media = reader.texts("media");
@@ -198,6 +309,11 @@ void read_main(Reader& reader, SwitchSettings& settings) {
     settings.leave_conference = reader.flag("leave_conference", false);
     settings.ready_on_register = reader.flag("ready_on_register", true);
     settings.wrap_up_ms = static_cast<int>(reader.number("wrap_up_ms", 0, 0, kWrapUpMsMax));
+    settings.ring_timeout_ms = read_ms(reader, "ring_timeout_ms", 20'000, 1'000, kRingMsMax);
+    settings.ready_after_no_answer = reader.choice("no_answer_state", {"not-ready", "ready"}, "not-ready") == "ready";
+    settings.ready_code = read_code(reader, "ready_code", names);
+    settings.not_ready_code = read_code(reader, "not_ready_code", names);
+    settings.wrap_up_done_code = read_code(reader, "wrap_up_done_code", names);
 }
 
 }  // namespace
@@ -205,9 +321,10 @@ void read_main(Reader& reader, SwitchSettings& settings) {
 SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
     SwitchSettings settings;
     settings.node = node;
-    read_main(reader, settings);
     Names names;
+    read_main(reader, settings, names);
     std::set<std::string> secrets;
+    std::vector<Reader> points;
     reader.each("trunk", kEntriesMax, [&](Reader& one) { settings.trunks.push_back(read_trunk(one, names)); });
     reader.each("site", kEntriesMax, [&](Reader& one) { settings.sites.push_back(read_site(one, node, names)); });
     reader.each("token", kEntriesMax, [&](Reader& one) { settings.tokens.push_back(read_token(one, names, secrets)); });
@@ -215,7 +332,11 @@ SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
     reader.each("routing_point", kEntriesMax, [&](Reader& one) {
         settings.routing_points.push_back(read_routing_point(one, names));
         check_targets(one, settings.routing_points.back(), names);
+        points.push_back(one);
     });
+    // Now that all of them are known.
+    for (std::size_t i = 0; i < settings.routing_points.size(); ++i)
+        check_handovers(points[i], settings.routing_points[i], names);
     reader.each("route", kEntriesMax, [&](Reader& one) {
         settings.routes.push_back(read_route(one));
         check_route(one, settings.routes.back(), names);

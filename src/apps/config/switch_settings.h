@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/config/node_settings.h"
@@ -16,6 +17,15 @@ struct RecordRule {
     friend bool operator==(const RecordRule&, const RecordRule&) = default;
 };
 
+// What those who are recorded are told of it, and whom that concerns.
+enum class ConsentTo { customer, agent, both };
+struct ConsentRule {
+    std::vector<std::string> announcement;  // "say:NAME"
+    ConsentTo to = ConsentTo::customer;
+    int tone_ms = 0;  // 0: none; else 1,000 to 600,000
+    bool required = false;
+};
+
 // [[switch.trunk]]
 struct TrunkSettings {
     std::string name;
@@ -24,6 +34,7 @@ struct TrunkSettings {
     RecordRule record;
     std::string user;      // empty: no credentials
     std::string password;  // the secret itself
+    ConsentRule consent;
 };
 
 // [[switch.site]]: another site, ours.
@@ -51,6 +62,17 @@ struct AgentSettings {
     std::string password;  // digest secret of the phone
     RecordRule record;
     bool auto_answer = false;
+    ConsentRule consent;
+};
+
+// What a routing point asks callers from outside. All targets exist.
+struct Menu {
+    std::vector<std::string> announcement;  // empty: no menu
+    std::vector<std::string> invalid;
+    std::vector<std::pair<std::string, std::string>> choices;  // digit, target or "queue"
+    std::string otherwise;                                     // target; empty: the queue
+    int timeout_ms = 5'000;
+    int repeats = 2;
 };
 
 // [[switch.routing_point]]
@@ -60,6 +82,12 @@ struct RoutingPointSettings {
     std::vector<std::string> treatment;  // "say:NAME", "music:NAME", played in order, the last one for ever
     std::vector<std::string> targets;    // "agent:1001" here, "agent:2001@paris" there; what is named exists
     RecordRule record;
+    ConsentRule consent;
+    int queue_max = 1'000;
+    std::string overflow;       // target that exists; empty: none
+    int overflow_after_ms = 0;  // 0: never
+    int position_ms = 0;        // 0: none
+    Menu menu;
 };
 
 // [[switch.route]]: the first whose expression matches the dialled number.
@@ -83,6 +111,9 @@ struct SwitchSettings {
     bool leave_conference = false;
     bool ready_on_register = true;
     int wrap_up_ms = 0;  // 0 to 3,600,000
+    int ring_timeout_ms = 20'000;
+    bool ready_after_no_answer = false;
+    std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none
     std::vector<TrunkSettings> trunks;
     std::vector<SiteSettings> sites;
     std::vector<CtiTokenSettings> tokens;

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <filesystem>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -153,8 +154,11 @@ private:
         events.notice = [](link::Notice notice, const std::string& detail) {
             config::log_warn(delivery::text_of(notice), {{"detail", detail}});
         };
-        events.file_delivered = [this](const std::string& segment) {
-            if (sealer_) sealer_->delivered(SegmentId(segment));
+        events.file_delivered = [this](const std::string& segment, const std::string& sha256) {
+            const SegmentId id(segment);
+            const auto current = current_.find(id);
+            if (current != current_.end() && current->second != sha256) return;  // what was there before an erasure
+            if (sealer_) sealer_->delivered(id);
         };
         TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
         return {};
@@ -170,6 +174,13 @@ private:
                 if (!alive.expired()) keep(std::move(*shared));
             });
         };
+        sealing.on_erased = [this, alive = std::weak_ptr<int>(alive_)](std::uint64_t ticket,
+                                                                       Result<journal::ErasedSegment> erased) {
+            auto shared = std::make_shared<Result<journal::ErasedSegment>>(std::move(erased));  // a post is copied
+            boost::asio::post(io_, [this, alive, ticket, shared] {
+                if (!alive.expired()) on_erased(ticket, std::move(*shared));
+            });
+        };
         sealing.on_trouble = [](const SegmentId& segment, const Error& error) {
             config::log_error("a segment cannot be sealed yet", {{"segment", segment.text()}, {"why", error.what}});
         };
@@ -183,6 +194,13 @@ private:
         writing.on_closed = [this](journal::ClosedSegment segment) { sealer_->add(std::move(segment)); };
         writing.on_trouble = [](const Error& error) {
             config::log_error("the journal cannot be written: recordings lose audio", {{"why", error.what}});
+        };
+        writing.on_silenced = [this, alive = std::weak_ptr<int>(alive_)](std::uint64_t ticket) {
+            boost::asio::post(io_, [this, alive, ticket] {
+                if (alive.expired()) return;
+                carry_out(control_->notice(net::now(), media::CommandDone{ticket}));
+                node_->pump();
+            });
         };
         journal::JournalOptions options;
         options.tenant = TenantId(settings_.node.tenant);
@@ -201,10 +219,11 @@ private:
         if (options.listen.empty()) return fail(Errc::malformed, "media.sip is empty");
         options.advertise = host_without_port(settings_.advertise);
         options.contact_user = "msml";
-        options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS"};
+        options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "OPTIONS"};
         mediactl::MediaControlSettings control;
         if (sip::is_ip_literal(options.advertise)) control.sdp_address = options.advertise;
         control.allow = settings_.allow;
+        control.switch_silence_max = std::chrono::milliseconds{settings_.switch_silence_ms};
         control_ = std::make_unique<mediactl::MediaControl>(std::move(control), *resources_);
         TRY(node_,
             net::SipNode::start(io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); }));
@@ -228,12 +247,14 @@ private:
     void carry_out(std::vector<mediactl::Effect> effects) {
         std::vector<FactDraft> facts;
         for (mediactl::Effect& effect : effects) {
-            std::visit(
-                Match{[&](FactDraft& fact) { facts.push_back(std::move(fact)); },
-                      [&](mediactl::Order& order) { command(std::move(order.command)); },
-                      [&](mediactl::Complain& c) { config::log_warn(c.what, {{"leg", c.leg}, {"why", c.detail}}); },
-                      [&](const auto& answer) { say(answer); }},
-                effect);
+            std::visit(Match{[&](FactDraft& fact) { facts.push_back(std::move(fact)); },
+                             [&](mediactl::Order& order) { command(std::move(order.command)); },
+                             [&](mediactl::EraseEnded& e) { erase(std::move(e)); },
+                             [&](mediactl::Complain& c) {
+                                 config::log_warn(c.what, {{"leg", c.leg}, {"why", c.detail}});
+                             },
+                             [&](const auto& answer) { say(answer); }},
+                       effect);
         }
         keep_facts(std::move(facts));
     }
@@ -255,23 +276,36 @@ private:
         const auto* added = std::get_if<media::AddLeg>(&command);
         const std::pair<int, int> sockets =
             added == nullptr ? std::pair(-1, -1) : std::pair(added->rtp_socket, added->rtcp_socket);
-        const auto started = std::get_if<media::StartRecording>(&command);
-        const media::RecordingFailed failed =
-            started == nullptr ? media::RecordingFailed{}
-                               : media::RecordingFailed{started->leg, started->segment, "the media worker is busy"};
+        media::Notice refused = refusal_of(command);
         const LegId leg = std::visit([](const auto& c) { return leg_of(c); }, command);
         auto taken = worker_->command(std::move(command));
         if (taken || stopped_) return;
         if (sockets.first >= 0) ::close(sockets.first);
         if (sockets.second >= 0) ::close(sockets.second);
         config::log_error("the media worker takes no commands", {{"leg", leg.text()}, {"why", taken.error().what}});
-        const media::Notice notice = started != nullptr
-                                         ? media::Notice(failed)
-                                         : media::Notice(media::CommandFailed{leg, {}, "AddLeg", taken.error()});
-        from_thread([this, notice] {
-            carry_out(control_->notice(net::now(), notice));
+        from_thread([this, refused = std::move(refused)] {
+            carry_out(control_->notice(net::now(), refused));
             node_->pump();
         })();
+    }
+    static media::Notice refusal_of(const media::Command& command) {
+        const std::string why = "the media worker is busy";
+        const auto failed = [&](const SegmentId& segment, const char* name, std::uint64_t ticket) {
+            return media::CommandFailed{{}, segment, name, {Errc::exhausted, why}, ticket};
+        };
+        if (const auto* c = std::get_if<media::StartRecording>(&command)) {
+            return media::RecordingFailed{c->leg, c->segment, why};
+        }
+        if (const auto* c = std::get_if<media::SilenceRecording>(&command)) {
+            return failed(c->segment, "SilenceRecording", c->ticket);
+        }
+        if (const auto* c = std::get_if<media::ResumeRecording>(&command)) {
+            return failed(c->segment, "ResumeRecording", c->ticket);
+        }
+        if (const auto* c = std::get_if<media::CollectDigits>(&command)) return failed({}, "CollectDigits", c->ticket);
+        // As one that could not be added: the control no longer knows how the leg stands.
+        const LegId leg = std::visit([](const auto& c) { return leg_of(c); }, command);
+        return media::CommandFailed{leg, {}, "AddLeg", {Errc::exhausted, why}};
     }
     template <typename T>
     static LegId leg_of(const T& command) {
@@ -280,6 +314,30 @@ private:
         } else {
             return {};
         }
+    }
+
+    // ---- A pause that came when its segment had ended -----------------------------------------------------------
+    void erase(mediactl::EraseEnded order) {
+        const Stamp now = net::now();
+        const Stamp from{now.mono - order.back,
+                         now.wall - std::chrono::duration_cast<std::chrono::milliseconds>(order.back)};
+        sealer_->erase({std::move(order.segment), std::move(order.silence), from, order.ticket, order.is_over});
+    }
+    void on_erased(std::uint64_t ticket, Result<journal::ErasedSegment> erased) {
+        if (erased) {
+            keep_facts(std::move(erased->facts));
+            if (erased->file) {
+                config::log_warn("erased of a segment that had ended what a pause came too late for",
+                                 {{"segment", erased->file->segment.text()}});
+                current_[erased->file->segment] = erased->file->sha256;
+                replaced_.push_back(std::move(*erased->file));
+            }
+        }
+        const media::Notice notice =
+            erased ? media::Notice(media::CommandDone{ticket})
+                   : media::Notice(media::CommandFailed{{}, {}, "EraseEnded", erased.error(), ticket});
+        if (ticket != 0) carry_out(control_->notice(net::now(), notice));
+        node_->pump();
     }
 
     // ---- To the archive: what the outbox cannot take waits here and is tried again every second ----------------
@@ -308,6 +366,14 @@ private:
         keep_files();
     }
     void keep_files() {
+        // The archive takes another file of a segment only once it knows why: its fact goes first.
+        if (!replaced_.empty() && facts_.empty()) {
+            const auto counts = courier_->counts();
+            if (counts && counts->facts_pending == 0) {
+                std::ranges::move(replaced_, std::back_inserter(sealed_));
+                replaced_.clear();
+            }
+        }
         while (!sealed_.empty() && !is_outbox_failing_) {
             const journal::ArchiveFile& file = sealed_.front();
             const auto added =
@@ -321,8 +387,10 @@ private:
         }
     }
 
-    // Once a second: what failed is tried again, what was lost is said.
+    // Once a second: switches that are gone are let go of, what failed is tried again, what was lost is said.
     void look() {
+        carry_out(control_->tick(net::now()));
+        node_->pump();
         is_outbox_failing_ = false;
         keep_facts({});
         keep_files();
@@ -367,6 +435,8 @@ private:
     std::unique_ptr<net::SipNode> node_;
     std::vector<FactDraft> facts_;
     std::deque<journal::ArchiveFile> sealed_;
+    std::vector<journal::ArchiveFile> replaced_;  // wait until the archive knows that they replace others
+    std::map<SegmentId, std::string> current_;    // digests of files that have replaced others, in this run
     bool is_outbox_failing_ = false;
     std::uint64_t overflow_told_ = 0;
     std::function<void()> stopped_;

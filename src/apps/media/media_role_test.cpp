@@ -14,6 +14,7 @@
 #include "edge/net/sip_node.h"
 #include "edge/net/udp_socket.h"
 #include "edge/store/outbox_sqlite.h"
+#include "media/channels.h"
 #include "rtp/g711.h"
 #include "rtp/packet.h"
 #include "rtp/tone.h"
@@ -51,13 +52,15 @@ config::MediaSettings settings(const std::string& folder, const std::string& ip,
 
 // A switch's side of the media server: real SIP and RTP on loopback.
 struct Driver {
-    Driver(const std::string& folder, const std::string& ip, std::uint16_t first) : address(ip) {
-        auto started = MediaRole::start(io, settings(folder, ip, first));
+    Driver(const std::string& folder, const std::string& ip, std::uint16_t first)
+        : Driver(settings(folder, ip, first)) {}
+    explicit Driver(const config::MediaSettings& with) : address(with.rtp_address) {
+        auto started = MediaRole::start(io, with);
         REQUIRE_MESSAGE(started, started.error().what);
         role = std::move(*started);
         server = sip::endpoint_from_text(role->bound().sip[0]).value();
         sip::UserAgentOptions options;
-        options.listen = {{sip::Transport::udp, ip, 0}};
+        options.listen = {{sip::Transport::udp, address, 0}};
         options.allow = {"INVITE", "ACK", "BYE", "INFO"};
         auto node_started = net::SipNode::start(io, options, [this](Instant now, const sip::Event& e) { on(now, e); });
         REQUIRE(node_started);
@@ -103,7 +106,9 @@ struct Driver {
         sip::SessionDescription offer = sip::make_offer(
             {.address = address,
              .port = port,
-             .codecs = {{.payload_type = 0, .name = "PCMU", .clock_hz = 8'000, .channels = 1, .fmtp = {}}}},
+             .codecs =
+                 {{.payload_type = 0, .name = "PCMU", .clock_hz = 8'000, .channels = 1, .fmtp = {}},
+                  {.payload_type = 101, .name = "telephone-event", .clock_hz = 8'000, .channels = 1, .fmtp = "0-15"}}},
             1, 1);
         sip::Invitation invitation;
         invitation.target.user = "msml=" + room;
@@ -140,6 +145,33 @@ struct Driver {
         rtp::encode_ulaw(samples, &bytes[rtp::kHeaderBytes]);
         const net::UdpToSend packet{p.server, bytes};
         REQUIRE(p.socket.send({&packet, 1}) == 1);
+        ++sent;
+    }
+    // Frames of 20 ms of them all, at their pace.
+    void speak(std::initializer_list<Phone*> phones, int frames) {
+        auto beat = std::chrono::steady_clock::now();
+        for (int i = 0; i < frames; ++i) {
+            for (Phone* p : phones) speak(*p);
+            beat += 20ms;
+            while (std::chrono::steady_clock::now() < beat) io.run_one_until(beat);
+        }
+    }
+    void press(Phone& p, std::uint8_t event) const {
+        const std::uint32_t began = p.sequence * 160U;
+        for (int i = 0; i < 6; ++i) {
+            std::vector<std::uint8_t> bytes(rtp::kHeaderBytes + 4);
+            rtp::write_header(bytes.data(),
+                              {.payload_type = 101, .sequence = p.sequence++, .timestamp = began, .ssrc = p.ssrc});
+            bytes[12] = event;
+            bytes[13] = i >= 3 ? 0x8A : 0x0A;
+            bytes[15] = static_cast<std::uint8_t>(i * 32);
+            const net::UdpToSend packet{p.server, bytes};
+            REQUIRE(p.socket.send({&packet, 1}) == 1);
+            ++sent;
+        }
+    }
+    void until_all_received() {
+        until([this] { return role->counts().packets_received == sent; });
     }
     std::string info(const Phone& p, const std::string& element) {
         const auto id = node->agent().request(net::now().mono, p.dialog, "INFO", {}, "application/msml+xml",
@@ -176,6 +208,7 @@ struct Driver {
     sip::Endpoint server;
     std::vector<sip::Event> events;
     std::vector<std::string> infos;
+    mutable std::uint64_t sent = 0;  // packets of all phones
 };
 
 // What the role has put into its outbox; no archive is configured, so it is all there.
@@ -210,6 +243,7 @@ TEST_CASE("two legs in a room hear each other, and a recording of one becomes fa
                 while (std::chrono::steady_clock::now() < beat) d.io.run_one_until(beat);
             }
             CHECK(d.role->counts().legs == 2);
+            d.until_all_received();
             d.bye(agent);
             d.until([&] { return d.role->counts().segments_sealed == 1 && d.role->counts().segments_waiting == 0; });
             CHECK(d.role->counts().packets_received == 120);
@@ -252,6 +286,99 @@ TEST_CASE("two legs in a room hear each other, and a recording of one becomes fa
         CHECK_MESSAGE(report->ok(), journal::to_text(*report));
         first = static_cast<std::uint16_t>(first + 10);
     }
+}
+
+TEST_CASE("three are mixed, a pause takes back and keeps out, and a digit is told once") {
+    const Folder folder;
+    const std::string on_segment = "<record xmlns=\"urn:sheaf:msml:1\" segment=\"seg\" label=\"paused\" action=\"";
+    {
+        Driver d(folder.path, "127.0.0.1", 23'200);
+        auto agent = d.phone("call-1", 467, 1);
+        auto customer = d.phone("call-1", 853, 2);
+        auto third = d.phone("call-1", 1'229, 3);
+        CHECK(d.record(agent, "seg").find("\"200\"") != std::string::npos);
+        d.until([&] { return d.told("sheaf.record.opened"); });
+        d.speak({&agent, &customer, &third}, 60);
+        CHECK(d.info(agent, on_segment + "silence\" by=\"1001\" back=\"200\"/>").find("\"200\"") != std::string::npos);
+        d.speak({&agent, &customer, &third}, 30);
+        CHECK(d.info(agent, on_segment + "resume\"/>").find("\"200\"") != std::string::npos);
+        d.speak({&agent, &customer, &third}, 30);
+        CHECK(
+            d.info(customer, "<collect xmlns=\"urn:sheaf:msml:1\" target=\"" + customer.conn + "\" action=\"start\"/>")
+                .find("\"200\"") != std::string::npos);
+        d.press(customer, 11);
+        d.until([&] { return d.told("sheaf.digit"); });
+        CHECK(d.told("<name>digit</name><value>#</value>"));
+        d.speak({&agent, &customer, &third}, 5);
+        CHECK(std::ranges::count_if(
+                  d.infos, [](const std::string& info) { return info.find("sheaf.digit") != std::string::npos; }) == 1);
+        d.until_all_received();
+        d.bye(agent);
+        d.until([&] { return d.role->counts().segments_sealed == 1 && d.role->counts().segments_waiting == 0; });
+        d.stop();
+    }
+    const auto report = journal::verify_path(folder.path + "/media/segments");
+    REQUIRE(report);
+    CHECK_MESSAGE(report->ok(), journal::to_text(*report));
+    const auto& segment = report->files[0].segments[0];
+    REQUIRE(segment.stretches.size() == 1);
+    const auto& paused = segment.stretches[0];
+    CHECK(paused.by == "1001");
+    CHECK(to_ms(paused.to - paused.from) == doctest::Approx(800).epsilon(0.1));
+    CHECK(segment.said.counts.excluded == doctest::Approx(40).epsilon(0.1));
+    CHECK(segment.said.counts.received == 125);
+
+    const auto files = outbox_files(folder.path);
+    REQUIRE(files.size() == 1);
+    auto wav = journal::File::open_read(files[0].path);
+    REQUIRE(wav);
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(wav->size().value()));
+    REQUIRE(wav->read_at(0, bytes));
+    std::vector<std::int16_t> heard;
+    for (std::size_t i = 44; i + 4 <= bytes.size(); i += 4) {
+        heard.push_back(static_cast<std::int16_t>(read_u16le(&bytes[i + 2])));
+    }
+    const auto first = std::span(heard).subspan(1'600, 4'000);
+    CHECK(rtp::tone_level_dbfs(first, 853) > -18);
+    CHECK(rtp::tone_level_dbfs(first, 1'229) > -18);
+    CHECK(rtp::tone_level_dbfs(first, 467) < -50);
+    const auto quiet =
+        std::span(heard).subspan(media::samples_of(paused.from), media::samples_of(paused.to - paused.from));
+    CHECK(std::ranges::all_of(quiet, [](std::int16_t s) { return s == 0; }));
+}
+
+TEST_CASE("a switch that falls silent loses its legs, and their recordings keep all that came") {
+    const Folder folder;
+    constexpr int kFramesBefore = 20;
+    int spoken = 0;
+    {
+        auto with = settings(folder.path, "127.0.0.1", 23'400);
+        with.switch_silence_ms = 1'500;
+        Driver d(with);
+        auto agent = d.phone("r", 467, 1);
+        auto kept = d.phone("s", 853, 2);  // of a switch that is there
+        REQUIRE(d.record(agent, "seg-1").find("\"200\"") != std::string::npos);
+        d.until([&] { return d.told("sheaf.record.opened"); });
+        while (d.role->counts().legs == 2) {
+            d.speak({&agent}, kFramesBefore);
+            spoken += kFramesBefore;
+            d.node->agent().request(net::now().mono, kept.dialog, "OPTIONS", {});
+            d.node->pump();
+        }
+        CHECK(d.role->counts().legs == 1);
+        CHECK(spoken >= 1'500 / 20);
+        d.until([&] { return d.role->counts().segments_sealed == 1 && d.role->counts().segments_waiting == 0; });
+        d.until([&] { return d.last_of<sip::Ended>(agent.dialog) != nullptr; });
+        CHECK(d.last_of<sip::Ended>(kept.dialog) == nullptr);
+        d.stop();
+    }
+    const auto facts = facts_in(folder.path);
+    REQUIRE(facts.size() == 2);  // nothing is lost
+    CHECK(facts[1].type == "segment.sealed");
+    CHECK(facts[1].data.at("cause").as_string() == "lost-control");
+    CHECK(facts[1].data.at("said").at("stored").to_number<int>() >= spoken - kFramesBefore);
+    CHECK(facts[1].data.at("duration_ms").as_int64() >= (spoken - kFramesBefore) * 20 - 20);
+    CHECK(outbox_files(folder.path).size() == 1);
 }
 
 TEST_CASE("no free port is 503, and a port that was freed can be had again") {

@@ -95,7 +95,7 @@ Result<PromptCache> PromptCache::load(const std::filesystem::path& folder) {
         return fail(Errc::not_found, "prompts: no folder " + folder.string());
     }
     std::size_t sum = 0;
-    for (const std::string kind : {"say", "music"}) {
+    for (const std::string kind : {"say", "music", "tone"}) {
         const std::filesystem::path place = folder / kind;
         if (!std::filesystem::exists(place, error)) continue;
         std::filesystem::directory_iterator entry(place, error);
@@ -119,9 +119,10 @@ Result<PromptCache> PromptCache::load(const std::filesystem::path& folder) {
 
 Result<std::shared_ptr<const media::Prompt>> PromptCache::find(std::string_view uri) const {
     const std::size_t colon = uri.find(':');
-    const bool is_known = colon != std::string_view::npos && (uri.starts_with("say:") || uri.starts_with("music:"));
+    const std::string_view kind = uri.substr(0, colon);
+    const bool is_known = colon != std::string_view::npos && (kind == "say" || kind == "music" || kind == "tone");
     if (!is_known || !is_name(uri.substr(colon + 1))) {
-        return fail(Errc::malformed, "a prompt is say:NAME or music:NAME");
+        return fail(Errc::malformed, "a prompt is say:NAME, music:NAME or tone:NAME");
     }
     if (silence_) return silence_;
     const auto found = prompts_.find(uri);

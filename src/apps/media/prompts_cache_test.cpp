@@ -17,6 +17,7 @@ struct Folder {
         path = name;
         std::filesystem::create_directories(path / "say");
         std::filesystem::create_directories(path / "music");
+        std::filesystem::create_directories(path / "tone");
     }
     ~Folder() { std::filesystem::remove_all(path); }
     void write(const std::string& name, const std::vector<std::uint8_t>& bytes) const {
@@ -63,16 +64,18 @@ TEST_CASE("prompts are found by their uri, and only those that were there") {
     Folder folder;
     folder.write("say/welcome.wav", wav(100));
     folder.write("music/default.wav", wav(200));
+    folder.write("tone/beep.wav", wav(100));
     folder.write("say/notes.txt", {1, 2, 3});
     const auto cache = PromptCache::load(folder.path);
     REQUIRE(cache);
-    CHECK(cache->size() == 2);
+    CHECK(cache->size() == 3);
     const auto prompt = cache->find("say:welcome");
     REQUIRE(prompt);
     CHECK((*prompt)->samples.size() == 100);
     CHECK((*prompt)->samples[0] == -5);
     CHECK((*prompt)->name == "say:welcome");
     CHECK((*cache->find("music:default"))->samples.size() == 200);
+    CHECK((*cache->find("tone:beep"))->samples.size() == 100);
     CHECK(cache->find("music:welcome").error().code == Errc::not_found);
     for (const auto* uri : {"welcome", "say:", "say:../welcome", "say:a/b", "file:welcome", "say:a.wav", ""}) {
         CHECK(cache->find(uri).error().code == Errc::malformed);

@@ -36,6 +36,11 @@ struct Journal : media::CaptureSink {
             .emplace_back(when, std::vector(rtp.begin(), rtp.end()));
         return true;
     }
+    bool silence(media::SegmentSlot, const media::Silence&, Instant, Instant, std::uint64_t) override { return true; }
+    bool reach_back(media::SegmentSlot, const media::Silence&, Instant, Instant, Instant, std::uint64_t) override {
+        return true;
+    }
+    bool resume(media::SegmentSlot, const std::string&, Instant) override { return true; }
     void close(media::SegmentSlot, const media::SegmentTail&) override {}
 };
 

@@ -178,7 +178,7 @@ Result<std::unique_ptr<Cti>> Cti::start(boost::asio::io_context& io, const confi
     options.port = settings.cti.port;
     options.body_bytes_max = kSiteBodyMax;
     auto* self = cti.get();
-    TRY(cti->server_, http::Server::listen(io, options, [self](http::Request request, http::Reply reply) {
+    TRY(cti->server_, http::Server::listen(io, options, [self](const http::Request& request, http::Reply reply) {
             self->on_request(request, std::move(reply));
         }));
     http::StreamRoute route;
@@ -285,6 +285,9 @@ void Cti::on_site_message(const http::Request& request, const http::Reply& reply
     if (!event && event.error().code == Errc::not_found) return reply(http::problem(404, "Not found"));
     if (!event) return reply(http::problem(400, "Bad request", event.error().what));
     reply(http::Response{204, {}, {}, {}});
+    const std::int64_t lain_ms = ages_.lain_ms(given, net::now().wall);
+    if (auto* pause = std::get_if<exchange::PauseTold>(&*event))
+        pause->pause.ago_ms = std::min(pause->pause.ago_ms + lain_ms, kSiteAgoMaxMs);
     port_.input(std::move(*event));
 }
 

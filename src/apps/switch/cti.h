@@ -66,6 +66,7 @@ private:
     std::vector<config::CtiTokenSettings> tokens_;
     std::vector<config::SiteSettings> sites_;
     SiteGuard guard_;
+    SiteAges ages_;
     std::uint64_t last_request_ = 0;
     std::map<std::uint64_t, http::Reply> waiting_;
     std::list<Listener> listeners_;

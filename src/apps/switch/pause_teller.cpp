@@ -12,8 +12,8 @@
 
 namespace sheaf::apps {
 
-PauseTeller::PauseTeller(boost::asio::io_context& io, std::string site)
-    : io_(io), site_(std::move(site)), client_(http::Client::create(io)) {}
+PauseTeller::PauseTeller(boost::asio::io_context& io, std::string site, std::chrono::milliseconds tries_for)
+    : io_(io), site_(std::move(site)), tries_for_(tries_for), client_(http::Client::create(io)) {}
 
 void PauseTeller::set_peers(const std::vector<config::SiteSettings>& peers) {
     peers_.clear();
@@ -35,11 +35,8 @@ void PauseTeller::confirm(const exchange::ConfirmPause& confirmation) {
 void PauseTeller::confirmed(const exchange::PauseConfirmed& confirmation) {
     const auto it = slots_.find({confirmation.site, confirmation.link, false});
     if (it == slots_.end() || !it->second.pause.on || it->second.pause.pause.id != confirmation.pause) return;
-    if (!it->second.under_way) {
-        slots_.erase(it);
-        return;
-    }
     it->second.is_done = true;
+    if (!it->second.under_way) done(it->first, it->second);
 }
 
 void PauseTeller::stop() {
@@ -57,14 +54,37 @@ void PauseTeller::put(Key key, exchange::TellPause pause) {
         return;
     }
     auto& slot = slots_.try_emplace(key, io_).first->second;
+    if (!is_known) {
+        begin(slot, std::move(pause), net::now().mono);
+        return send(key, slot);
+    }
+    if (slot.next.size() >= kPausesWaiting) {
+        config::log_error("a site cannot be told of a pause", {{"site", key.site}, {"why", "too many wait"}});
+        return;
+    }
+    slot.next.emplace_back(std::move(pause), net::now().mono);
+}
+
+void PauseTeller::begin(Slot& slot, exchange::TellPause pause, Instant since) {
     slot.pause = std::move(pause);
     slot.number = ++last_number_;
-    slot.since = net::now().mono;
+    slot.since = since;
+    slot.began = net::now().mono;
     slot.wait_ms = kPauseFirstRetryMs;
     slot.refused = false;
     slot.is_done = false;
     slot.timer.cancel();
-    if (!slot.under_way) send(key, slot);  // else when that is answered: two must not change places
+}
+
+void PauseTeller::done(const Key& key, Slot& slot) {
+    if (slot.next.empty()) {
+        slots_.erase(Key(key));
+        return;
+    }
+    auto [pause, since] = std::move(slot.next.front());
+    slot.next.pop_front();
+    begin(slot, std::move(pause), since);
+    send(key, slot);
 }
 
 void PauseTeller::send(const Key& key, Slot& slot) {
@@ -75,25 +95,20 @@ void PauseTeller::send(const Key& key, Slot& slot) {
     const auto path = key.is_confirmation ? kSitePauseConfirmedPath : kSitePausePath;
     auto body = key.is_confirmation ? confirmation_body({key.site, key.link, message.pause.id}) : pause_body(message);
     slot.under_way = true;
-    client_->send(
-        site_post(peer->second.url, path, site_, peer->second.secret, std::move(body), kPauseTimeoutSeconds),
-        [this, key, number = slot.number, alive = std::weak_ptr(alive_)](const Result<http::ClientResponse>& response) {
-            if (!alive.expired()) on_answer(key, number, response);
-        });
+    client_->send(site_post(peer->second.url, path, site_, peer->second.secret, std::move(body), kPauseTimeoutSeconds),
+                  [this, key, alive = std::weak_ptr(alive_)](const Result<http::ClientResponse>& response) {
+                      if (!alive.expired()) on_answer(key, response);
+                  });
 }
 
-void PauseTeller::on_answer(const Key& key, std::uint64_t number, const Result<http::ClientResponse>& response) {
+void PauseTeller::on_answer(const Key& key, const Result<http::ClientResponse>& response) {
     const auto it = slots_.find(key);
     if (it == slots_.end()) return;
     Slot& slot = it->second;
     slot.under_way = false;
-    if (slot.number != number) return send(key, slot);
     const bool is_taken = response && response->status / 100 == 2;
     const bool until_confirmed = !key.is_confirmation && slot.pause.on;
-    if (slot.is_done || (is_taken && !until_confirmed)) {
-        slots_.erase(it);
-        return;
-    }
+    if (slot.is_done || (is_taken && !until_confirmed)) return done(it->first, slot);
     if (!is_taken && !std::exchange(slot.refused, true)) {
         const std::string why = response ? "status " + std::to_string(response->status) : response.error().what;
         config::log_warn("a site does not take a pause", {{"site", key.site}, {"why", why}});
@@ -102,10 +117,9 @@ void PauseTeller::on_answer(const Key& key, std::uint64_t number, const Result<h
 }
 
 void PauseTeller::wait(const Key& key, Slot& slot) {
-    if (net::now().mono - slot.since >= std::chrono::milliseconds{kPauseTriesForMs}) {
+    if (net::now().mono - slot.began >= tries_for_) {
         config::log_error("a site has not answered to a pause", {{"site", key.site}, {"link", key.link.text()}});
-        slots_.erase(Key(key));
-        return;
+        return done(key, slot);
     }
     slot.timer.expires_after(std::chrono::milliseconds{slot.wait_ms});
     slot.wait_ms = std::min(slot.wait_ms * 2, kPauseLastRetryMs);

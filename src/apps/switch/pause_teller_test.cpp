@@ -25,9 +25,10 @@ struct Peer {
     int status = 204;
     bool holds = false;
     SiteGuard guard;
-    PauseTeller teller{io, "london"};
+    PauseTeller teller;
 
-    Peer() {
+    explicit Peer(std::chrono::milliseconds tries_for = std::chrono::milliseconds{kPauseTriesForMs})
+        : teller(io, "london", tries_for) {
         http::ServerOptions options;
         options.address = "127.0.0.1";
         auto started = http::Server::listen(io, options, [this](const http::Request& request, http::Reply reply) {
@@ -89,15 +90,18 @@ TEST_CASE("a pause is told again and again, each time from longer ago, until it 
     CHECK(peer.teller.under_way() == 0);
 }
 
-TEST_CASE("the end of a pause takes the pause's place, and is told until it is taken") {
+TEST_CASE("the end of a pause is told once the pause is confirmed, and until it is taken") {
     Peer peer;
-    peer.status = 503;
     peer.teller.tell(a_pause());
-    peer.teller.tell(a_pause(false));  // while the first is under way: they do not change places
+    peer.teller.tell(a_pause(false));  // the peer may have stored some of it before it hears of it
     peer.run_until([&] { return peer.heard.size() == 3; });
-    CHECK(peer.told(0).on);
-    CHECK(!peer.told(1).on);
-    CHECK(!peer.told(2).on);
+    CHECK(peer.told(2).on);
+    CHECK(peer.told(2).pause.ago_ms >= peer.told(0).pause.ago_ms + 3 * kPauseFirstRetryMs);
+    peer.status = 503;
+    peer.teller.confirmed({"paris", LinkId("l1"), "p1"});
+    peer.run_until([&] { return peer.heard.size() == 5; });
+    CHECK(!peer.told(3).on);
+    CHECK(!peer.told(4).on);
     peer.status = 204;
     peer.run_until([&] { return peer.teller.under_way() == 0; });
     const auto said = peer.heard.size();
@@ -116,7 +120,7 @@ TEST_CASE("a confirmation is sent until it is taken") {
     CHECK(confirmation_from_body(peer.heard.back().body, "london")->pause == "p1");
 }
 
-TEST_CASE("a pause that is confirmed while it is told once more is told no more") {
+TEST_CASE("a pause that is confirmed while it is told once more is told no more, and the next one has its turn") {
     Peer peer;
     peer.holds = true;
     peer.teller.tell(a_pause());
@@ -129,8 +133,44 @@ TEST_CASE("a pause that is confirmed while it is told once more is told no more"
     peer.waiting.front()(http::Response{204, {}, {}, {}});
     peer.run_until([&] { return peer.heard.size() == 2; });
     CHECK(peer.told(1).pause.id == "p2");
+    CHECK(peer.told(1).pause.ago_ms >= 100);  // since it was ordered, not since it had its turn
     peer.teller.confirmed({"paris", LinkId("l1"), "p2"});
     peer.run_until([&] { return peer.teller.under_way() == 0; });
+}
+
+TEST_CASE("a site that never answers is given up, message by message") {
+    Peer peer(600ms);
+    peer.status = 503;
+    peer.teller.tell(a_pause());
+    peer.teller.tell(a_pause(false));
+    peer.run_until([&] { return peer.teller.under_way() == 0; });
+    CHECK(peer.told(0).on);
+    CHECK(!peer.told(peer.heard.size() - 1).on);
+    // Tried at once, after 250 and 750 ms, and no more.
+    CHECK(peer.heard.size() == 6);
+    const auto said = peer.heard.size();
+    peer.run_for(400ms);
+    CHECK(peer.heard.size() == said);
+}
+
+TEST_CASE("of one link so many messages wait, and of all links so many are under way, no more") {
+    Peer peer;
+    peer.holds = true;
+    for (std::size_t i = 0; i < kPausesWaiting + 10; ++i)
+        peer.teller.tell(a_pause(i % 2 == 0, "p" + std::to_string(i)));
+    CHECK(peer.teller.under_way() == 1);
+    peer.run_until([&] { return peer.heard.size() == 1; });
+    peer.teller.stop();  // or it would tell them all
+
+    boost::asio::io_context nobody_runs;
+    PauseTeller many(nobody_runs, "london");
+    config::SiteSettings paris;
+    paris.name = "paris";
+    paris.http = "http://127.0.0.1:1";
+    many.set_peers({paris});
+    for (std::size_t i = 0; i < kPausesTelling + 5; ++i) many.confirm({"paris", LinkId("l" + std::to_string(i)), "p"});
+    CHECK(many.under_way() == kPausesTelling);
+    many.stop();
 }
 
 TEST_CASE("a site without an HTTP address cannot be told") {

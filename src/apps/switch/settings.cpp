@@ -17,6 +17,34 @@ exchange::Record record_of(const config::RecordRule& rule) {
     return {};
 }
 
+exchange::ConsentSettings consent_of(const config::ConsentRule& rule) {
+    const auto to = rule.to == config::ConsentTo::both    ? exchange::ConsentTo::both
+                    : rule.to == config::ConsentTo::agent ? exchange::ConsentTo::agent
+                                                          : exchange::ConsentTo::customer;
+    return {rule.announcement, to, rule.tone_ms, rule.required};
+}
+
+exchange::RoutingPointSettings routing_point_of(const config::RoutingPointSettings& point) {
+    exchange::RoutingPointSettings out;
+    out.dn = point.dn;
+    out.numbers = point.numbers;
+    out.treatment = point.treatment;
+    out.targets = point.targets;
+    out.record = record_of(point.record);
+    out.consent = consent_of(point.consent);
+    out.queue_max = static_cast<std::size_t>(point.queue_max);
+    out.overflow = point.overflow;
+    out.overflow_after_ms = point.overflow_after_ms;
+    out.position_ms = point.position_ms;
+    out.menu.announcement = point.menu.announcement;
+    out.menu.invalid = point.menu.invalid;
+    for (const auto& [digit, target] : point.menu.choices) out.menu.choices.push_back({digit, target});
+    out.menu.otherwise = point.menu.otherwise;
+    out.menu.timeout_ms = point.menu.timeout_ms;
+    out.menu.repeats = point.menu.repeats;
+    return out;
+}
+
 Result<sip::Uri> literal(const std::string& text) {
     TRY(auto uri, sip::uri_from_text(text));
     boost::system::error_code error;
@@ -45,17 +73,20 @@ exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings)
     out.leave_conference = settings.leave_conference;
     out.ready_on_register = settings.ready_on_register;
     out.wrap_up_ms = settings.wrap_up_ms;
+    out.ring_timeout_ms = settings.ring_timeout_ms;
+    out.ready_after_no_answer = settings.ready_after_no_answer;
+    out.codes = {settings.ready_code, settings.not_ready_code, settings.wrap_up_done_code};
     for (const auto& agent : settings.agents) {
-        out.agents.push_back({agent.dn, agent.name, record_of(agent.record), agent.auto_answer});
+        out.agents.push_back(
+            {agent.dn, agent.name, record_of(agent.record), agent.auto_answer, consent_of(agent.consent)});
     }
-    for (const auto& trunk : settings.trunks) out.trunks.push_back({trunk.name, trunk.refer, record_of(trunk.record)});
+    for (const auto& trunk : settings.trunks) {
+        out.trunks.push_back({trunk.name, trunk.refer, record_of(trunk.record), consent_of(trunk.consent)});
+    }
     for (const auto& site : settings.sites) {
         out.peers.push_back({site.name, site.prefix, site.return_transfers, site.record_duplicate});
     }
-    for (const auto& point : settings.routing_points) {
-        out.routing_points.push_back(
-            {point.dn, point.numbers, point.treatment, point.targets, record_of(point.record)});
-    }
+    for (const auto& point : settings.routing_points) out.routing_points.push_back(routing_point_of(point));
     for (const auto& route : settings.routes) out.routes.push_back({route.match, route.to, route.number});
     return out;
 }

@@ -88,6 +88,18 @@ std::size_t SiteGuard::nonces_of(const std::string& site) const {
     return it == seen_.end() ? 0 : it->second.order.size();
 }
 
+std::int64_t SiteAges::lain_ms(const SiteSignature& given, WallTime now) {
+    const std::int64_t at = to_unix_ms(now);
+    const auto date = sip::number_from_text(given.date, kUnixMsMax);
+    if (!date) return 0;
+    const std::int64_t age = at - static_cast<std::int64_t>(*date);
+    const auto [found, is_first] = youngest_.try_emplace(given.site, Youngest{at, age, age});
+    Youngest& youngest = found->second;
+    if (at - youngest.began > kSiteAgesMs || at < youngest.began) youngest = {at, age, youngest.now};
+    youngest.now = std::min(youngest.now, age);
+    return std::clamp<std::int64_t>(age - std::min(youngest.now, youngest.before), 0, kSiteAgoMaxMs);
+}
+
 std::string readiness_body(const exchange::RemoteAgents& readiness) {
     boost::json::array agents;
     for (const auto& agent : readiness.agents) {

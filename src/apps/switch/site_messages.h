@@ -55,6 +55,23 @@ private:
     std::map<std::string, Seen> seen_;
 };
 
+// How long a believed request has lain about before it was read: a switch that stood still finds its sockets full of
+// messages whose `ago_ms` were right when they were sent. No clocks are compared: it is how much older by its date a
+// request looks than the youngest of the site's others. One owner, one thread.
+class SiteAges {
+public:
+    [[nodiscard]] std::int64_t lain_ms(const SiteSignature& given, WallTime now);
+
+private:
+    struct Youngest {
+        std::int64_t began = 0;  // of the span that `now` is of
+        std::int64_t now = 0;
+        std::int64_t before = 0;
+    };
+    std::map<std::string, Youngest> youngest_;  // configured sites only: of believed requests
+};
+inline constexpr std::int64_t kSiteAgesMs = 60'000;  // a request is held against those of this long, twice at most
+
 [[nodiscard]] std::string readiness_body(const exchange::RemoteAgents& readiness);
 // `site` is whose signature it bears.
 [[nodiscard]] Result<exchange::RemoteAgents> readiness_from_body(std::string_view body, const std::string& site);

@@ -136,3 +136,19 @@ TEST_CASE("a pause that breaks a rule is refused, but not for how its maker is c
     CHECK(!confirmation_from_body(R"({"link":"l1"})", "paris"));
     CHECK(!confirmation_from_body("[]", "paris"));
 }
+
+TEST_CASE("a request that has lain about looks older than its site's others, whatever the clocks say") {
+    SiteAges ages;
+    const auto at = [](std::int64_t ms) { return WallTime(std::chrono::milliseconds(1'767'605'400'000 + ms)); };
+    const auto said = [](const std::string& site, std::int64_t ms) {
+        return SiteSignature{site, std::to_string(1'767'605'400'000 + ms), {}, {}};
+    };
+    CHECK(ages.lain_ms(said("paris", 600'000), at(10)) == 0);     // its clock is ten minutes ahead; nothing to compare
+    CHECK(ages.lain_ms(said("paris", 605'000), at(5'003)) == 0);  // the youngest
+    CHECK(ages.lain_ms(said("paris", 606'000), at(8'003)) == 2'000);
+    CHECK(ages.lain_ms(said("hub", 0), at(9'000)) == 0);
+    CHECK(ages.lain_ms(said("paris", 670'000), at(70'500)) == 497);  // the span before counts, too
+    CHECK(ages.lain_ms(said("paris", 735'000), at(140'000)) == 4'500);
+    CHECK(ages.lain_ms(said("paris", 800'000), at(205'000)) == 0);  // it may be slower now
+    CHECK(ages.lain_ms({"paris", "soon", {}, {}}, at(205'000)) == 0);
+}

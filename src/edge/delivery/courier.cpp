@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <map>
 #include <random>
 
 #include "base/match.h"
@@ -75,7 +76,9 @@ private:
                   [&](const link::MarkDelivered& mark) { stored(outbox_->delivered(mark.fact_ids)); },
                   [&](const link::MarkRefused& mark) { stored(outbox_->refused(mark.fact.id, mark.fact.reason)); },
                   [&](const link::MarkFileDelivered& mark) { file_delivered(mark.segment); },
-                  [&](const link::MarkFileRefused& mark) { stored(outbox_->file_refused(mark.segment, mark.reason)); },
+                  [&](const link::MarkFileRefused& mark) {
+                      stored(outbox_->file_refused(mark.segment, take_digest(mark.segment), mark.reason));
+                  },
                   [&](const link::WakeAt& wake) { wake_at(wake.at); }, [&](const link::Say& say) { announce(say); }},
             effect);
     }
@@ -100,6 +103,7 @@ private:
     }
 
     void put_file(const link::OutboxFile& file) {
+        under_way_[file.segment] = file.sha256;
         client_->send(file_request(options_.archive_url, options_.archive_token, file),
                       [this, segment = file.segment](const Result<http::ClientResponse>& response) {
                           input(file_answer(segment, response));
@@ -108,10 +112,15 @@ private:
 
     // The file is freed only once the outbox has forgotten it; otherwise it is put again, which changes nothing.
     void file_delivered(const std::string& segment) {
-        const auto result = outbox_->file_delivered(segment);
+        const std::string digest = take_digest(segment);
+        const auto result = outbox_->file_delivered(segment, digest);
         stored(result);
         if (!result || !events_.file_delivered) return;
-        later([this, segment] { events_.file_delivered(segment); });
+        later([this, segment, digest] { events_.file_delivered(segment, digest); });
+    }
+    std::string take_digest(const std::string& segment) {
+        const auto node = under_way_.extract(segment);
+        return node.empty() ? std::string() : std::move(node.mapped());
     }
 
     void announce(const link::Say& say) {
@@ -141,7 +150,8 @@ private:
     std::random_device random_;
     link::Delivery delivery_;
     std::deque<DeliveryInput> inputs_;
-    std::shared_ptr<bool> alive_;  // shared: with what was posted
+    std::map<std::string, std::string> under_way_;  // segment → digest of the file that is being put
+    std::shared_ptr<bool> alive_;                   // shared: with what was posted
 };
 
 }  // namespace

@@ -26,7 +26,8 @@ struct CourierOptions {
 };
 // Called on the io_context's thread, never from within a call of the Courier's own functions. Any may be empty.
 struct CourierEvents {
-    std::function<void(const std::string& segment)> file_delivered;  // the archive has it: its file may be freed
+    // The archive has the file of that digest: it may be freed.
+    std::function<void(const std::string& segment, const std::string& sha256)> file_delivered;
     std::function<void(link::Notice notice, const std::string& detail)> notice;  // for the log
 };
 
@@ -44,7 +45,8 @@ public:
 
     // Durable when they return. The facts as they were stamped. Errc::exhausted: the disk is full or a fact too large.
     [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
-    // The file stays where it is, unchanged, until file_delivered. Again with the same segment: no change.
+    // The file stays where it is, unchanged, until file_delivered. Again with the same segment: no change, unless the
+    // digest is another; then this file takes the former one's place.
     [[nodiscard]] virtual Result<void> add_file(const link::OutboxFile& file) = 0;
     [[nodiscard]] virtual Result<link::Outbox::Counts> counts() = 0;
 };

@@ -83,7 +83,7 @@ struct World {
     }
     std::unique_ptr<Courier> open() {
         CourierEvents events;
-        events.file_delivered = [this](const std::string& segment) { freed.insert(segment); };
+        events.file_delivered = [this](const std::string& segment, const std::string&) { freed.insert(segment); };
         events.notice = [this](link::Notice notice, const std::string&) { notices.push_back(notice); };
         auto courier = Courier::open(io, options, std::move(events));
         REQUIRE(courier);

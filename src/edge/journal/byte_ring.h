@@ -12,7 +12,8 @@
 
 namespace sheaf::journal {
 
-// Bytes from one thread to another, in order, in bounded memory, without a lock. One producer, one consumer.
+// Bytes from one thread to another, in order, in bounded memory, without a lock. One producer, one consumer. What was
+// taken is wiped: no voice stays in it.
 class ByteRing {
 public:
     explicit ByteRing(std::size_t bytes) : data_(bytes, 0), mask_(bytes - 1) {  // touched here, not on the packet path
@@ -20,6 +21,7 @@ public:
     }
 
     // Producer. Pieces put by `put` become visible together with `publish`.
+    [[nodiscard]] std::size_t capacity() const { return data_.size(); }
     [[nodiscard]] std::size_t room() const {
         return data_.size() - static_cast<std::size_t>(put_ - taken_.load(std::memory_order_acquire));
     }
@@ -30,7 +32,7 @@ public:
         if (first < bytes.size()) std::memcpy(data_.data(), bytes.data() + first, bytes.size() - first);
         put_ += bytes.size();
     }
-    void skip(std::size_t bytes) { put_ += bytes; }  // padding: what is there stays there
+    void skip(std::size_t bytes) { put_ += bytes; }  // padding: zeros
     void publish() { published_.store(put_, std::memory_order_release); }
 
     // Consumer.
@@ -42,8 +44,14 @@ public:
         const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
         const auto at = static_cast<std::size_t>(taken) & mask_;
         const std::size_t first = out.size() < data_.size() - at ? out.size() : data_.size() - at;
-        if (first > 0) std::memcpy(out.data(), &data_[at], first);
-        if (first < out.size()) std::memcpy(out.data() + first, data_.data(), out.size() - first);
+        if (first > 0) {
+            std::memcpy(out.data(), &data_[at], first);
+            std::memset(&data_[at], 0, first);
+        }
+        if (first < out.size()) {
+            std::memcpy(out.data() + first, data_.data(), out.size() - first);
+            std::memset(data_.data(), 0, out.size() - first);
+        }
         taken_.store(taken + out.size(), std::memory_order_release);
     }
 

@@ -63,6 +63,14 @@ Result<File> File::open_read(const std::string& path) {
     return file;
 }
 
+Result<File> File::open_write(const std::string& path) {
+    File file;
+    file.path_ = path;
+    file.fd_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file.fd_ < 0) return failed("open", path, errno);
+    return file;
+}
+
 Result<File> File::create(const std::string& path) {
     File file;
     file.path_ = path;
@@ -106,7 +114,7 @@ Result<void> File::sync() {
 }
 
 Result<std::uint64_t> File::size() const {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd_, &status) != 0) return failed("stat", path_, errno);
     return static_cast<std::uint64_t>(status.st_size);
 }

@@ -19,7 +19,8 @@ public:
     File& operator=(File&& other) noexcept;
 
     [[nodiscard]] static Result<File> open_read(const std::string& path);
-    [[nodiscard]] static Result<File> create(const std::string& path);  // truncates what is there
+    [[nodiscard]] static Result<File> open_write(const std::string& path);  // what is there, to read and change
+    [[nodiscard]] static Result<File> create(const std::string& path);      // truncates what is there
     [[nodiscard]] bool is_open() const { return fd_ >= 0; }
     [[nodiscard]] const std::string& path() const { return path_; }
 

@@ -16,6 +16,14 @@ media::SegmentSlot slot_of(std::span<const std::uint8_t> piece) {
     return read_u32le(&piece[12]);
 }
 
+// A silence that takes back what was stored.
+bool erases(std::span<const std::uint8_t> piece) {
+    const JournalRecord record = media::peek_record(piece);
+    if (record.type != RecordType::silence) return false;
+    const auto silence = media::silence_from(record);
+    return silence && silence->from < silence->to.value_or(record.when);
+}
+
 void widen(std::optional<media::LostRecord>& lost, Instant when) {
     if (!lost) lost = media::LostRecord{when, when, 0, media::LostReason::disk};
     lost->from = std::min(lost->from, when);
@@ -62,7 +70,10 @@ void Appender::append(Stamp now, std::span<std::uint8_t> batch) {
 }
 
 void Appender::retry(Stamp now) {
-    if (owed_.empty() || now.mono < retry_at_) return;
+    if (!owes() || now.mono < retry_at_) return;
+    retry_at_ = now.mono + kRetry;
+    if (!erasures_.empty()) erase();
+    if (owed_.empty()) return;
     std::vector<std::uint8_t> batch;
     for (const Owed& owed : owed_) {
         const auto payload = owed.type == RecordType::lost ? media::lost_payload(owed.lost) : owed.payload;
@@ -77,45 +88,107 @@ void Appender::retry(Stamp now) {
 }
 
 // False when the disk refused; what it did not take is owed then.
-bool Appender::write(Stamp now, const std::vector<Piece>& pieces) {
-    std::size_t first = 0;
-    while (first < pieces.size()) {
-        std::size_t last = first;
+bool Appender::write(Stamp now, std::span<const Piece> pieces) {
+    while (!pieces.empty()) {
+        auto group = pieces.first(static_cast<std::size_t>(std::ranges::find_if(pieces, erases) - pieces.begin()));
+        pieces = pieces.subspan(group.size());
+        bool done = write_plain(now, group);
+        if (done && !pieces.empty()) {
+            group = pieces.first(1);
+            pieces = pieces.subspan(1);
+            const auto erased = erase_before(now, group.front());
+            if (!erased) trouble(erased.error());
+            done = erased && write_plain(now, group);
+            if (done) erase();
+            done = done && owed_.empty();  // a sync that failed owes what comes before the rest
+        }
+        if (done) continue;
+        for (const auto& left : {group, pieces}) {
+            for (const Piece& piece : left) owe(media::peek_record(piece));
+        }
+        return false;
+    }
+    return true;
+}
+
+// False when the disk refused: `pieces` is what it did not take.
+bool Appender::write_plain(Stamp now, std::span<const Piece>& pieces) {
+    while (!pieces.empty()) {
+        std::size_t last = 0;
         std::uint64_t size = 0;
         while (last < pieces.size() && offset_ + size + pieces[last].size() <= options_.file_bytes) {
             size += pieces[last++].size();
         }
         Result<void> done;
-        if (!file_.is_open() || last == first) {
+        if (!file_.is_open() || last == 0) {
             done = next_file(now);
         } else {
-            done = write_run(first, last, pieces);
-            if (done) first = last;
+            done = write_run(pieces.first(last));
+            if (done) pieces = pieces.subspan(last);
         }
         if (!done) {
             trouble(done.error());
-            for (; first < pieces.size(); ++first) owe(media::peek_record(pieces[first]));
             return false;
         }
     }
     return true;
 }
 
-Result<void> Appender::write_run(std::size_t first, std::size_t last, const std::vector<Piece>& pieces) {
+Result<void> Appender::write_run(std::span<const Piece> pieces) {
     run_.clear();
-    for (std::size_t i = first; i < last; ++i) {
-        media::seal_record(pieces[i], seed_);
-        run_.insert(run_.end(), pieces[i].begin(), pieces[i].end());
+    for (const Piece& piece : pieces) {
+        media::seal_record(piece, seed_);
+        run_.insert(run_.end(), piece.begin(), piece.end());
     }
-    TRY_VOID(file_.write_at(offset_, run_));
+    const auto done = file_.write_at(offset_, run_);
+    const std::size_t size = run_.size();
+    std::ranges::fill(run_, std::uint8_t{0});
+    TRY_VOID(done);
     unsynced_ = true;
-    for (std::size_t i = first; i < last; ++i) {
-        const auto size = static_cast<std::uint32_t>(pieces[i].size());
-        written(media::peek_record(pieces[i]), offset_, size);
-        offset_ += size;
+    for (const Piece& piece : pieces) {
+        const auto length = static_cast<std::uint32_t>(piece.size());
+        written(media::peek_record(piece), offset_, length);
+        offset_ += length;
     }
-    bytes += run_.size();
+    bytes += size;
     return {};
+}
+
+// Before a silence that reaches back is in the journal, what it erases is: whoever finds one after a crash can finish.
+Result<void> Appender::erase_before(Stamp now, const Piece& silence) {
+    const JournalRecord record = media::peek_record(silence);
+    TRY(const media::SilenceRecord read, media::silence_from(record));
+    ASSERT(slots_[record.slot].running);
+    const auto unreadable = [this](const Error& error) { trouble(error); };
+    TRY(Erasure erasure,
+        plan_erasure(files_, record.slot, slots_[record.slot].segment.extents, read.from, read.to, unreadable));
+    if (erasure.places.empty()) return {};
+    std::vector<std::uint8_t> batch;
+    for (std::size_t first = 0; first < erasure.places.size(); first += media::kErasedPlacesMax) {
+        const auto rest = std::span<const media::ErasedPlace>(erasure.places).subspan(first);
+        const auto payload = media::erasure_payload(rest.first(std::min(rest.size(), media::kErasedPlacesMax)));
+        const std::size_t at = batch.size();
+        batch.resize(at + media::record_bytes(payload.size()));
+        media::write_record_header(&batch[at],
+                                   {RecordType::erasure, media::Channel::said, record.slot, record.when, payload});
+        std::ranges::copy(payload, batch.begin() + static_cast<std::ptrdiff_t>(at + media::kRecordHeaderBytes));
+    }
+    const std::vector<Piece> made = pieces_of(batch);
+    std::span<const Piece> pieces = made;
+    if (!write_plain(now, pieces)) return fail(Errc::io, "an erasure cannot be noted in the journal yet");
+    erasures_.push_back(std::move(erasure));
+    return {};
+}
+
+void Appender::erase() {
+    if (erasures_.empty()) return;
+    sync();  // a power loss finds the note or the packets untouched
+    std::erase_if(erasures_, [this](const Erasure& erasure) {
+        const auto done = carry_out(files_, erasure);
+        if (!done) trouble(done.error());
+        return done.has_value();
+    });
+    hand_out();
 }
 
 void Appender::written(const JournalRecord& record, std::uint64_t offset, std::uint32_t size) {
@@ -129,7 +202,8 @@ void Appender::written(const JournalRecord& record, std::uint64_t offset, std::u
                         .tenant = options_.tenant,
                         .site = options_.site,
                         .node = options_.node,
-                        .extents = {}};
+                        .extents = {},
+                        .slot = record.slot};
     }
     ASSERT(slot.running);
     std::vector<Extent>& extents = slot.segment.extents;
@@ -226,7 +300,7 @@ void Appender::owe(const JournalRecord& record) {
         ++unwritten;
         return owe_lost(record.slot, record.channel, {record.when, record.when, 1, media::LostReason::disk});
     }
-    if (record.type == RecordType::open || record.type == RecordType::close) {
+    if (record.type != RecordType::lost) {  // what is lost behind it is told behind it
         owed_lost_.erase({record.slot, media::Channel::said});
         owed_lost_.erase({record.slot, media::Channel::heard});
     }
@@ -275,12 +349,18 @@ void Appender::sync() {
             for (ClosedSegment& segment : closed_) segment.not_synced.reset();
         }
     }
+    hand_out();
+}
+
+void Appender::hand_out() {
+    if (unsynced_ || !erasures_.empty()) return;
     for (ClosedSegment& segment : closed_) hooks_.on_closed(std::move(segment));
     closed_.clear();
 }
 
 void Appender::finish() {
     sync();
+    erase();
     if (!file_.is_open()) return;
     file_.close();
     auto ended = files_.ended(number_);

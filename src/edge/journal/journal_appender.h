@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "edge/journal/eraser.h"
 #include "edge/journal/file.h"
 #include "edge/journal/journal_files.h"
 #include "edge/journal/journal_writer.h"
@@ -12,7 +13,9 @@
 namespace sheaf::journal {
 
 // The writer's thread's end of a journal: batches of records into files. When the disk refuses, opens and closes are
-// kept until it takes them, packets become lost records that are written then. One thread.
+// kept until it takes them, packets become lost records that are written then. A silence that reaches back erases
+// before anything behind it is written; where that fails it is tried again, and no segment is handed out before. One
+// thread.
 class Appender {
 public:
     Appender(JournalOptions options, JournalFiles& files, JournalWriter::Hooks hooks);
@@ -25,7 +28,7 @@ public:
     void sync();
     [[nodiscard]] bool unsynced() const { return unsynced_; }
     [[nodiscard]] bool has_closed() const { return !closed_.empty(); }
-    [[nodiscard]] bool owes() const { return !owed_.empty(); }
+    [[nodiscard]] bool owes() const { return !owed_.empty() || !erasures_.empty(); }
     void finish();  // syncs and ends the file
 
     std::uint64_t bytes = 0;
@@ -49,8 +52,12 @@ private:
     };
 
     static std::vector<Piece> pieces_of(std::span<std::uint8_t> batch);
-    bool write(Stamp now, const std::vector<Piece>& pieces);
-    Result<void> write_run(std::size_t first, std::size_t last, const std::vector<Piece>& pieces);
+    bool write(Stamp now, std::span<const Piece> pieces);
+    bool write_plain(Stamp now, std::span<const Piece>& pieces);
+    Result<void> erase_before(Stamp now, const Piece& silence);
+    void erase();
+    void hand_out();
+    Result<void> write_run(std::span<const Piece> pieces);
     Result<void> next_file(Stamp now);
     void written(const media::JournalRecord& record, std::uint64_t offset, std::uint32_t size);
     void closed(media::SegmentSlot slot);
@@ -70,6 +77,7 @@ private:
     std::vector<ClosedSegment> closed_;  // wait for a sync
     std::vector<Owed> owed_;
     std::map<std::pair<media::SegmentSlot, media::Channel>, std::size_t> owed_lost_;  // the open lost record of a slot
+    std::vector<Erasure> erasures_;                                                   // logged, and not carried out yet
     Instant retry_at_{};
     std::vector<std::uint8_t> run_;
 };

@@ -13,7 +13,8 @@ constexpr std::size_t kReserve = media::record_bytes(8 + 80 + 2 + media::kCauseT
 
 }  // namespace
 
-Intake::Intake(ByteRing& ring, std::size_t segments_max) : ring_(ring), slots_(segments_max) {}
+Intake::Intake(ByteRing& ring, std::size_t segments_max)
+    : ring_(ring), slots_(segments_max), for_marks_(ring.capacity() / 16) {}
 
 void Intake::put(const media::JournalRecord& record) {
     std::array<std::uint8_t, media::kRecordHeaderBytes> head;
@@ -50,7 +51,7 @@ bool Intake::packet(media::SegmentSlot slot, media::Channel channel, Instant whe
     ASSERT(slot < slots_.size() && slots_[slot].running);
     Slot& s = slots_[slot];
     const std::size_t needed = media::record_bytes(rtp.size());
-    if (rtp.size() > media::kRtpBytesMax || ring_.room() < reserved_ + needed + 2 * kLostBytes) {
+    if (rtp.size() > media::kRtpBytesMax || ring_.room() < reserved_ + for_marks_ + needed + 2 * kLostBytes) {
         Missed& missed = s.missed[static_cast<std::size_t>(channel)];
         if (missed.packets++ == 0) missed.from = when;
         missed.to = when;
@@ -62,6 +63,26 @@ bool Intake::packet(media::SegmentSlot slot, media::Channel channel, Instant whe
     ring_.publish();
     packets.fetch_add(1, std::memory_order_relaxed);
     return true;
+}
+
+bool Intake::mark(const media::JournalRecord& record) {
+    ASSERT(record.slot < slots_.size() && slots_[record.slot].running);
+    if (ring_.room() < reserved_ + media::record_bytes(record.payload.size()) + 2 * kLostBytes) return false;
+    tell_missed(record.slot, record.when);
+    put(record);
+    ring_.publish();
+    return true;
+}
+
+bool Intake::silence(media::SegmentSlot slot, const media::Silence& silence, Instant from, Instant now,
+                     std::optional<Instant> to) {
+    const auto payload = media::silence_payload({from, silence, to});
+    return mark({media::RecordType::silence, media::Channel::said, slot, now, payload});
+}
+
+bool Intake::resume(media::SegmentSlot slot, const std::string& label, Instant now) {
+    const auto payload = media::resume_payload(label);
+    return mark({media::RecordType::resume, media::Channel::said, slot, now, payload});
 }
 
 void Intake::close(media::SegmentSlot slot, const media::SegmentTail& tail) {

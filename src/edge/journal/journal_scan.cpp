@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "edge/journal/eraser.h"
 #include "edge/journal/file.h"
 
 namespace sheaf::journal {
@@ -63,7 +64,8 @@ private:
                                                  .tenant = header.tenant,
                                                  .site = header.site,
                                                  .node = header.node,
-                                                 .extents = {}};
+                                                 .extents = {},
+                                                 .slot = record.slot};
                 found = running_.find(record.slot);
             }
         }
@@ -100,10 +102,33 @@ private:
     std::map<media::SegmentSlot, Running> running_;
 };
 
+// Whatever an erasure names is gone already, is there, or was caught half way: the note is enough to make it gone.
+Result<void> finish_erasures(const JournalFiles& files, std::uint64_t number) {
+    const auto file = File::open_read(files.path_of(number));
+    if (!file) return {};  // what cannot be read is told when it is scanned
+    FileSource source(*file);
+    auto reader = media::JournalReader::open(source);
+    if (!reader) return {};
+    Result<void> outcome;
+    for (auto at = reader->next(); at && *at; at = reader->next()) {
+        if ((*at)->record.type != RecordType::erasure) continue;
+        auto places = media::places_from((*at)->record);
+        if (!places) continue;
+        auto done = carry_out(files, {.slot = (*at)->record.slot, .places = std::move(*places)});
+        if (!done && done.error().code != Errc::conflict) outcome = std::move(done);
+    }
+    return outcome;
+}
+
 }  // namespace
 
 JournalScan scan_journals(JournalFiles& files) {
     JournalScan out;
+    for (const std::uint64_t number : files.left_behind()) {
+        auto done = finish_erasures(files, number);
+        if (!done) out.troubles.push_back(done.error());
+    }
+    if (!out.troubles.empty()) return out;
     Scanner scanner(files, out);
     for (const std::uint64_t number : files.left_behind()) {
         auto done = scanner.scan(number);

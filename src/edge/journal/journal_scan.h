@@ -14,7 +14,8 @@ struct JournalScan {
     std::vector<Error> troubles;  // files that cannot be read; they are left where they are
 };
 
-// Reads what an earlier run left behind, and lets `files` know which segment needs which file.
+// Reads what an earlier run left behind, and lets `files` know which segment needs which file. First it finishes that
+// run's erasures; while one cannot be finished no segment is given out, and the next start tries again.
 [[nodiscard]] JournalScan scan_journals(JournalFiles& files);
 
 }  // namespace sheaf::journal

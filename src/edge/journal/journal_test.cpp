@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "edge/journal/file.h"
 #include "edge/journal/journal_appender.h"
+#include "edge/journal/journal_fixture.h"
 #include "edge/journal/journal_intake.h"
 #include "edge/journal/sealer.h"
 #include "edge/journal/segment_reading.h"
@@ -24,146 +25,9 @@
 
 using namespace sheaf;
 using namespace sheaf::journal;
+using namespace sheaf::journal::fixture;
 using namespace std::chrono_literals;
 using media::Channel;
-
-namespace {
-
-struct Folder {
-    Folder() {
-        std::string name = std::filesystem::temp_directory_path().string() + "/sheaf-journal-XXXXXX";
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string path;
-};
-
-// What the sealer's thread hands out, waited for as an event.
-class Inbox {
-public:
-    void put(SealedSegment segment) {
-        const MutexLock lock(mutex_);
-        segments_.push_back(std::move(segment));
-        changed_.notify_all();
-    }
-    void put(const Error& error) {
-        const MutexLock lock(mutex_);
-        troubles_.push_back(error);
-        changed_.notify_all();
-    }
-    std::vector<SealedSegment> wait_for(std::size_t n) {
-        const MutexLock lock(mutex_);
-        const auto until = std::chrono::steady_clock::now() + 20s;
-        while (segments_.size() < n && std::chrono::steady_clock::now() < until) changed_.wait_for(mutex_, 1s);
-        REQUIRE(segments_.size() >= n);
-        return segments_;
-    }
-    Error wait_for_trouble() {
-        const MutexLock lock(mutex_);
-        while (troubles_.empty()) changed_.wait(mutex_);
-        return troubles_.front();
-    }
-
-private:
-    Mutex mutex_;
-    CondVar changed_;
-    std::vector<SealedSegment> segments_;
-    std::vector<Error> troubles_;
-};
-
-JournalOptions options(std::uint64_t file_bytes = 256 * 1024) {
-    JournalOptions o;
-    o.tenant = TenantId("default");
-    o.site = SiteId("london");
-    o.node = NodeId("london-1");
-    o.file_bytes = file_bytes;
-    o.ring_bytes = 1 << 20;
-    o.gather = 2ms;
-    return o;
-}
-
-// A recorder on a folder: journal, writer and sealer, as the media role joins them.
-struct Recorder {
-    explicit Recorder(const std::string& folder, JournalOptions o = options(), AudioFormat format = AudioFormat::wav,
-                      std::chrono::milliseconds keep = 1h) {
-        auto opened = JournalFiles::open(folder + "/journal/0");
-        REQUIRE(opened);
-        files = std::move(*opened);
-        auto started = Sealer::start({.folder = folder, .format = format, .keep = keep}, *files,
-                                     {[this](SealedSegment s) { inbox.put(std::move(s)); },
-                                      [this](const SegmentId&, const Error& e) { inbox.put(e); }});
-        REQUIRE(started);
-        sealer = std::move(*started);
-        auto begun = JournalWriter::start(
-            o, *files,
-            {[this](ClosedSegment s) { sealer->add(std::move(s)); }, [this](const Error& e) { inbox.put(e); }});
-        REQUIRE(begun);
-        writer = std::move(*begun);
-    }
-    Inbox inbox;
-    std::unique_ptr<JournalFiles> files;
-    std::unique_ptr<Sealer> sealer;
-    std::unique_ptr<JournalWriter> writer;
-};
-
-const Stamp kOpened{Instant(50s), WallTime(1'767'605'400'000ms)};
-
-media::SegmentHead head(const std::string& id) {
-    return {SegmentId(id), CallUuid("call-" + id), ConnectionId("conn-" + id), kOpened};
-}
-
-media::SegmentTail tail(std::uint64_t said, std::uint64_t heard, Duration length) {
-    media::SegmentTail t;
-    t.sealed = {kOpened.mono + length, kOpened.wall + std::chrono::duration_cast<std::chrono::milliseconds>(length)};
-    t.cause = "normal";
-    t.said.received = t.said.stored = said;
-    t.heard.received = t.heard.stored = heard;
-    return t;
-}
-
-struct Voice {
-    Voice(double hertz, std::uint32_t s) : tone(hertz, -16.0), ssrc(s) {}
-    std::vector<std::uint8_t> next() {
-        std::vector<std::int16_t> samples(160);
-        tone.fill(samples);
-        for (const std::int16_t s : samples) spoken.push_back(rtp::linear_from_ulaw(rtp::ulaw_from_linear(s)));
-        std::vector<std::uint8_t> out(rtp::kHeaderBytes + 160);
-        rtp::write_header(out.data(), {.sequence = sequence++, .timestamp = timestamp, .ssrc = ssrc});
-        timestamp += 160;
-        rtp::encode_ulaw(samples, &out[rtp::kHeaderBytes]);
-        return out;
-    }
-    rtp::Tone tone;
-    std::uint32_t ssrc;
-    std::uint16_t sequence = 100;
-    std::uint32_t timestamp = 5'000;
-    std::vector<std::int16_t> spoken;
-};
-
-std::vector<std::uint8_t> bytes_of(const std::string& path) {
-    auto file = File::open_read(path);
-    REQUIRE(file);
-    std::vector<std::uint8_t> out(static_cast<std::size_t>(file->size().value()));
-    REQUIRE(file->read_at(0, out));
-    return out;
-}
-
-const boost::json::object& fact(const SealedSegment& segment, std::string_view type) {
-    const auto found = std::ranges::find(segment.facts, type, &FactDraft::type);
-    REQUIRE(found != segment.facts.end());
-    return found->data;
-}
-
-std::size_t files_with(const std::string& folder, const std::string& suffix) {
-    return files_in(folder, suffix).value().size();
-}
-
-}  // namespace
 
 TEST_CASE("a call goes from packets to a playable file with every sample in its place") {
     const Folder folder;

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <deque>
 #include <thread>
 
+#include "base/mutex.h"
 #include "edge/journal/journal_appender.h"
 #include "edge/journal/journal_intake.h"
 
@@ -30,6 +32,7 @@ public:
         : options_(options),
           ring_(options.ring_bytes),
           intake_(ring_, options.segments_max),
+          on_silenced_(hooks.on_silenced),
           appender_(options, files, std::move(hooks)),
           wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
     ~Writer() override {
@@ -50,6 +53,31 @@ public:
     }
     bool packet(media::SegmentSlot slot, media::Channel channel, Instant when, Bytes rtp) override {
         return intake_.packet(slot, channel, when, rtp);
+    }
+    bool silence(media::SegmentSlot slot, const media::Silence& silence, Instant from, Instant now,
+                 std::uint64_t ticket) override {
+        return put_silence(slot, silence, from, now, {}, ticket);
+    }
+    bool reach_back(media::SegmentSlot slot, const media::Silence& silence, Instant from, Instant to, Instant now,
+                    std::uint64_t ticket) override {
+        return put_silence(slot, silence, from, now, to, ticket);
+    }
+    bool put_silence(media::SegmentSlot slot, const media::Silence& silence, Instant from, Instant now,
+                     std::optional<Instant> to, std::uint64_t ticket) {
+        {
+            const MutexLock lock(mutex_);  // not of the packet path
+            tickets_.push_back(ticket);
+        }
+        const bool taken = intake_.silence(slot, silence, from, now, to);
+        if (!taken) {
+            const MutexLock lock(mutex_);
+            tickets_.pop_back();
+        }
+        wake();
+        return taken;
+    }
+    bool resume(media::SegmentSlot slot, const std::string& label, Instant now) override {
+        return intake_.resume(slot, label, now);
     }
     void close(media::SegmentSlot slot, const media::SegmentTail& tail) override {
         intake_.close(slot, tail);
@@ -96,9 +124,14 @@ private:
                 if (next > batch_.size() - whole) break;
                 whole += next;
             }
+            for (std::size_t at = 0; at < whole; at += media::record_bytes(read_u32le(&batch_[at + 4]))) {
+                silenced_ += media::peek_record(Bytes(batch_).subspan(at)).type == media::RecordType::silence ? 1 : 0;
+            }
             appender_.append(now(), std::span(batch_).first(whole));
             left_ = batch_.size() - whole;
             std::copy(batch_.begin() + static_cast<std::ptrdiff_t>(whole), batch_.end(), batch_.begin());
+            // Nothing of what was written stays in memory: it may be erased.
+            std::fill(batch_.begin() + static_cast<std::ptrdiff_t>(left_), batch_.end(), std::uint8_t{0});
         }
     }
 
@@ -114,12 +147,28 @@ private:
                 appender_.sync();
                 synced = now().mono;
             }
+            tell_silenced();
             tell();
             if (last) break;
             rest();
         }
         appender_.finish();
+        tell_silenced();
         tell();
+    }
+
+    // In the order in which they were asked for, once the disk owes nothing.
+    void tell_silenced() {
+        if (appender_.owes()) return;
+        for (; silenced_ > 0; --silenced_) {
+            std::uint64_t ticket = 0;
+            {
+                const MutexLock lock(mutex_);
+                ticket = tickets_.front();
+                tickets_.pop_front();
+            }
+            if (ticket != 0 && on_silenced_) on_silenced_(ticket);
+        }
     }
 
     void tell() {
@@ -130,7 +179,8 @@ private:
 
     const JournalOptions options_;
     ByteRing ring_;
-    Intake intake_;      // the worker's thread
+    Intake intake_;  // the worker's thread
+    const std::function<void(std::uint64_t)> on_silenced_;
     Appender appender_;  // the writer's thread
     int wake_;
     std::atomic<bool> stopping_{false};
@@ -139,6 +189,9 @@ private:
     std::atomic<std::uint64_t> errors_{0};
     std::vector<std::uint8_t> batch_;
     std::size_t left_ = 0;
+    std::uint64_t silenced_ = 0;  // taken out of the ring, not told
+    mutable Mutex mutex_;
+    std::deque<std::uint64_t> tickets_ GUARDED_BY(mutex_);  // of the silences in the ring and of those not told
     std::thread thread_;
 };
 

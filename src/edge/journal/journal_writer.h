@@ -42,6 +42,7 @@ struct ClosedSegment {
     SiteId site;
     NodeId node;
     std::vector<Extent> extents;
+    media::SegmentSlot slot = 0;                    // of its records
     bool recovered = false;                         // it has no close: its recorder died
     std::optional<media::LostRecord> not_synced{};  // the disk may have lost what was written in this time
 };
@@ -59,11 +60,13 @@ public:
     struct Hooks {  // called on the writer's thread; they may not block
         std::function<void(ClosedSegment)> on_closed;
         std::function<void(const Error&)> on_trouble;  // the segments it touches will say what they lost
+        // A silence's ticket: it is in the journal, and what it takes back is overwritten and synced.
+        std::function<void(std::uint64_t ticket)> on_silenced = {};
     };
     // `files` outlives the writer.
     [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> start(JournalOptions options, JournalFiles& files,
                                                                       Hooks hooks);
-    virtual ~JournalWriter() = default;
+    ~JournalWriter() override = default;
     // Writes what the ring holds, syncs, and ends the thread. Segments still open stay so: the next start finds them.
     virtual void stop() = 0;
     [[nodiscard]] virtual Counters counters() const = 0;  // any thread

@@ -40,6 +40,34 @@ std::vector<FactDraft> facts_of(const SegmentContent& content, const media::Stor
     return facts;
 }
 
+// Both channels are zero over each silence, to the sample, whatever a packet around it reaches into.
+class Muted : public media::PcmSink {
+public:
+    Muted(media::PcmSink& sink, const std::vector<media::Stretch>& stretches) : sink_(sink) {
+        for (const media::Stretch& s : stretches) {
+            silences_.emplace_back(media::samples_of(s.from), media::samples_of(s.to));
+        }
+    }
+    Result<void> write(std::span<const std::int16_t> said, std::span<const std::int16_t> heard) override {
+        said_.assign(said.begin(), said.end());
+        heard_.assign(heard.begin(), heard.end());
+        for (const auto& [from, to] : silences_) {
+            const std::uint64_t first = std::clamp(from, at_, at_ + said.size()) - at_;
+            const std::uint64_t last = std::clamp(to, at_, at_ + said.size()) - at_;
+            for (std::uint64_t i = first; i < last; ++i) said_[i] = heard_[i] = 0;
+        }
+        at_ += said.size();
+        return sink_.write(said_, heard_);
+    }
+
+private:
+    media::PcmSink& sink_;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> silences_;
+    std::uint64_t at_ = 0;
+    std::vector<std::int16_t> said_;
+    std::vector<std::int16_t> heard_;
+};
+
 Result<void> encode(const std::string& segment_file, media::Channels& channels) {
     TRY(const File file, File::open_read(segment_file));
     FileSource source(file);
@@ -66,11 +94,13 @@ Result<SealedSegment> publish_segment(const std::string& segment_file, const std
 
     const std::string temporary = target + ".tmp";
     TRY(auto encoder, Encoder::create(format, temporary, media::samples_of(duration)));
-    media::Channels channels(*encoder, duration);
+    Muted muted(*encoder, content.stretches);
+    media::Channels channels(muted, duration);
     TRY_VOID(encode(segment_file, channels));
     TRY_VOID(encoder->finish());
     encoder.reset();
-    // What stands there already is whole, and the outbox may have promised its digest: another encoder must not replace it.
+    // What stands there already is whole, and the outbox may have promised its digest: another encoder must not replace
+    // it.
     if (file_exists(target)) {
         TRY_VOID(remove_file(temporary));
     } else {

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <thread>
 
 #include "base/mutex.h"
 #include "edge/journal/file.h"
 #include "edge/journal/journal_scan.h"
+#include "edge/journal/late_eraser.h"
 #include "edge/journal/publish.h"
 #include "media/segment_format.h"
 
@@ -24,31 +26,26 @@ constexpr std::chrono::milliseconds kRetryFirst{1'000};
 constexpr std::chrono::milliseconds kRetryMost{60'000};
 constexpr std::chrono::seconds kPurgeEvery{10};
 constexpr std::chrono::milliseconds kLookEvery{500};
+constexpr std::chrono::milliseconds kErasureEvery{50};
 
 WallTime wall_now() {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
-std::string segments_of(const std::string& folder) {
-    return folder + "/segments";
-}
-std::string done_of(const std::string& folder) {
-    return folder + "/done";
 }
 
 class Worker : public Sealer {
 public:
     Worker(SealerOptions options, JournalFiles& files, Hooks hooks)
         : options_(std::move(options)),
-          segments_(segments_of(options_.folder)),
-          done_(done_of(options_.folder)),
-          encoded_(options_.folder + "/encoded"),
+          folders_(options_.folder),
           files_(files),
-          hooks_(std::move(hooks)) {}
+          hooks_(std::move(hooks)),
+          eraser_(folders_, options_.format, files_,
+                  [this](const SegmentId& segment, const Error& error) { trouble(segment, error); }) {}
     ~Worker() override { stop(std::chrono::milliseconds{0}); }
 
     Result<void> begin() {
-        for (const std::string& folder : {segments_, done_, encoded_}) TRY_VOID(make_folders(folder));
+        for (const std::string& folder : {folders_.segments, folders_.done, folders_.encoded, folders_.erasing})
+            TRY_VOID(make_folders(folder));
         thread_ = std::thread([this] { run(); });
         return {};
     }
@@ -62,6 +59,12 @@ public:
     void delivered(const SegmentId& segment) override {
         const MutexLock lock(mutex_);
         delivered_.push_back(segment);
+        changed_.notify_all();
+    }
+
+    void erase(LateErasure erasure) override {
+        const MutexLock lock(mutex_);
+        erasures_.push_back({.asked = std::move(erasure), .until = Clock::now() + kLateErasureMax});
         changed_.notify_all();
     }
 
@@ -99,6 +102,7 @@ private:
         auto purged = Clock::now() - kPurgeEvery;
         while (true) {
             take_delivered();
+            take_erasures();
             if (Clock::now() - purged >= kPurgeEvery) {
                 purge();
                 purged = Clock::now();
@@ -120,7 +124,7 @@ private:
         if (due == jobs_.end()) {
             busy_ = false;
             changed_.notify_all();
-            if (delivered_.empty()) changed_.wait_for(mutex_, kLookEvery);
+            if (delivered_.empty()) changed_.wait_for(mutex_, erasures_.empty() ? kLookEvery : kErasureEvery);
             busy_ = true;
             return Job{};
         }
@@ -131,7 +135,8 @@ private:
 
     // Whether a stop should wait: retries alone do not keep it.
     [[nodiscard]] bool has_work() const REQUIRES(mutex_) {
-        return busy_ || !delivered_.empty() || std::ranges::any_of(jobs_, [](const Job& job) { return !job.tried; });
+        return busy_ || !delivered_.empty() || !erasures_.empty() ||
+               std::ranges::any_of(jobs_, [](const Job& job) { return !job.tried; });
     }
 
     void work(Job job) {
@@ -158,7 +163,7 @@ private:
     Result<void> seal(const ClosedSegment& segment, bool left_behind) {
         const SegmentId& id = segment.head.segment;
         const std::string name = media::file_name_of(id);
-        const std::string path = segments_ + "/" + name + ".seg";
+        const std::string path = folders_.segments + "/" + name + ".seg";
         const std::string part = path + ".part";
         auto cut = [&]() -> Result<void> {
             if (file_exists(path)) return {};
@@ -171,17 +176,18 @@ private:
             trouble(id, cut.error());
             return cut;
         }
+        ended_[id] = {segment.head, segment.slot, segment.extents, true};
         auto freed = files_.cut(id);
         if (!freed) trouble(id, freed.error());
         return publish(name, left_behind);
     }
 
     Result<void> publish(const std::string& name, bool left_behind) {
-        const std::string target = encoded_ + "/" + name + std::string(suffix_of(options_.format));
+        const std::string target = folders_.encoded + "/" + name + std::string(suffix_of(options_.format));
         // The archive may have answered for a former run's file while this job waited.
         const std::string file = name + ".seg";
-        if (!file_exists(segments_ + "/" + file) && file_exists(done_ + "/" + file)) return {};
-        auto sealed = publish_segment(segments_ + "/" + file, target, options_.format, left_behind);
+        if (!file_exists(folders_.segments + "/" + file) && file_exists(folders_.done + "/" + file)) return {};
+        auto sealed = publish_segment(folders_.segments + "/" + file, target, options_.format, left_behind);
         if (!sealed) {
             auto removed = remove_file(target + ".tmp");
             if (!removed) trouble(SegmentId(name), removed.error());
@@ -195,15 +201,23 @@ private:
     // What an earlier run left: half-made files go, segments without an answer from the archive are published anew,
     // and everything in the journals that has no file yet is cut.
     void recover() {
-        for (const auto& [folder, suffix] : {std::pair(segments_, ".part"), std::pair(encoded_, ".tmp")}) {
+        for (const auto& [folder, suffix] :
+             {std::pair(folders_.segments, ".part"), std::pair(folders_.done, ".part"),
+              std::pair(folders_.erasing, ".part"), std::pair(folders_.encoded, ".tmp")}) {
             auto names = files_in(folder, suffix);
             for (const std::string& name : names.value_or(std::vector<std::string>{})) {
                 auto removed = remove_file(folder + "/" + name);
                 if (!removed) trouble({}, removed.error());
             }
         }
+        auto pending = eraser_.take_up();
+        {
+            const MutexLock lock(mutex_);
+            erasures_.insert(erasures_.end(), std::make_move_iterator(pending.begin()),
+                             std::make_move_iterator(pending.end()));
+        }
         std::deque<Job> jobs;
-        auto names = files_in(segments_, ".seg");
+        auto names = files_in(folders_.segments, ".seg");
         if (!names) trouble({}, names.error());
         for (std::string& name : names.value_or(std::vector<std::string>{})) {
             name.resize(name.size() - 4);
@@ -216,6 +230,7 @@ private:
                 jobs.push_back({.segment = std::move(segment), .left_behind = true});
                 continue;
             }
+            ended_[segment.head.segment] = {segment.head, segment.slot, segment.extents, true};
             auto freed = files_.cut(segment.head.segment);
             if (!freed) trouble(segment.head.segment, freed.error());
         }
@@ -232,29 +247,94 @@ private:
         }
         for (const SegmentId& id : delivered) {
             const std::string name = media::file_name_of(id);
-            const std::string from = segments_ + "/" + name + ".seg";
+            const std::string from = folders_.segments + "/" + name + ".seg";
             if (file_exists(from)) {
-                auto moved = rename_durably(from, done_ + "/" + name + ".seg");
+                auto moved = rename_durably(from, folders_.done + "/" + name + ".seg");
                 if (!moved) {
                     trouble(id, moved.error());
                     continue;
                 }
             }
             for (const AudioFormat format : {AudioFormat::wav, AudioFormat::flac}) {
-                auto removed = remove_file(encoded_ + "/" + name + std::string(suffix_of(format)));
+                auto removed = remove_file(folders_.encoded + "/" + name + std::string(suffix_of(format)));
                 if (!removed) trouble(id, removed.error());
             }
+            eraser_.forget_notes(name);
         }
+    }
+
+    // ---- Late erasures ------------------------------------------------------------------------------------------
+    void take_erasures() {
+        std::vector<PendingErasure> due;
+        {
+            const MutexLock lock(mutex_);
+            for (auto it = erasures_.begin(); it != erasures_.end();) {
+                if (it->not_before > Clock::now()) {
+                    ++it;
+                    continue;
+                }
+                due.push_back(std::move(*it));
+                it = erasures_.erase(it);
+            }
+        }
+        for (PendingErasure& one : due) {
+            auto done = erase_late(one);
+            if (done && !*done) {  // it waits
+                one.not_before = Clock::now() + kErasureEvery;
+            } else if (done) {
+                if (hooks_.on_erased) hooks_.on_erased(one.asked.ticket, std::move(**done));
+                continue;
+            } else if (done.error().code == Errc::not_found) {
+                if (hooks_.on_erased) hooks_.on_erased(one.asked.ticket, std::unexpected(done.error()));
+                continue;
+            } else {
+                trouble(one.asked.segment, done.error());
+                one.not_before = Clock::now() + kRetryFirst;
+            }
+            const MutexLock lock(mutex_);
+            erasures_.push_back(std::move(one));
+        }
+    }
+
+    // Where the segment's records are; nothing: its end is on its way, or it was never here.
+    std::optional<EndedSegment> ended(const SegmentId& id) {
+        {
+            const MutexLock lock(mutex_);
+            const auto job = std::ranges::find_if(jobs_, [&](const Job& j) { return j.segment.head.segment == id; });
+            if (job != jobs_.end())
+                return EndedSegment{job->segment.head, job->segment.slot, job->segment.extents, false};
+        }
+        if (const auto known = ended_.find(id); known != ended_.end()) return known->second;
+        const std::string path = find_segment_file(options_.folder, id);
+        if (path.empty()) return std::nullopt;
+        auto content = File::open_read(path);
+        if (!content) return std::nullopt;
+        FileSource source(*content);
+        auto reader = media::SegmentReader::open(source);
+        if (!reader) return std::nullopt;
+        return EndedSegment{reader->header().head, 0, {}, true};  // no journal holds anything of it any more
+    }
+
+    // Nothing: it has to wait for something.
+    Result<std::optional<ErasedSegment>> erase_late(PendingErasure& one) {
+        const SegmentId& id = one.asked.segment;
+        const auto found = ended(id);
+        if (!found) {
+            if (Clock::now() < one.until) return std::nullopt;
+            return fail(Errc::not_found, "no segment " + id.text() + " has ended here");
+        }
+        return eraser_.erase(one, *found);
     }
 
     // A segment file goes when it is old enough, but not while a journal still holds its records: a restart would take
     // it for a segment that was never cut.
     void purge() {
-        auto names = files_in(done_, ".seg");
+        auto names = files_in(folders_.done, ".seg");
         if (!names) return trouble({}, names.error());
+        std::erase_if(ended_, [&](const auto& one) { return !files_.mentions(one.first); });
         for (const std::string& name : *names) {
-            const std::string path = done_ + "/" + name;
-            struct stat status{};
+            const std::string path = folders_.done + "/" + name;
+            struct stat status {};
             if (::stat(path.c_str(), &status) != 0) continue;
             const auto sealed = std::chrono::system_clock::from_time_t(status.st_mtime);
             if (std::chrono::system_clock::now() - sealed < options_.keep) continue;
@@ -269,15 +349,16 @@ private:
     }
 
     const SealerOptions options_;
-    const std::string segments_;
-    const std::string done_;
-    const std::string encoded_;
+    const SealerFolders folders_;
     JournalFiles& files_;
     Hooks hooks_;
+    LateEraser eraser_;  // the sealer's thread
     mutable Mutex mutex_;
     CondVar changed_;
     std::deque<Job> jobs_ GUARDED_BY(mutex_);
     std::vector<SegmentId> delivered_ GUARDED_BY(mutex_);
+    std::deque<PendingErasure> erasures_ GUARDED_BY(mutex_);
+    std::map<SegmentId, EndedSegment> ended_;  // while a journal holds anything of them; the sealer's thread
     bool stopping_ GUARDED_BY(mutex_) = false;
     bool busy_ GUARDED_BY(mutex_) = true;  // at work, not waiting for any
     std::uint64_t sealed_ GUARDED_BY(mutex_) = 0;
@@ -296,7 +377,8 @@ Result<std::unique_ptr<Sealer>> Sealer::start(SealerOptions options, JournalFile
 }
 
 std::string find_segment_file(const std::string& folder, const SegmentId& segment) {
-    for (const std::string& part : {segments_of(folder), done_of(folder)}) {
+    const SealerFolders folders(folder);
+    for (const std::string& part : {folders.segments, folders.done}) {
         std::string path = part + "/" + media::file_name_of(segment) + ".seg";
         if (file_exists(path)) return path;
     }

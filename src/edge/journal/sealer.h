@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "edge/journal/encoder.h"
 #include "edge/journal/journal_writer.h"
+#include "edge/journal/late_erasure.h"
 
 namespace sheaf::journal {
 
@@ -29,8 +30,15 @@ struct SealedSegment {
     ArchiveFile file;
 };
 
+// A late erasure that has been carried out, here: fact and file are for the archive. No file: nothing had to be erased.
+struct ErasedSegment {
+    std::vector<FactDraft> facts;  // segment.erased
+    std::optional<ArchiveFile> file;
+};
+inline constexpr std::chrono::seconds kLateErasureMax{5};  // so long a segment that is not known may still come
+
 struct SealerOptions {
-    std::string folder;  // absolute; holds segments/, done/ and encoded/
+    std::string folder;  // absolute; holds segments/, done/, encoded/ and erasing/
     AudioFormat format = AudioFormat::wav;
     std::chrono::milliseconds keep{3'600'000};  // how long a delivered segment file stays, from its sealing
 };
@@ -47,6 +55,8 @@ public:
     struct Hooks {  // called on the sealer's thread
         std::function<void(SealedSegment)> on_sealed;
         std::function<void(const SegmentId&, const Error&)> on_trouble;  // empty id: none in particular
+        // Of `erase`, with its ticket (0: a former run's). Errc::not_found: no such segment has ended here.
+        std::function<void(std::uint64_t, Result<ErasedSegment>)> on_erased = {};
     };
     // Takes up what an earlier run left in `files` and in the folder before anything new. `files` outlives the sealer.
     [[nodiscard]] static Result<std::unique_ptr<Sealer>> start(SealerOptions options, JournalFiles& files, Hooks hooks);
@@ -54,6 +64,10 @@ public:
 
     virtual void add(ClosedSegment segment) = 0;           // any thread
     virtual void delivered(const SegmentId& segment) = 0;  // any thread: the archive has the file for good
+    // Any thread. What the segment, which has ended, stored since a moment goes from the journal, its file, and what
+    // waits for the archive; what the archive has is replaced by the file handed to on_erased. Done again after a
+    // crash.
+    virtual void erase(LateErasure erasure) = 0;
     // Until nothing is left to do but retries, at most `limit`; then ends the thread.
     virtual void stop(std::chrono::milliseconds limit) = 0;
 

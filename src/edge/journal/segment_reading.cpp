@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/match.h"
+#include "edge/journal/extent_reader.h"
 #include "edge/journal/file.h"
 #include "media/cutter.h"
 
@@ -11,38 +12,6 @@ namespace sheaf::journal {
 namespace {
 
 using media::RecordType;
-
-// One journal file at a time, opened by number.
-class OpenJournal {
-public:
-    explicit OpenJournal(const JournalFiles& files) : files_(files) {}
-
-    // The extent's bytes; an error when the file is not there or its header is damaged.
-    Result<Bytes> read(const Extent& extent) {
-        if (!file_.is_open() || number_ != extent.file) {
-            TRY(file_, File::open_read(files_.path_of(extent.file)));
-            number_ = extent.file;
-            FileSource source(file_);
-            auto reader = media::JournalReader::open(source);
-            if (!reader) {
-                file_.close();
-                return std::unexpected(reader.error());
-            }
-            seed_ = reader->seed();
-        }
-        buffer_.resize(extent.bytes);
-        TRY(const std::size_t got, file_.read_at(extent.offset, buffer_));
-        return Bytes(buffer_).first(got);
-    }
-    [[nodiscard]] std::uint32_t seed() const { return seed_; }
-
-private:
-    const JournalFiles& files_;
-    File file_;
-    std::uint64_t number_ = 0;
-    std::uint32_t seed_ = 0;
-    std::vector<std::uint8_t> buffer_;
-};
 
 Result<void> add_record(media::Cutter& cutter, const media::JournalRecord& record,
                         const std::optional<media::LostRecord>& not_synced) {
@@ -65,7 +34,7 @@ Result<void> cut_segment(const ClosedSegment& segment, const JournalFiles& files
     media::Cutter cutter(writer,
                          {.head = segment.head, .tenant = segment.tenant, .site = segment.site, .node = segment.node});
     TRY_VOID(cutter.begin());
-    OpenJournal journal(files);
+    ExtentReader journal(files);
     for (const Extent& extent : segment.extents) {
         if (extent.after_damage) cutter.damaged();
         auto bytes = journal.read(extent);
@@ -102,6 +71,8 @@ Result<SegmentContent> read_segment(const std::string& path) {
                            content.last = std::max(content.last, p.after);
                        },
                        [&](const media::Stretch& s) {
+                           content.said.gap();
+                           content.heard.gap();
                            if (content.stretches.size() < kStretchesMax) content.stretches.push_back(s);
                        },
                        [&](const media::LostStretch& l) {

@@ -110,9 +110,15 @@ public:
             running.segment.lost.push_back({lost->from - opened, lost->to - opened, media::channel_bit(record.channel),
                                             lost->packets,
                                             lost->reason == media::LostReason::disk ? "disk" : "buffer"});
+        } else if (record.type == RecordType::silence || record.type == RecordType::erased) {
+            running.said.gap();
+            running.heard.gap();
+            const auto erased = media::erased_from(record);
+            if (record.type == RecordType::erased && erased) running.erased.push_back(*erased);
         } else if (record.type == RecordType::close) {
             auto tail = media::tail_from(record);
             if (tail) {
+                for (const media::ErasedRecord& erased : running.erased) media::count_erased(*tail, erased);
                 running.segment.sealed = true;
                 running.segment.cause = tail->cause;
                 running.segment.said.counts = tail->said;
@@ -131,6 +137,7 @@ private:
         VerifiedSegment segment;
         media::PacketLedger said;
         media::PacketLedger heard;
+        std::vector<media::ErasedRecord> erased;
     };
     void finish(std::map<media::SegmentSlot, Running>::iterator at) {
         Running running = std::move(at->second);
@@ -191,9 +198,11 @@ boost::json::object json_of(const VerifiedChannel& channel) {
                             {"in_file", channel.in_file},
                             {"lost", channel.lost},
                             {"ssrcs", std::move(sources)}};
-    out["excluded_why"] = channel.counts.excluded == 0
-                              ? boost::json::value(nullptr)
-                              : boost::json::value("telephone-event, comfort noise or a payload type not agreed on");
+    out["excluded_why"] =
+        channel.counts.excluded == 0
+            ? boost::json::value(nullptr)
+            : boost::json::value(
+                  "telephone-event, comfort noise, a payload type not agreed on, or while the recording was silent");
     return out;
 }
 

@@ -141,6 +141,11 @@ public:
         return found;
     }
 
+    Result<void> forget_object(const std::string& tenant, const std::string& segment) override {
+        TRY(auto remove, database_.prepare("DELETE FROM objects WHERE tenant=?1 AND segment=?2"));
+        return remove.bind(1, tenant).bind(2, segment).run();
+    }
+
 private:
     using Sender = std::tuple<std::string, std::string, std::string>;
 

@@ -110,6 +110,13 @@ inline void an_object_comes_with_its_fact_and_once(const Open& open) {
     second.segment = "f/2";
     CHECK(store->add_object(second, sender).value()->seq == 2);
     CHECK(store->up_to("default", "london", "archive-1").value() == 2);
+    // Taken back, another one may come, with a fact of its own.
+    REQUIRE(store->forget_object("other", "f/1"));
+    CHECK(store->object("default", "f/1").value() == object);
+    REQUIRE(store->forget_object("default", "f/1"));
+    CHECK_FALSE(store->object("default", "f/1").value());
+    CHECK(store->add_object(changed, sender).value()->seq == 3);
+    CHECK(store->object("default", "f/1").value() == changed);
 }
 
 }  // namespace sheaf::store::suite

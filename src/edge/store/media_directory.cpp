@@ -77,6 +77,12 @@ public:
         return file;
     }
 
+    Result<void> remove(const std::string& path) override {
+        const std::string file = directory_ + "/" + path;
+        if (::unlink(file.c_str()) != 0 && errno != ENOENT) return failed("remove " + path);
+        return sync_directory(std::filesystem::path(file).parent_path().string());
+    }
+
 private:
     // Reads the file once: its size when the digest is right. What was read is on disk afterwards.
     static Result<std::uint64_t> check(const std::string& file, const std::string& sha256) {

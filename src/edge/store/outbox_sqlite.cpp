@@ -55,9 +55,11 @@ public:
     Result<void> refused(const std::string& fact_id, const std::string& reason) override {
         return set_aside("UPDATE fact SET refused = ?2 WHERE id = ?1", fact_id, reason);
     }
-    Result<void> file_delivered(const std::string& segment) override;
-    Result<void> file_refused(const std::string& segment, const std::string& reason) override {
-        return set_aside("UPDATE file SET refused = ?2 WHERE segment = ?1", segment, reason);
+    Result<void> file_delivered(const std::string& segment, const std::string& sha256) override;
+    Result<void> file_refused(const std::string& segment, const std::string& sha256,
+                              const std::string& reason) override {
+        TRY(auto update, database_.prepare("UPDATE file SET refused = ? WHERE segment = ? AND sha256 = ?"));
+        return update.bind(1, reason).bind(2, segment).bind(3, sha256).run();
     }
     Result<Counts> counts() override;
 
@@ -120,8 +122,11 @@ Result<std::vector<Fact>> SqliteOutbox::add(const std::vector<FactDraft>& drafts
 }
 
 Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
-    TRY(auto insert, database_.prepare("INSERT OR IGNORE INTO file (segment, owner, path, sha256, bytes, media_type) "
-                                       "VALUES (?, ?, ?, ?, ?, ?)"));
+    TRY(auto insert,
+        database_.prepare("INSERT INTO file (segment, owner, path, sha256, bytes, media_type) VALUES (?, ?, ?, ?, ?, ?)"
+                          "ON CONFLICT (segment) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256,"
+                          "bytes = excluded.bytes, media_type = excluded.media_type, refused = NULL "
+                          "WHERE sha256 <> excluded.sha256"));
     insert.bind(1, file.segment).bind(2, owner_).bind(3, file.path).bind(4, file.sha256);
     return insert.bind(5, static_cast<std::int64_t>(file.bytes)).bind(6, file.media_type).run();
 }
@@ -171,9 +176,9 @@ Result<void> SqliteOutbox::delivered(const std::vector<std::string>& fact_ids) {
     return transaction.commit();
 }
 
-Result<void> SqliteOutbox::file_delivered(const std::string& segment) {
-    TRY(auto remove, database_.prepare("DELETE FROM file WHERE segment = ?"));
-    return remove.bind(1, segment).run();
+Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std::string& sha256) {
+    TRY(auto remove, database_.prepare("DELETE FROM file WHERE segment = ? AND sha256 = ?"));
+    return remove.bind(1, segment).bind(2, sha256).run();
 }
 
 Result<void> SqliteOutbox::set_aside(std::string_view sql, const std::string& key, const std::string& reason) {

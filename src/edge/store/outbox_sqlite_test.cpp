@@ -99,11 +99,29 @@ TEST_CASE("a file waits until it is delivered or refused, and comes once however
     CHECK((*files)[0].bytes == 7);
     CHECK((*files)[0].media_type == "audio/wav");
     CHECK(outbox->pending_files(1)->size() == 1);
-    REQUIRE(outbox->file_delivered("s1"));
-    REQUIRE(outbox->file_refused("s2", "another digest"));
+    REQUIRE(outbox->file_delivered("s1", "ab"));
+    REQUIRE(outbox->file_refused("s2", "cd", "another digest"));
     CHECK(outbox->pending_files(10)->empty());
     CHECK(outbox->counts()->files_refused == 1);
     CHECK(outbox->counts()->files_pending == 0);
+}
+
+TEST_CASE("a file with another digest takes the former one's place, whatever becomes of that") {
+    Folder folder;
+    auto outbox = folder.open();
+    REQUIRE(outbox->add_file({"s1", "/data/s1.wav", "ab", 7, "audio/wav"}));
+    REQUIRE(outbox->add_file({"s1", "/data/s1.flac", "ef", 9, "audio/flac"}));
+    REQUIRE(outbox->file_delivered("s1", "ab"));
+    REQUIRE(outbox->file_refused("s1", "ab", "gone"));
+    const auto files = outbox->pending_files(10);
+    REQUIRE(files->size() == 1);
+    CHECK((*files)[0].path == "/data/s1.flac");
+    CHECK((*files)[0].sha256 == "ef");
+    CHECK((*files)[0].bytes == 9);
+    REQUIRE(outbox->file_refused("s1", "ef", "why"));
+    CHECK(outbox->pending_files(10)->empty());
+    REQUIRE(outbox->add_file({"s1", "/data/s1.wav", "gh", 7, "audio/wav"}));
+    CHECK(outbox->pending_files(10)->size() == 1);
 }
 
 TEST_CASE("the roles of a node share the seqs, and each delivers its own") {
