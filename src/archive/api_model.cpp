@@ -183,7 +183,7 @@ std::map<std::string, std::vector<std::string>> ways_from_root(const RecordingVi
 }  // namespace
 
 std::string media_url(const SegmentId& segment) {
-    constexpr std::string_view hex = "0123456789ABCDEF";
+    constexpr std::string_view kHex = "0123456789ABCDEF";
     std::string url = "/v1/segments/";
     for (const char c : segment.text()) {
         const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -193,7 +193,7 @@ std::string media_url(const SegmentId& segment) {
             continue;
         }
         const auto byte = static_cast<unsigned char>(c);
-        url += {'%', hex[byte >> 4], hex[byte & 15]};
+        url += {'%', kHex[byte >> 4], kHex[byte & 15]};
     }
     return url + "/media";
 }

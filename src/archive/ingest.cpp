@@ -110,9 +110,9 @@ Result<std::string> sha256_from_content_digest(std::string_view header) {
         const auto comma = header.find(',');
         std::string_view member = trimmed(header.substr(0, comma));
         header.remove_prefix(comma == std::string_view::npos ? header.size() : comma + 1);
-        constexpr std::string_view name = "sha-256=:";
-        if (!member.starts_with(name)) continue;
-        member.remove_prefix(name.size());
+        constexpr std::string_view kName = "sha-256=:";
+        if (!member.starts_with(kName)) continue;
+        member.remove_prefix(kName.size());
         if (!member.ends_with(':')) return fail(Errc::malformed, "Content-Digest: sha-256 is not between colons");
         member.remove_suffix(1);
         return hex_of_sha256(member);

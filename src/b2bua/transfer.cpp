@@ -15,7 +15,7 @@ constexpr std::string_view kFragment = "message/sipfrag;version=2.0";
 }  // namespace
 
 void B2bua::Core::on_refer(Stamp now, Leg& of, const sip::Requested& requested) {
-    const auto refuse = [&](int status, std::string_view reason, std::vector<sip::Header> headers = {}) {
+    const auto refuse = [&](int status, std::string_view reason, const std::vector<sip::Header>& headers = {}) {
         warn("transfer refused", {{"leg", of.id.text()},
                                   {"by", of.device.name},
                                   {"status", std::to_string(status)},

@@ -39,27 +39,27 @@ std::uint32_t crc32c(Bytes bytes, std::uint32_t former) {
 }
 
 std::string to_hex(Bytes bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
+    constexpr std::string_view kDigits = "0123456789abcdef";
     std::string out;
     out.reserve(bytes.size() * 2);
     for (std::uint8_t b : bytes) {
-        out.push_back(digits[b >> 4]);
-        out.push_back(digits[b & 15]);
+        out.push_back(kDigits[b >> 4]);
+        out.push_back(kDigits[b & 15]);
     }
     return out;
 }
 
 std::string to_base64(Bytes bytes) {
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         const std::size_t left = bytes.size() - i;
         const std::uint32_t group = (std::uint32_t{bytes[i]} << 16) |
                                     (left > 1 ? std::uint32_t{bytes[i + 1]} << 8 : 0U) | (left > 2 ? bytes[i + 2] : 0U);
-        out.push_back(digits[group >> 18]);
-        out.push_back(digits[(group >> 12) & 63]);
-        out.push_back(left > 1 ? digits[(group >> 6) & 63] : '=');
-        out.push_back(left > 2 ? digits[group & 63] : '=');
+        out.push_back(kDigits[group >> 18]);
+        out.push_back(kDigits[(group >> 12) & 63]);
+        out.push_back(left > 1 ? kDigits[(group >> 6) & 63] : '=');
+        out.push_back(left > 2 ? kDigits[group & 63] : '=');
     }
     return out;
 }

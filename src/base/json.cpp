@@ -67,12 +67,12 @@ Result<void> append_object(std::string& out, const json::object& object) {
 }
 
 Result<void> append_integer(std::string& out, const json::value& value) {
-    constexpr std::int64_t limit = std::int64_t{1} << 53;
-    if (value.is_int64() && value.get_int64() >= -limit && value.get_int64() <= limit) {
+    constexpr std::int64_t kLimit = std::int64_t{1} << 53;
+    if (value.is_int64() && value.get_int64() >= -kLimit && value.get_int64() <= kLimit) {
         out += std::to_string(value.get_int64());
         return {};
     }
-    if (value.is_uint64() && value.get_uint64() <= static_cast<std::uint64_t>(limit)) {
+    if (value.is_uint64() && value.get_uint64() <= static_cast<std::uint64_t>(kLimit)) {
         out += std::to_string(value.get_uint64());
         return {};
     }

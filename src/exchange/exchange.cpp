@@ -67,7 +67,7 @@ void forget_calls_that_are_over(Turn& turn) {
 
 }  // namespace
 
-Exchange::Exchange(SiteSettings settings) : state_(std::make_unique<State>()) {
+Exchange::Exchange(const SiteSettings& settings) : state_(std::make_unique<State>()) {
     // What the first settings have to say, the configuration's own check has said.
     Turn turn{.state = *state_, .now = {}, .entropy = Entropy{{}}, .effects = {}};
     configure(turn, settings);

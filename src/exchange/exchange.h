@@ -461,7 +461,7 @@ struct State;
 // The site as a value holder. One owner, one thread; nothing is read but the inputs.
 class Exchange {
 public:
-    explicit Exchange(SiteSettings settings);
+    explicit Exchange(const SiteSettings& settings);
     ~Exchange();
     Exchange(Exchange&&) noexcept;
     Exchange& operator=(Exchange&&) noexcept;

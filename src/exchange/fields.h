@@ -265,20 +265,20 @@ template <typename E>
 struct EnumNames;
 template <>
 struct EnumNames<RecordPolicy> {
-    static constexpr std::string_view names[] = {"never", "always", "on-demand", "percentage"};
+    static constexpr std::string_view kNames[] = {"never", "always", "on-demand", "percentage"};
 };
 template <>
 struct EnumNames<ConsentTo> {
-    static constexpr std::string_view names[] = {"customer", "agent", "both"};
+    static constexpr std::string_view kNames[] = {"customer", "agent", "both"};
 };
 template <>
 struct EnumNames<DeviceKind> {
-    static constexpr std::string_view names[] = {"agent", "trunk", "site", "media", "stranger"};
+    static constexpr std::string_view kNames[] = {"agent", "trunk", "site", "media", "stranger"};
 };
 template <>
 struct EnumNames<Cause> {
-    static constexpr std::string_view names[] = {"normal",    "transferred", "busy",      "no-answer",    "rejected",
-                                                 "cancelled", "failed",      "timed-out", "lost-control", "shutdown"};
+    static constexpr std::string_view kNames[] = {"normal",    "transferred", "busy",      "no-answer",    "rejected",
+                                                  "cancelled", "failed",      "timed-out", "lost-control", "shutdown"};
 };
 
 }  // namespace sheaf::exchange

@@ -33,21 +33,22 @@ std::string source_of(const LiveCall& live) {
     return "stranger";
 }
 
-void say_opened(Turn& turn, const LinkHalf& link, const std::string& from, const boost::json::value& to,
-                const std::string& root, const ConnectionId& connection, int tier, boost::json::array evidence) {
+// A link that `leg`'s INVITE carries; `message`: the INVITE where its evidence names another.
+void say_opened(Turn& turn, const Leg& leg, const LinkHalf& link, const CallUuid& root, const std::string& message) {
+    const auto to = link.sending ? boost::json::value{} : boost::json::value(leg.call.text());
     turn.say("link.opened", {{"link", link.link.text()},
-                             {"from", from},
+                             {"from", link.from.text()},
                              {"to", to},
-                             {"root", root},
+                             {"root", root.text()},
                              {"kind", link.kind},
-                             {"tier", tier},
+                             {"tier", link.sending ? 0 : 1},
                              {"half", half_name(link)},
-                             {"connection", connection.text()},
+                             {"connection", leg.connection.text()},
                              {"header", true},
                              {"moved_from", nullptr},
                              {"invite_at", to_rfc3339(turn.now.wall)},
                              {"invite_mono", to_ms(turn.now.mono)},
-                             {"evidence", std::move(evidence)}});
+                             {"evidence", to_json(link.evidence, message)}});
 }
 
 // A link that no INVITE carries: this switch has seen both of its calls, or has moved it to another.
@@ -108,8 +109,7 @@ void link_sent(Turn& turn, const LegId& id, const std::string& message) {
     if (!leg.link || !leg.link->sending || leg.link->opened) return;
     leg.link->opened = true;
     const LiveCall& live = turn.state.calls.at(leg.call);
-    say_opened(turn, *leg.link, leg.link->from.text(), nullptr, live.call.root.text(), leg.connection, 0,
-               to_json(leg.link->evidence, message));
+    say_opened(turn, leg, *leg.link, live.call.root, message);
     // Its call has merged into another while the INVITE was on its way out.
     if (leg.link->from != leg.call && live.moved) link_moved(turn, id, "transfer", *live.moved);
 }
@@ -122,8 +122,7 @@ void link_received(Turn& turn, const LegId& id, const LinkHeader& header, const 
     link.kind = header.kind;
     link.opened = true;
     link.evidence = {"signed-header", "site " + leg.device.name, header.link.text(), message};
-    say_opened(turn, link, header.call.text(), boost::json::value(leg.call.text()), header.root.text(), leg.connection,
-               1, to_json(link.evidence, {}));
+    say_opened(turn, leg, link, header.root, {});
     leg.header_link = link.link;
     leg.link = std::move(link);
 }

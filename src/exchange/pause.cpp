@@ -9,7 +9,7 @@ namespace sheaf::exchange {
 namespace {
 
 constexpr std::string_view kPaused = "paused";
-constexpr std::int64_t kBackMax_ms = 3'600'000;
+constexpr std::int64_t kBackMax = 3'600'000;  // ms
 
 const call::Recording* recording_of(const call::Connection& connection) {
     return std::get_if<call::Recording>(&connection.recording);
@@ -64,7 +64,7 @@ void owe(Turn& turn, OwedConfirmation owed) {
 // Takes back what has ended of the call since `began`; adds it to `sounding`.
 void erase_ended(Turn& turn, const CallUuid& call, const SitePause& pause, Instant began, std::set<SegmentId>& sounding,
                  bool is_over = false) {
-    const std::int64_t back_ms = std::clamp<std::int64_t>(to_ms(turn.now.mono - began), 0, kBackMax_ms);
+    const std::int64_t back_ms = std::clamp<std::int64_t>(to_ms(turn.now.mono - began), 0, kBackMax);
     for (const EndedRecording& ended : turn.state.ended_recordings) {
         if (ended.call != call || ended.ended < began) continue;
         turn.add(SilenceRecording{ended.leg, ended.segment, {std::string(kPaused), pause.by}, back_ms, is_over});
@@ -73,7 +73,7 @@ void erase_ended(Turn& turn, const CallUuid& call, const SitePause& pause, Insta
 }
 
 Instant began_of(const Turn& turn, const SitePause& pause) {
-    return turn.now.mono - std::chrono::milliseconds{std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax_ms)};
+    return turn.now.mono - std::chrono::milliseconds{std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax)};
 }
 
 void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from) {

@@ -111,7 +111,7 @@ void settle_menu(Turn& turn, LiveCall& live) {
 }
 
 std::optional<std::string> queue_after_menu(const State& state, LiveCall& live) {
-    const std::string dn = std::exchange(live.chosen_at, {});
+    std::string dn = std::exchange(live.chosen_at, {});
     const call::Connection* party = waiting_party(live);
     if (dn.empty() || !party || !call::is_talking(*party)) return std::nullopt;
     const auto point = state.routing_points.find(dn);

@@ -84,9 +84,9 @@ private:
         } else if constexpr (std::is_enum_v<T>) {
             std::string name;
             if (!read(json, name)) return false;
-            const auto* found = std::ranges::find(EnumNames<T>::names, name);
-            if (found == std::end(EnumNames<T>::names)) return false;
-            value = static_cast<T>(found - std::begin(EnumNames<T>::names));
+            const auto* found = std::ranges::find(EnumNames<T>::kNames, name);
+            if (found == std::end(EnumNames<T>::kNames)) return false;
+            value = static_cast<T>(found - std::begin(EnumNames<T>::kNames));
             return true;
         } else {
             if (!json.is_object()) return false;

@@ -6,7 +6,7 @@
 namespace sheaf::exchange {
 namespace {
 
-constexpr std::int64_t kOverflowAgain_ms = 1000;  // after somebody was being called, or the target took nothing
+constexpr std::int64_t kOverflowAgain = 1000;  // ms after somebody was being called, or the target took nothing
 
 Timer overflow_timer(const LiveCall& live) {
     return {Timer::Kind::overflow, live.call.id.text()};
@@ -82,13 +82,13 @@ void overflow_due(Turn& turn, const CallUuid& id) {
     const auto to = target_from_text(point.overflow, turn.state.settings.site);
     if (!to || point.overflow_after_ms <= 0) return;
     if (live.ringing || refusal_now(turn.state, *to))
-        return set(turn, overflow_timer(live), std::min(point.overflow_after_ms, kOverflowAgain_ms));
+        return set(turn, overflow_timer(live), std::min(point.overflow_after_ms, kOverflowAgain));
     turn.log(false, "a call has waited too long: it overflows", {{"call", id.text()}, {"routing_point", point.dn}});
     if (const auto* other = std::get_if<ToRoutingPoint>(&*to)) {
         live.waits_since = live.waiting_since;
         return enqueue(turn, live, other->dn);
     }
-    set(turn, overflow_timer(live), std::max(point.overflow_after_ms, kOverflowAgain_ms));
+    set(turn, overflow_timer(live), std::max(point.overflow_after_ms, kOverflowAgain));
     send_to(turn, live, *to);
     live.overflowing = live.ringing.value_or(LegId{});
 }

@@ -35,7 +35,7 @@ private:
         } else if constexpr (std::integral<T>) {
             return value;
         } else if constexpr (std::is_enum_v<T>) {
-            return boost::json::value(EnumNames<T>::names[static_cast<std::size_t>(value)]);
+            return boost::json::value(EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
         } else {
             JsonWriter writer;
             fields(writer, value);

@@ -15,8 +15,8 @@ std::optional<Address> address_from_text(const std::string& literal, std::uint16
     if (inet_pton(AF_INET6, literal.c_str(), address.ip.data()) != 1) return std::nullopt;
     address.is_v6 = true;
     // An IPv4 address in IPv6 clothes is the IPv4 address, however a socket tells it.
-    constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    if (std::equal(mapped.begin(), mapped.end(), address.ip.begin())) {
+    constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+    if (std::equal(kMapped.begin(), kMapped.end(), address.ip.begin())) {
         std::copy(address.ip.begin() + 12, address.ip.end(), address.ip.begin());
         std::fill(address.ip.begin() + 4, address.ip.end(), std::uint8_t{0});
         address.is_v6 = false;

@@ -69,6 +69,7 @@ void PacketLedger::follow(Source& source, std::uint16_t sequence) {
 
 std::vector<SourceCount> PacketLedger::sources() const {
     std::vector<SourceCount> out;
+    out.reserve(sources_.size());
     for (const Source& s : sources_) out.push_back(s.count);
     return out;
 }

@@ -96,7 +96,7 @@ bool MediaControl::is_allowed(const sip::Source& source) const {
            std::ranges::find(settings_.allow, source.remote.address) != settings_.allow.end();
 }
 
-void MediaControl::reject(sip::DialogId dialog, int status, std::string reason, const LegId& leg) {
+void MediaControl::reject(sip::DialogId dialog, int status, const std::string& reason, const LegId& leg) {
     std::vector<sip::Header> headers;
     if (status == 503) headers.push_back({"Retry-After", std::string(kRetryAfterSeconds)});
     put(Complain{"refused a leg", leg.text(), std::to_string(status) + " " + reason});

@@ -184,7 +184,7 @@ private:
                                                 const sip::SessionDescription& theirs) const;
     [[nodiscard]] bool has_place(const RoomId& room, const Leg& leg, bool active) const;
     [[nodiscard]] bool is_allowed(const sip::Source& source) const;
-    void reject(sip::DialogId dialog, int status, std::string reason, const LegId& leg = {});
+    void reject(sip::DialogId dialog, int status, const std::string& reason, const LegId& leg = {});
     void enter(Leg& leg, const RoomId& room);
     void leave(Leg& leg);
     void remove(Leg& leg, const std::string& cause);

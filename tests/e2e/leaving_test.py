@@ -74,10 +74,16 @@ class Leaving(Lanes):
 
     @classmethod
     def lost_to_london(cls, text):
-        """Of one call all that paris ends, so that only the NOTIFY says it; of the next all NOTIFYs of success."""
+        """Of one call all that paris ends, so that only the NOTIFY says it; of the next all NOTIFYs of success, and what paris
+        ends before there is one: it comes again."""
+        ends = text.startswith("BYE ") and is_from("paris", text)
         if cls.is_of("notified", text):
-            return text.startswith("BYE ") and is_from("paris", text)
-        return cls.is_of("replaced", text) and is_moved(text)
+            return ends
+        return cls.is_of("replaced", text) and (is_moved(text) or ends and not cls.lost_moved())
+
+    @classmethod
+    def lost_moved(cls):
+        return [text for text in cls.wires["london"].lost if is_moved(text)]
 
     @classmethod
     def lost_to_paris(cls, text):
@@ -94,7 +100,7 @@ class Leaving(Lanes):
 
     def test_by_the_bye_of_the_replaced_dialog(self):
         self.assert_transferred("replaced")
-        self.assertTrue([text for text in self.wires["london"].lost if is_moved(text)])
+        self.assertTrue(self.lost_moved())
 
     def test_before_the_other_site_knows_that_it_has_the_customer(self):
         self.assert_transferred("unacknowledged")

@@ -130,8 +130,8 @@ void log_error(std::string_view message, LogFields fields) {
 }
 void log_fields(LogLevel level, std::string_view message,
                 const std::vector<std::pair<std::string, std::string>>& fields) {
-    constexpr std::string_view names[] = {"info", "warn", "error"};
-    the_log().write(names[static_cast<std::size_t>(level)], message, {fields.begin(), fields.end()});
+    constexpr std::string_view kNames[] = {"info", "warn", "error"};
+    the_log().write(kNames[static_cast<std::size_t>(level)], message, {fields.begin(), fields.end()});
 }
 
 }  // namespace sheaf::config

@@ -206,7 +206,7 @@ private:
         options.tenant = TenantId(settings_.node.tenant);
         options.site = SiteId(settings_.node.site);
         options.node = NodeId(settings_.node.name);
-        TRY(writer_, journal::JournalWriter::start(std::move(options), *files_, std::move(writing)));
+        TRY(writer_, journal::JournalWriter::start(options, *files_, std::move(writing)));
         return {};
     }
 

@@ -15,8 +15,8 @@ constexpr std::size_t kWavBytesMax = kPromptSamplesMax * 2 + 65'536;  // room fo
 constexpr std::uint16_t kPcm = 1;
 
 bool is_name(std::string_view name) {
-    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    return !name.empty() && name.size() <= kPromptNameMax && name.find_first_not_of(letters) == std::string_view::npos;
+    constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    return !name.empty() && name.size() <= kPromptNameMax && name.find_first_not_of(kLetters) == std::string_view::npos;
 }
 
 Result<std::vector<std::uint8_t>> read_file(const std::filesystem::path& path) {

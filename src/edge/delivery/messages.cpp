@@ -14,7 +14,7 @@ namespace json = boost::json;
 constexpr std::size_t kReasonMax = 200;
 
 std::string percent_encoded(std::string_view text) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
     std::string out;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
@@ -23,7 +23,7 @@ std::string percent_encoded(std::string_view text) {
         if (plain) {
             out.push_back(c);
         } else {
-            out.append({'%', digits[byte >> 4], digits[byte & 15]});
+            out.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
         }
     }
     return out;

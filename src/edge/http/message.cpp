@@ -70,9 +70,9 @@ bool list_has(std::string_view list, std::string_view item) {
 }
 
 bool is_header(std::string_view name, std::string_view value) {
-    constexpr std::string_view signs = "!#$%&'*+-.^_`|~";
+    constexpr std::string_view kSigns = "!#$%&'*+-.^_`|~";
     const auto is_token = [&](char c) {
-        return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || signs.find(c) != signs.npos;
+        return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || kSigns.find(c) != kSigns.npos;
     };
     if (name.empty() || !std::all_of(name.begin(), name.end(), is_token)) return false;
     return std::none_of(value.begin(), value.end(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/http/server.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,7 +12,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "edge/http/message.h"
 #include "edge/http/stream.h"
@@ -239,11 +240,12 @@ bool Connection::is_upload() const {
 // RFC 9110 §10.1.1: a client that waits for it is told to go on.
 void Connection::continue_then(void (Connection::*next)()) {
     if (version_ < 11 || !equal_ignoring_case(request_.header("expect"), "100-continue")) return (this->*next)();
-    static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     renew();
-    asio::async_write(socket_, asio::buffer(text), [self = shared_from_this(), next](error_code error, std::size_t) {
-        error ? self->abort() : (self.get()->*next)();
-    });
+    asio::async_write(socket_, asio::buffer(kContinue),
+                      [self = shared_from_this(), next](error_code error, std::size_t) {
+                          error ? self->abort() : (self.get()->*next)();
+                      });
 }
 
 void Connection::read_body() {
@@ -531,11 +533,11 @@ private:
     }
 
     static void turn_away(tcp::socket socket) {
-        constexpr std::string_view text =
+        constexpr std::string_view kTurnedAway =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
         error_code ignored;
         socket.non_blocking(true, ignored);
-        socket.write_some(asio::buffer(text), ignored);
+        socket.write_some(asio::buffer(kTurnedAway), ignored);
         socket.shutdown(tcp::socket::shutdown_both, ignored);
     }
 
@@ -546,13 +548,9 @@ private:
 
 // Uploads that a former process did not finish.
 void clean_spool(const std::string& folder) {
-    DIR* directory = ::opendir(folder.c_str());
-    if (directory == nullptr) return;
-    while (const dirent* entry = ::readdir(directory)) {
-        const std::string name = entry->d_name;
-        if (name.starts_with(kSpoolName)) ::unlink((folder + "/" + name).c_str());
-    }
-    ::closedir(directory);
+    std::error_code ignored;
+    for (std::filesystem::directory_iterator at(folder, ignored), end; at != end; at.increment(ignored))
+        if (at->path().filename().string().starts_with(kSpoolName)) std::filesystem::remove(at->path(), ignored);
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/digest.h"
@@ -24,7 +24,7 @@ std::unexpected<Error> failed(const char* what, const std::string& path, int err
     const Errc code = error == ENOSPC || error == EDQUOT || error == EMFILE ? Errc::exhausted
                       : error == ENOENT                                     ? Errc::not_found
                                                                             : Errc::io;
-    return fail(code, std::string(what) + " " + path + ": " + std::strerror(error));
+    return fail(code, std::string(what) + " " + path + ": " + std::system_category().message(error));
 }
 
 std::string folder_of(const std::string& path) {

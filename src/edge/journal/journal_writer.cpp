@@ -21,14 +21,14 @@ constexpr std::size_t kBatchBytesMax = 1 << 20;
 constexpr std::chrono::milliseconds kPromptSync{100};  // a segment that has closed waits no longer
 
 Stamp now() {
-    using namespace std::chrono;
-    return {Instant(duration_cast<Duration>(steady_clock::now().time_since_epoch())),
-            time_point_cast<milliseconds>(system_clock::now())};
+    using std::chrono::steady_clock, std::chrono::system_clock;
+    return {Instant(std::chrono::duration_cast<Duration>(steady_clock::now().time_since_epoch())),
+            std::chrono::time_point_cast<std::chrono::milliseconds>(system_clock::now())};
 }
 
 class Writer : public JournalWriter {
 public:
-    Writer(JournalOptions options, JournalFiles& files, Hooks hooks)
+    Writer(const JournalOptions& options, JournalFiles& files, Hooks hooks)
         : options_(options),
           ring_(options.ring_bytes),
           intake_(ring_, options.segments_max),
@@ -197,14 +197,15 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<JournalWriter>> JournalWriter::start(JournalOptions options, JournalFiles& files, Hooks hooks) {
+Result<std::unique_ptr<JournalWriter>> JournalWriter::start(const JournalOptions& options, JournalFiles& files,
+                                                            Hooks hooks) {
     if (options.file_bytes < kFileBytesMin || options.file_bytes % 8 != 0) {
         return fail(Errc::malformed, "a journal file has at least 64 KiB, a multiple of 8");
     }
     if (options.ring_bytes < 4'096 || !std::has_single_bit(options.ring_bytes)) {
         return fail(Errc::malformed, "a journal's ring is a power of two of at least 4,096 bytes");
     }
-    auto writer = std::make_unique<Writer>(std::move(options), files, std::move(hooks));
+    auto writer = std::make_unique<Writer>(options, files, std::move(hooks));
     TRY_VOID(writer->begin());
     return writer;
 }

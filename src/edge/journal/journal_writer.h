@@ -64,8 +64,8 @@ public:
         std::function<void(std::uint64_t ticket)> on_silenced = {};
     };
     // `files` outlives the writer.
-    [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> start(JournalOptions options, JournalFiles& files,
-                                                                      Hooks hooks);
+    [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> start(const JournalOptions& options,
+                                                                      JournalFiles& files, Hooks hooks);
     ~JournalWriter() override = default;
     // Writes what the ring holds, syncs, and ends the thread. Segments still open stay so: the next start finds them.
     virtual void stop() = 0;

@@ -102,7 +102,7 @@ private:
     void send_stream(sip::Send send);
     std::shared_ptr<SipStream> connect(const sip::Send& send);
     [[nodiscard]] bool has_room_for(const std::string& address) const;
-    std::shared_ptr<SipStream> add(tcp::socket socket, sip::Endpoint remote, const sip::Endpoint& local);
+    std::shared_ptr<SipStream> add(tcp::socket socket, const sip::Endpoint& remote, const sip::Endpoint& local);
     void fail_later(const std::string& branch);
 
     asio::io_context& io_;
@@ -264,9 +264,9 @@ void Sockets::on_accepted(TcpPort& port, tcp::socket socket) {
     error_code error;
     const auto peer = socket.remote_endpoint(error);
     if (error) return;
-    sip::Endpoint remote{sip::Transport::tcp, peer.address().to_string(), peer.port()};
+    const sip::Endpoint remote{sip::Transport::tcp, peer.address().to_string(), peer.port()};
     if (!has_room_for(remote.address)) return;  // closes it
-    add(std::move(socket), std::move(remote), port.at)->start();
+    add(std::move(socket), remote, port.at)->start();
 }
 
 bool Sockets::has_room_for(const std::string& address) const {
@@ -275,7 +275,7 @@ bool Sockets::has_room_for(const std::string& address) const {
     return known == by_peer_.end() || known->second < limits_.connections_per_peer_max;
 }
 
-std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, sip::Endpoint remote, const sip::Endpoint& local) {
+std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, const sip::Endpoint& remote, const sip::Endpoint& local) {
     const std::uint64_t flow = ++last_flow_;
     auto stream = std::make_shared<SipStream>(std::move(socket), sip::Source{remote, local, flow}, limits_, *this);
     streams_[flow] = stream;
@@ -285,7 +285,7 @@ std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, sip::Endpoint remote
 }
 
 void Sockets::on_stream_closed(SipStream& stream) {
-    const sip::Source source = stream.source();
+    const sip::Source& source = stream.source();
     const auto held = streams_.extract(source.flow);
     const auto remote = by_remote_.find(source.remote);
     if (remote != by_remote_.end() && remote->second == source.flow) by_remote_.erase(remote);
@@ -372,7 +372,8 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<SipTransport>> SipTransport::start(asio::io_context& io, std::vector<sip::Endpoint> listen,
+Result<std::unique_ptr<SipTransport>> SipTransport::start(asio::io_context& io,
+                                                          const std::vector<sip::Endpoint>& listen,
                                                           const SipTransportLimits& limits,
                                                           SipTransportHandlers handlers) {
     try {

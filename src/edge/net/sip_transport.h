@@ -42,7 +42,7 @@ class SipTransport {
 public:
     // Binds all of `listen` or nothing. Port 0: any; entries of one address that ask for it get the same port.
     [[nodiscard]] static Result<std::unique_ptr<SipTransport>> start(boost::asio::io_context& io,
-                                                                     std::vector<sip::Endpoint> listen,
+                                                                     const std::vector<sip::Endpoint>& listen,
                                                                      const SipTransportLimits& limits,
                                                                      SipTransportHandlers handlers);
     virtual ~SipTransport() = default;  // as close

@@ -8,8 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/bytes.h"
@@ -35,7 +35,7 @@ private:
 std::unexpected<Error> failed(const std::string& doing) {
     const int error = errno;
     const bool full = error == ENOSPC || error == EDQUOT;
-    return fail(full ? Errc::exhausted : Errc::io, doing + ": " + std::strerror(error));
+    return fail(full ? Errc::exhausted : Errc::io, doing + ": " + std::system_category().message(error));
 }
 
 Result<void> sync_directory(const std::string& path) {
