@@ -67,6 +67,16 @@ void forget_calls_that_are_over(Turn& turn) {
 
 }  // namespace
 
+void Turn::add(Effect effect) {
+    effects.push_back(std::move(effect));
+}
+void Turn::say(std::string type, boost::json::object data) {
+    add(SayFact{std::move(type), std::move(data)});
+}
+void Turn::log(bool warning, std::string text, std::vector<std::pair<std::string, std::string>> fields) {
+    add(Log{warning, std::move(text), std::move(fields)});
+}
+
 Exchange::Exchange(const SiteSettings& settings) : state_(std::make_unique<State>()) {
     // What the first settings have to say, the configuration's own check has said.
     Turn turn{.state = *state_, .now = {}, .entropy = Entropy{{}}, .effects = {}};

@@ -213,10 +213,9 @@ void on(Turn& turn, const PauseTold& event) {
         return ended.site == event.site && ended.link == event.link;
     });
     if (link == turn.state.ended_links.end()) return;
-    if (!event.on) {
-        const auto live = turn.state.calls.find(link->call);
-        if (live == turn.state.calls.end() || !live->second.pause) return;
-        if (live->second.pause->pause.id == event.pause.id) end(turn, live->second, shown(event.pause.by), {}, true);
+    if (!event.on) {  // its call may be part of another by now
+        for (auto& [id, live] : turn.state.calls)
+            if (live.pause && live.pause->pause.id == event.pause.id) end(turn, live, shown(event.pause.by), {}, true);
         return;
     }
     const SitePause pause = fit(event.pause);

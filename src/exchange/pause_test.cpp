@@ -219,3 +219,24 @@ TEST_CASE("the end of a pause that comes when the call has left the link ends it
     CHECK(site.any<ResumeRecording>());
     CHECK(site.facts("recording.resumed").empty());  // who resumed has said so
 }
+
+TEST_CASE("the end of a pause finds the call also where that is part of another since the link ended") {
+    Linked site;
+    const auto ask = [&](const std::string& service, const std::string& call, const std::string& to = {}) {
+        site.step(CtiRequest{1, "t", {"*"}, service, call, "1001", to, ""});
+        REQUIRE(site.one<CtiReply>().status == 200);
+    };
+    site.register_agent("1002");
+    ask("consultation", site.call.text(), "2001");
+    const std::string consult(site.one<CtiReply>().body.as_object().at("consult_calluuid").as_string());
+    const PlaceLeg to_paris = site.one<PlaceLeg>();
+    REQUIRE(to_paris.link);
+    site.step(LegAnswered{to_paris.leg, CallUuid{"theirs too"}, {}, "m"});
+    site.step(PauseTold{"paris", to_paris.link->link, true, {"agent 2001", "p2", 0, 0}});
+    ask("single-step-conference", consult, "1002");
+    site.step(LegAnswered{site.one<PlaceLeg>().leg, {}, {}, "m"});
+    site.step(LegEnded{to_paris.leg, Cause::normal, "m"});
+    ask("conference", consult);
+    site.step(PauseTold{"paris", to_paris.link->link, false, {"agent 2001", "p2", 0, 0}});
+    CHECK(site.any<ResumeRecording>());
+}

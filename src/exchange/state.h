@@ -244,14 +244,9 @@ struct Turn {
     bool serve = false;          // a queue may have found an agent
     bool readiness_changed = false;
 
-    template <typename E>
-    void add(E effect) {
-        effects.emplace_back(std::move(effect));
-    }
-    void say(std::string type, boost::json::object data) { add(SayFact{std::move(type), std::move(data)}); }
-    void log(bool warning, std::string text, std::vector<std::pair<std::string, std::string>> fields) {
-        add(Log{warning, std::move(text), std::move(fields)});
-    }
+    void add(Effect effect);
+    void say(std::string type, boost::json::object data);
+    void log(bool warning, std::string text, std::vector<std::pair<std::string, std::string>> fields);
 };
 
 }  // namespace sheaf::exchange

@@ -132,7 +132,7 @@ private:
         socket_.async_close(websocket::close_code::normal, [self = shared_from_this()](error_code) { self->abort(); });
     }
 
-    websocket::stream<beast::tcp_stream> socket_;
+    websocket::stream<beast::tcp_stream, false> socket_;  // no compression
     beast::http::request<beast::http::empty_body> request_;
     beast::flat_buffer received_;
     std::chrono::milliseconds idle_;
