@@ -1,8 +1,8 @@
 # One precompiled header for everything: the standard library's and Boost.JSON's templates cost more than our own code.
 # A file still includes what it uses; scripts/tidy reads each without it.
 set(sheaf_pch_headers
-    <algorithm> <array> <charconv> <chrono> <cstdint> <deque> <expected> <functional> <map> <memory> <optional> <set> <span>
-    <string> <string_view> <unordered_map> <utility> <variant> <vector> <boost/json.hpp> <fmt/format.h>)
+    <algorithm> <array> <charconv> <chrono> <cstdint> <deque> <expected> <functional> <map> <memory> <optional> <regex> <set>
+    <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <boost/json.hpp> <fmt/format.h>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # Without a time stamp in it, a compiler cache can tell two equal ones.
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
@@ -18,3 +18,16 @@ function(sheaf_pch_target name)
   target_precompile_headers(${name} PRIVATE ${sheaf_pch_headers})
 endfunction()
 sheaf_pch_target(sheaf_pch)
+
+# Rooms most of whose files include this one header have it precompiled, too.
+set(sheaf_pch_of_exchange exchange/state.h)
+set(sheaf_pch_of_b2bua b2bua/core.h)
+function(sheaf_precompile target room)
+  if(NOT DEFINED sheaf_pch_of_${room})
+    target_precompile_headers(${target} REUSE_FROM sheaf_pch)
+  elseif(target STREQUAL sheaf_${room})
+    target_precompile_headers(${target} PRIVATE ${sheaf_pch_headers} ${CMAKE_SOURCE_DIR}/src/${sheaf_pch_of_${room}})
+  else()
+    target_precompile_headers(${target} REUSE_FROM sheaf_${room})
+  endif()
+endfunction()

@@ -43,8 +43,8 @@ struct Side {
     static UserAgentOptions options(const Endpoint& at) {
         UserAgentOptions options;
         options.listen = {at, {Transport::tcp, at.address, at.port}};
-        options.allow = {"INVITE", "ACK", "CANCEL", "BYE", "INFO", "REFER", "NOTIFY", "UPDATE", "OPTIONS"};
-        options.supported = {"replaces"};
+        options.allow = {"INVITE", "ACK", "CANCEL", "BYE", "INFO", "REFER", "NOTIFY", "UPDATE", "PRACK", "OPTIONS"};
+        options.supported = {"replaces", "100rel", "timer"};
         options.transactions_max = 200;
         options.dialogs_max = 20;
         return options;

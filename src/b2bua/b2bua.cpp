@@ -139,8 +139,9 @@ void B2bua::Core::probe(Stamp now, const Leg& of, LegTimer timer, sip::DialogId 
 sip::UserAgentOptions options_of_switch() {
     sip::UserAgentOptions options;
     options.contact_user = "switch";
-    options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "REFER", "INFO", "NOTIFY"};
-    options.supported = {"norefersub", "replaces"};
+    options.allow = {"INVITE", "ACK",  "BYE",    "CANCEL", "OPTIONS", "REGISTER",
+                     "REFER",  "INFO", "NOTIFY", "PRACK",  "UPDATE"};
+    options.supported = {"100rel", "norefersub", "replaces", "timer"};
     return options;
 }
 
@@ -177,6 +178,9 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                      [&](const sip::Reinvited& e) {
                          if (auto* leg = peer(e.dialog)) return core.on_reinvited(now, *leg, e.request);
                          core.ua.reject(now.mono, e.dialog, 488);  // a media server does not ask for other media
+                     },
+                     [&](const sip::RefreshDue& e) {
+                         if (auto* leg = peer(e.dialog)) core.refresh(now, *leg);
                      },
                      [&](const sip::GlareOver& e) {
                          if (auto* leg = peer(e.dialog)) {

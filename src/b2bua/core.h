@@ -102,6 +102,7 @@ struct B2bua::Core {
     void talks(Stamp now, Leg& of, exchange::Event event);  // `event` tells that it is connected
     void on_acknowledged(Stamp now, Leg& of, const sip::Message& ack);
     void on_reinvited(Stamp now, Leg& of, const sip::Message& request);
+    void on_updated(Stamp now, Leg& of, const sip::Requested& requested);
     void on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended);  // drops
 
     // replacing.cpp: INVITE with Replaces, pivot addresses.
@@ -190,6 +191,7 @@ struct B2bua::Core {
     // identity.cpp: re-INVITEs of our own to the peer.
     void show(Stamp now, Leg& of, const exchange::ShowIdentity& order);
     void show_next(Stamp now, Leg& of);
+    void refresh(Stamp now, Leg& of);
     void on_shown(Stamp now, Leg& of, const sip::Message& answer);
     void on_show_failed(Stamp now, Leg& of, int status);
 };

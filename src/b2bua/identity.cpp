@@ -20,6 +20,17 @@ bool same_media(const std::string& a, const std::string& b) {
     return *one == *other;
 }
 
+sip::NameAddr name_of(const Settings& settings, const exchange::ShowIdentity& shown) {
+    sip::NameAddr who;
+    who.display = clean_name(shown.name);
+    const auto number = clean_number(shown.number);
+    who.uri.user = number.empty() ? "anonymous" : number;
+    const auto us = sip::uri_from_text("sip:" + settings.host);
+    who.uri.host = us ? us->host : settings.host;
+    who.uri.port = us ? us->port : std::uint16_t{0};
+    return who;
+}
+
 }  // namespace
 
 void B2bua::Core::show(Stamp now, Leg& of, const exchange::ShowIdentity& order) {
@@ -32,22 +43,24 @@ void B2bua::Core::show_next(Stamp now, Leg& of) {
     const auto* talking = std::get_if<Talking>(&of.peer);
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (talking == nullptr || media == nullptr || of.described.empty()) return;
-    if (talking->connect_at_ack || talking->reinvite_waits || talking->offer_given || media->applying) return;
-    if (showing.out || showing.glare || !showing.waits) return;
-    showing.out = std::exchange(showing.waits, std::nullopt);
-    sip::NameAddr who;
-    who.display = clean_name(showing.out->name);
-    const auto number = clean_number(showing.out->number);
-    who.uri.user = number.empty() ? "anonymous" : number;
-    const auto us = sip::uri_from_text("sip:" + settings.host);
-    who.uri.host = us ? us->host : settings.host;
-    who.uri.port = us ? us->port : std::uint16_t{0};
+    const bool is_asked = talking->reinvite_waits || talking->update_waits != 0 || talking->offer_given;
+    if (talking->connect_at_ack || is_asked || media->applying) return;
+    if (showing.out || showing.glare || (!showing.waits && !showing.refresh)) return;
+    if (showing.waits) showing.shown = std::exchange(showing.waits, std::nullopt);
+    showing.out = showing.shown.value_or(exchange::ShowIdentity{});
+    showing.refresh = false;
     auto headers = session_id(of);
-    headers.push_back({"P-Asserted-Identity", sip::to_text(who)});
+    if (showing.shown) headers.push_back({"P-Asserted-Identity", sip::to_text(name_of(settings, *showing.shown))});
     // RFC 6086 §4.2.1: each INVITE says again what is taken.
     if (of.device.kind == exchange::DeviceKind::site) headers.push_back({"Recv-Info", std::string(kSheafCall)});
     // RFC 3264 §8: the same description, with the same version, is no new offer.
     ua.reinvite(now.mono, of.peer_dialog, of.described, headers);
+}
+
+// RFC 4028 §7.4: the same description once more.
+void B2bua::Core::refresh(Stamp now, Leg& of) {
+    of.showing.refresh = true;
+    show_next(now, of);
 }
 
 void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
@@ -62,10 +75,11 @@ void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
 
 void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
     auto& showing = of.showing;
-    const auto refused = std::exchange(showing.out, std::nullopt);
+    showing.out.reset();
     if (status == 491) {  // GlareOver follows
         showing.glare = true;
-        if (!showing.waits) showing.waits = refused;
+        if (!showing.waits) showing.waits = showing.shown;
+        showing.refresh = !showing.waits;
         return;
     }
     if (!std::exchange(showing.refused, true)) {

@@ -54,11 +54,12 @@ struct Calling {  // our INVITE is out
     bool answer_applied = false;
 };
 struct Talking {
-    bool held = false;              // by the peer
-    bool connect_at_ack = false;    // it replaces another leg: told as connected once its media flows
-    bool reinvite_waits = false;    // the peer's re-INVITE waits for the media server's answer
-    std::optional<bool> next_held;  // what the description being applied makes of `held`
-    bool offer_given = false;       // to a re-INVITE without one: the ACK brings the answer
+    bool held = false;                    // by the peer
+    bool connect_at_ack = false;          // it replaces another leg: told as connected once its media flows
+    bool reinvite_waits = false;          // the peer's re-INVITE waits for the media server's answer
+    sip::ServerRequest update_waits = 0;  // so does its UPDATE; 0: none
+    std::optional<bool> next_held;        // what the description being applied makes of `held`
+    bool offer_given = false;             // to a re-INVITE without one: the ACK brings the answer
 };
 using Peer = std::variant<Offered, OfferSent, Preparing, Calling, Talking>;
 
@@ -93,6 +94,8 @@ struct SiteTalk {
 struct Showing {                                  // ShowIdentity
     std::optional<exchange::ShowIdentity> waits;  // the newest
     std::optional<exchange::ShowIdentity> out;    // our re-INVITE is under way, or waits for glare to pass
+    std::optional<exchange::ShowIdentity> shown;  // the last that went out
+    bool refresh = false;                         // the session's timer wants a re-INVITE
     bool glare = false;
     bool refused = false;  // has been said in the log
 };

@@ -60,6 +60,7 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     invitation.to.uri = invitation.target;
     invitation.to.uri.params = {};
     invitation.headers = session_id(of);
+    invitation.session_timer = false;  // it is probed
     if (const auto* offered = std::get_if<Offered>(&of.peer); offered != nullptr && !offered->offer.empty()) {
         invitation.content_type = "application/sdp";
         invitation.body = offered->offer;
@@ -175,8 +176,11 @@ void B2bua::Core::applied(Stamp now, Leg& of) {
                          talks(now, of, std::move(event));
                      },
                      [&](Talking& talking) {
-                         if (std::exchange(talking.reinvite_waits, false)) {
-                             answer_peer(now, of, std::get<MediaStands>(of.media).sdp);
+                         const std::string& sdp = std::get<MediaStands>(of.media).sdp;
+                         if (std::exchange(talking.reinvite_waits, false)) answer_peer(now, of, sdp);
+                         if (const auto update = std::exchange(talking.update_waits, 0)) {
+                             of.described = sdp;
+                             ua.respond(now.mono, update, 200, response_headers(of), "application/sdp", sdp);
                          }
                          const auto held = std::exchange(talking.next_held, std::nullopt);
                          if (held && *held != talking.held) {
@@ -198,6 +202,7 @@ void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
         talking->next_held.reset();
         // RFC 3261 §14.2: the session stays as it was.
         if (std::exchange(talking->reinvite_waits, false)) ua.reject(now.mono, of.peer_dialog, told);
+        if (const auto update = std::exchange(talking->update_waits, 0)) ua.respond(now.mono, update, told);
         return show_next(now, of);
     }
     warn("media server refuses a peer's session description",

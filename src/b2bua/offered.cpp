@@ -29,6 +29,7 @@ exchange::Cause cause_of(sip::EndCause cause) {
         case sip::EndCause::bye: return exchange::Cause::normal;
         case sip::EndCause::cancelled: return exchange::Cause::cancelled;
         case sip::EndCause::no_ack:
+        case sip::EndCause::expired:
         case sip::EndCause::timed_out: return exchange::Cause::timed_out;
         case sip::EndCause::gone: return exchange::Cause::lost_control;
     }
@@ -211,6 +212,21 @@ void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) 
     talking->reinvite_waits = true;
     talking->next_held = is_hold_text(request.body);
     apply(now, of, request.body);
+}
+
+// RFC 3311: as a re-INVITE, but at once. Without a description it asks for nothing but an answer.
+void B2bua::Core::on_updated(Stamp now, Leg& of, const sip::Requested& requested) {
+    const std::string& offer = requested.request.body;
+    const auto refuse = [&](int status) { ua.respond(now.mono, requested.id, status); };
+    if (offer.empty()) return ua.respond(now.mono, requested.id, 200, response_headers(of));
+    auto* talking = std::get_if<Talking>(&of.peer);
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    if (talking == nullptr) return refuse(504);  // §5.2: not without asking somebody
+    if (media == nullptr || media->applying || talking->connect_at_ack || talking->offer_given) return refuse(491);
+    if (!sip::sdp_from_text(offer)) return refuse(488);
+    talking->update_waits = requested.id;
+    talking->next_held = is_hold_text(offer);
+    apply(now, of, offer);
 }
 
 void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {

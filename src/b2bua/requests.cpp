@@ -18,6 +18,8 @@ void B2bua::Core::on_requested(Stamp now, const sip::Requested& requested) {
     if (method == "OPTIONS") return ua.respond(now.mono, requested.id, 200, {{"Accept", "application/sdp"}});
     if (method == "INFO") return on_peer_info(now, *of, requested);
     if (method == "NOTIFY") return on_notify(now, *of, requested);
+    if (method == "UPDATE") return on_updated(now, *of, requested);
+    if (method == "PRACK") return ua.respond(now.mono, requested.id, 488);  // no offer of ours waits for its answer
     ua.respond(now.mono, requested.id, 405);
 }
 

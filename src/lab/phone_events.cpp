@@ -47,6 +47,7 @@ void Phone::on_event(Instant now, const sip::Event& event) {
                        if (call != nullptr && !e.request.body.empty()) agree(*call, e.request.body);
                    },
                    [&](const sip::Reinvited& e) { on_reinvited(now, e); },
+                   [](const sip::RefreshDue&) {},
                    [&](const sip::GlareOver& e) {
                        if (PhoneCall* call = find(e.dialog)) node_->agent().reinvite(now, e.dialog, next_offer(*call));
                    },

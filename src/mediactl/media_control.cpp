@@ -62,6 +62,7 @@ std::string_view cause_of(sip::EndCause cause) {
         case sip::EndCause::cancelled: return "cancelled";
         case sip::EndCause::no_ack:
         case sip::EndCause::timed_out:
+        case sip::EndCause::expired:
         case sip::EndCause::gone: return kLostControl;
     }
     return "failed";
@@ -86,7 +87,7 @@ std::vector<Effect> MediaControl::handle(const Stamp& now, const sip::Event& eve
                      // Of requests that we do not send, or whose answer changes nothing: an INFO that got 481 or
                      // nothing ends the dialog, which is said as Ended.
                      [](const sip::Progressed&) {}, [](const sip::Answered&) {}, [](const sip::Failed&) {},
-                     [](const sip::GlareOver&) {}, [](const sip::Responded&) {}},
+                     [](const sip::RefreshDue&) {}, [](const sip::GlareOver&) {}, [](const sip::Responded&) {}},
                event);
     return std::exchange(effects_, {});
 }

@@ -99,6 +99,12 @@ void UserAgent::State::settle_call(DialogId id) {
     }
     std::optional<Instant> at = found->glare_at;
     take_earlier(at, found->provisional_at);
+    take_earlier(at, found->refresh_at);
+    take_earlier(at, found->expires_at);
+    if (found->unpracked && found->unpracked->repeat_at) {
+        take_earlier(at, found->unpracked->repeat_at);
+        take_earlier(at, found->unpracked->end_at);
+    }
     for (const Unacked& waiting : found->unacked) {
         take_earlier(at, waiting.repeat_at);
         take_earlier(at, waiting.end_at);

@@ -13,6 +13,7 @@
 #include "sip/digest_auth.h"
 #include "sip/endpoint.h"
 #include "sip/message.h"
+#include "sip/session_timer.h"
 
 // A SIP user agent without I/O: messages and commands in, messages and events out, time as an argument.
 //
@@ -21,7 +22,8 @@
 //
 // It keeps what the RFC makes a user agent keep: retransmissions, the 2xx's repeats until ACK (§13.3.1.4), CANCEL's
 // races (§9), re-INVITE glare (§14), CSeq order, route sets, digest challenges (§22), rport (RFC 3581), stray forks
-// (§13.2.2.4). What a request means is the application's business. One owner, one thread.
+// (§13.2.2.4); with `100rel` among what it supports, reliable provisional responses and their PRACK (RFC 3262), with
+// `timer`, session timers (RFC 4028). What a request means is the application's business. One owner, one thread.
 namespace sheaf::sip {
 
 using DialogId = std::uint64_t;       // never reused; 0: none. Names a dialog from its first INVITE, before any tag
@@ -73,15 +75,19 @@ struct Reinvited {  // answer with `answer` or `reject`; glare has been answered
     DialogId dialog;
     Message request;
 };
+struct RefreshDue {  // half of the session's interval is over, and the peer takes no UPDATE (RFC 4028 §10): send a
+    DialogId dialog;   // re-INVITE with the description as it stands
+};
 struct GlareOver {  // the wait after a 491 is over (§14.1): send the re-INVITE anew if it is still wanted
     DialogId dialog;
 };
 enum class EndCause {
     bye,         // theirs
     cancelled,   // theirs, before our final answer; 487 has gone out
-    no_ack,      // our 2xx was never acknowledged; BYE has gone out
+    no_ack,      // our 2xx was never acknowledged; BYE has gone out. Or our reliable provisional; 504 has gone out
     timed_out,   // a request in the dialog got 408 or nothing (§12.2.1.2)
     gone,        // a request in the dialog got 481
+    expired,     // no refresh came in time, or none of ours was taken (RFC 4028 §10); BYE has gone out
 };
 struct Ended {  // not said for what the application ended itself (bye, reject, cancel then Failed)
     DialogId dialog;
@@ -100,8 +106,8 @@ struct Responded {  // the final response to `request` or `request_outside`; 408
     int status;
     std::optional<Message> response;
 };
-using Event = std::variant<Invited, Progressed, Answered, Failed, Acknowledged, Reinvited, GlareOver, Ended, Requested,
-                           Responded>;
+using Event = std::variant<Invited, Progressed, Answered, Failed, Acknowledged, Reinvited, RefreshDue, GlareOver, Ended,
+                           Requested, Responded>;
 
 // ---- Commands --------------------------------------------------------------------------------------------------
 struct Invitation {
@@ -115,6 +121,7 @@ struct Invitation {
     std::string content_type;
     std::string body;                // empty: no offer, the 2xx must bring one
     std::optional<Account> account;  // answers 401 and 407, once per challenge
+    bool session_timer = true;       // false: none is asked for in this dialog
 };
 struct OutsideRequest {
     std::string method;
@@ -137,6 +144,7 @@ struct UserAgentOptions {
     std::string contact_user = "sheaf";
     std::vector<std::string> allow;  // methods taken; others get 405
     std::vector<std::string> supported;  // option tags; another one required gets 420
+    SessionTimes session;                // of `timer`
     std::size_t transactions_max = 50'000;  // beyond: 503 with Retry-After
     std::size_t dialogs_max = 20'000;       // beyond: new INVITEs get 503
     std::size_t udp_bytes_max = 1300;       // a larger request goes by TCP if we have it (§18.1.1), back to UDP if that fails
@@ -177,6 +185,8 @@ public:
     DialogId invite(Instant now, const Invitation& invitation);
     void cancel(Instant now, DialogId dialog);  // our unanswered INVITE; a 2xx that crosses is ACKed and BYEd by us
     void ack(Instant now, DialogId dialog, const std::string& content_type, const std::string& body);
+    // Reliably where the INVITE requires it, or supports it and there is a description: one after the other, and the
+    // answer waits for the PRACK of a description. A PRACK with a body is Requested, to be answered by `respond`.
     void provisional(Instant now, DialogId dialog, int status, const std::vector<Header>& headers = {},
                      const std::string& sdp = {});
     void answer(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers = {});

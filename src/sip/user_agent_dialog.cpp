@@ -30,7 +30,7 @@ void UserAgent::State::request_in_turn(Instant now, Call& call, Waiting wanted) 
     if (is_reinvite)
         events.emplace_back(Failed{call.id, 503, std::nullopt, true});
     else
-        events.emplace_back(Responded{wanted.id, call.id, 503, std::nullopt});
+        not_sent(now, call, wanted.id);
 }
 
 void UserAgent::State::send_waiting(Instant now, DialogId id) {
@@ -47,18 +47,26 @@ void UserAgent::State::send_waiting(Instant now, DialogId id) {
 void UserAgent::State::start_request(Instant now, Call& call, const Waiting& wanted) {
     Message request = dialog_request(call.dialog, wanted.method);
     for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    if (wanted.method == "UPDATE") ask_for_session(call, request);
     if (!wanted.content_type.empty()) request.add("Content-Type", wanted.content_type);
     request.body = wanted.body;
     if (send_within(now, call, Purpose::in_dialog, std::move(request), wanted.id) != 0) {
         call.under_way = wanted.id;
     } else {
-        events.emplace_back(Responded{wanted.id, call.id, 503, std::nullopt});
+        not_sent(now, call, wanted.id);
     }
+}
+
+void UserAgent::State::not_sent(Instant now, Call& call, ClientRequest id) {
+    if (id != call.refresh) return events.push_back(Responded{id, call.id, 503, std::nullopt});
+    call.refresh = 0;
+    refresh_failed(now, call);
 }
 
 void UserAgent::State::drop_waiting(Call& call) {
     for (const Waiting& dropped : std::exchange(call.waiting, {}))
-        if (dropped.id != 0) events.emplace_back(Responded{dropped.id, call.id, 481, std::nullopt});
+        if (dropped.id != 0 && dropped.id != call.refresh)
+            events.emplace_back(Responded{dropped.id, call.id, 481, std::nullopt});
 }
 
 std::optional<Endpoint> UserAgent::State::hop_of(const Dialog& dialog, const Endpoint& peer) const {
@@ -97,9 +105,27 @@ void UserAgent::State::on_in_dialog(Instant now, Call& call, TransactionId id) {
     if (call.closing) return reply(now, id, 481);
     if (!passes_inspection(now, id)) return;
     if (method == "INVITE") return on_reinvite(now, call, id);
+    if (method == "PRACK") return on_prack(now, call, id);
+    if (method == "UPDATE" && !may_be_updated(now, call, id)) return;
     if (is_target_refresh(method)) refresh_target(call.dialog, record->request);
     record->dialog = call.id;
     events.emplace_back(Requested{id, call.id, record->request, record->source});
+}
+
+// RFC 3311 §5.2. False: refused already.
+bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id) {
+    const ServerRecord* record = server(id);
+    const ServerRecord* former = server(call.server_update);
+    const std::vector<Header> later{{"Retry-After", std::to_string(entropy.number() % 10)}};
+    if (former != nullptr && !former->machine.is_answered()) return reply(now, id, 500, later), false;
+    if (!record->request.body.empty()) {
+        const bool is_offering = std::ranges::any_of(call.unacked, [](const Unacked& sent) { return sent.held_offer; });
+        if (call.client_invite != 0 || call.awaited_ack || is_offering) return reply(now, id, 491), false;
+        if (call.server_invite != 0 && call.answered_reliably.empty()) return reply(now, id, 500, later), false;
+    }
+    if (!session_fits(now, id)) return false;
+    call.server_update = id;
+    return true;
 }
 
 void UserAgent::State::on_bye(Instant now, Call& call, TransactionId id) {

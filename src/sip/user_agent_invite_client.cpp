@@ -58,6 +58,7 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     if (status == 100 || record->out.purpose == Purpose::reinvite || record->cancelled) return;
     Dialog early = dialog_of_response(record->out.request, response);
     if (!early.remote_tag.empty()) replace_dialog(of->dialog, std::move(early));
+    if (!takes_reliable(now, id, *of, response)) return;
     events.emplace_back(Progressed{of->id, response});
 }
 
@@ -81,6 +82,7 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
     of->client_invite = 0;
     of->peer = source;
     of->awaited_ack = AwaitedAck{id, cseq_of(record->out.request).number};
+    session_agreed(now, *of, record->out.request, response);
     record->acks[tag] = {};
     const DialogId dialog = of->id;
     if (!record->out.request.body.empty()) acknowledge(*of, {}, {});
@@ -138,6 +140,7 @@ void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int statu
         const std::uint32_t steps = of->we_called ? 210 + entropy.number() % 191 : entropy.number() % 201;
         of->glare_at = now + std::chrono::milliseconds{10 * steps};
     }
+    refresh_failed(now, *of);
     settle_call(dialog);
     send_waiting(now, dialog);
 }
@@ -207,6 +210,7 @@ void UserAgent::State::reinvite(Instant now, Call& call, const Waiting& wanted) 
     if (!is_idle(call)) return glare(call);
     Message request = dialog_request(call.dialog, "INVITE");
     for (const Header& header : wanted.headers) request.add(header.name, header.value);
+    ask_for_session(call, request);
     put_body(request, "application/sdp", wanted.body);
     const TransactionId started = send_within(now, call, Purpose::reinvite, std::move(request));
     call.client_invite = started;
@@ -235,6 +239,8 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     Call& call = state_->open_call(dialog_of_request(request), true);
     const DialogId id = call.id;
     call.account = wanted.account;
+    call.is_timed = wanted.session_timer;
+    state_->ask_for_session(call, request);
     const auto hop = wanted.next_hop
                          ? wanted.next_hop
                          : state_->endpoint_of(routes && !routes->empty() ? routes->front().uri : wanted.target);

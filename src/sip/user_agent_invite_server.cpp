@@ -15,6 +15,7 @@ void UserAgent::State::on_invite(Instant now, TransactionId id) {
     }
     auto dialog = dialog_of_invite(record->request, record->local_tag);
     if (!dialog) return reply(now, id, 400);
+    if (!session_fits(now, id)) return;
     Call& call = open_call(std::move(*dialog), false);
     call.server_invite = id;
     call.peer = record->source;
@@ -31,6 +32,7 @@ void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
     // Glare (§14.2), or an offer while the answer to ours is still due in an ACK (RFC 5407 §3.1.5).
     const bool is_offering = std::ranges::any_of(call.unacked, [](const Unacked& sent) { return sent.held_offer; });
     if (call.client_invite != 0 || call.awaited_ack || is_offering) return reply(now, id, 491);
+    if (!session_fits(now, id)) return;
     refresh_target(call.dialog, record->request);
     record->local_tag = call.dialog.local_tag;
     record->dialog = call.id;
@@ -104,6 +106,8 @@ void UserAgent::State::on_call_timer(Instant now, Call& call) {
         call.glare_at.reset();
         call.glare_when_idle = true;
     }
+    if (call.unpracked) return on_reliable_timer(now, call);
+    on_session_timer(now, call);
 }
 
 void UserAgent::State::reject(Instant now, Call& call, int status, const std::vector<Header>& headers,
@@ -121,56 +125,48 @@ void UserAgent::State::reject(Instant now, Call& call, int status, const std::ve
     settle_call(dialog);
 }
 
-void UserAgent::provisional(Instant now, DialogId dialog, int status, const std::vector<Header>& headers,
-                            const std::string& sdp) {
-    Call* call = state_->live_call(dialog);
-    if (call == nullptr) return;
-    const ServerRecord* record = state_->server(call->server_invite);
+void UserAgent::State::answer(Instant now, Call& call, const Answer& wanted) {
+    const ServerRecord* record = server(call.server_invite);
     if (record == nullptr) return;
-    ASSERT(status > 100 && status < 200);
-    Message response = response_to(record->request, status, call->dialog.local_tag);
-    const Endpoint* local = state_->listening(record->source.remote, record->source.local);
-    if (local != nullptr) response.add("Contact", state_->contact(*local));
-    for (const Header& header : headers) response.add(header.name, header.value);
-    if (!sdp.empty()) {
-        response.add("Content-Type", "application/sdp");
-        response.body = sdp;
+    if (call.unpracked && !call.unpracked->sdp.empty()) {  // RFC 3262 §3
+        call.held_answer = wanted;
+        return;
     }
-    state_->reply(now, call->server_invite, std::move(response));
-    if (!call->confirmed) call->provisional_at = now + kProvisionalRepeat;
-    state_->settle_call(dialog);
+    const TransactionId id = std::exchange(call.server_invite, 0);
+    Message response = response_to(record->request, 200, call.dialog.local_tag);
+    const bool has_contact = std::ranges::any_of(wanted.headers, [](const Header& h) { return h.name == "Contact"; });
+    const Endpoint* local = listening(record->source.remote, record->source.local);
+    if (local != nullptr && !has_contact) response.add("Contact", contact(*local));
+    for (const Header& header : wanted.headers) response.add(header.name, header.value);
+    add_identity(response, "INVITE");
+    learn_of_session(call, record->request);
+    session_answered(now, call, record->request, response);
+    if (!wanted.sdp.empty() && wanted.sdp != call.answered_reliably) {
+        response.add("Content-Type", "application/sdp");
+        response.body = wanted.sdp;
+    }
+    call.answered_reliably.clear();
+    const std::uint32_t cseq = cseq_of(record->request).number;
+    const bool held_offer = record->request.body.empty();
+    reply(now, id, std::move(response));
+    record = server(id);
+    ASSERT(record != nullptr);  // Accepted until timer L
+    call.confirmed = true;
+    call.provisional_at.reset();
+    call.provisionals.clear();
+    if (call.unpracked) call.unpracked->repeat_at.reset();
+    call.unacked.push_back({.cseq = cseq,
+                            .send = record->last,
+                            .interval = times.t1,
+                            .repeat_at = now + times.t1,
+                            .end_at = now + times.whole(),
+                            .held_offer = held_offer});
 }
 
 void UserAgent::answer(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers) {
     Call* call = state_->live_call(dialog);
     if (call == nullptr) return;
-    const TransactionId id = std::exchange(call->server_invite, 0);
-    const ServerRecord* record = state_->server(id);
-    if (record == nullptr) return;
-    Message response = response_to(record->request, 200, call->dialog.local_tag);
-    const bool has_contact = std::ranges::any_of(headers, [](const Header& h) { return h.name == "Contact"; });
-    const Endpoint* local = state_->listening(record->source.remote, record->source.local);
-    if (local != nullptr && !has_contact) response.add("Contact", state_->contact(*local));
-    for (const Header& header : headers) response.add(header.name, header.value);
-    state_->add_identity(response, "INVITE");
-    if (!sdp.empty()) {
-        response.add("Content-Type", "application/sdp");
-        response.body = sdp;
-    }
-    const std::uint32_t cseq = cseq_of(record->request).number;
-    const bool held_offer = record->request.body.empty();
-    state_->reply(now, id, std::move(response));
-    record = state_->server(id);
-    ASSERT(record != nullptr);  // Accepted until timer L
-    const TransactionTimes& times = state_->times;
-    call->confirmed = true;
-    call->provisional_at.reset();
-    call->unacked.push_back({.cseq = cseq,
-                             .send = record->last,
-                             .interval = times.t1,
-                             .repeat_at = now + times.t1,
-                             .end_at = now + times.whole(),
-                             .held_offer = held_offer});
+    state_->answer(now, *call, {sdp, headers});
     state_->settle_call(dialog);
 }
 

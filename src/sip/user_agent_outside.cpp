@@ -119,20 +119,23 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     ClientRecord* record = client(id);
     ASSERT(record != nullptr);
     if (response != nullptr && (status == 401 || status == 407) && try_again(now, id, *response)) return;
+    if (response != nullptr && status == 422 && try_longer(now, id, *response)) return;
     const auto message = response == nullptr ? std::nullopt : std::optional{*response};
     const Outgoing& out = record->out;
     switch (out.purpose) {
         case Purpose::invite:
         case Purpose::reinvite: return on_invite_failed(now, id, status, response);
         case Purpose::cancel:
-        case Purpose::bye: return;
+        case Purpose::bye:
+        case Purpose::prack: return;
         case Purpose::outside: events.emplace_back(Responded{out.id, 0, status, message}); return;
         case Purpose::in_dialog: break;
     }
-    const std::string method = out.request.method();
+    const Message request = out.request;
+    const std::string& method = request.method();
     const DialogId dialog = out.dialog;
-    events.emplace_back(Responded{out.id, dialog, status, message});
     Call* of = live_call(dialog);
+    if (of == nullptr || of->refresh != out.id) events.emplace_back(Responded{out.id, dialog, status, message});
     if (of == nullptr) return;
     if (of->under_way == out.id) of->under_way = 0;
     if (response != nullptr && status < 300 && is_target_refresh(method)) refresh_target(of->dialog, *response);
@@ -141,6 +144,8 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     // §12.2.1.2: no response at all counts as 408, also when there was no way to send the request.
     const bool is_silent = status == 408 || (status == 503 && response == nullptr);
     if (of->confirmed && (status == 481 || is_silent)) return on_dialog_lost(now, *of, status);
+    if (method == "UPDATE") on_refreshed(now, *of, status, request, response);
+    settle_call(dialog);
     send_waiting(now, dialog);
 }
 
@@ -222,6 +227,12 @@ void UserAgent::respond(Instant now, ServerRequest request, int status, const st
     if (!content_type.empty()) response.add("Content-Type", content_type);
     response.body = body;
     if (is_success) state_->add_identity(response, method);
+    Call* of = is_success && method == "UPDATE" ? state_->live_call(record->dialog) : nullptr;
+    if (of != nullptr && of->confirmed) {
+        state_->learn_of_session(*of, record->request);
+        state_->session_answered(now, *of, record->request, response);
+        state_->settle_call(of->id);
+    }
     state_->reply(now, request, std::move(response));
 }
 

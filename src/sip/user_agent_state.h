@@ -21,6 +21,7 @@ namespace sheaf::sip {
 inline constexpr std::size_t kForksMax = 16;    // 2xx from different phones to one INVITE that we ACK and BYE
 inline constexpr std::size_t kUnackedMax = 4;   // 2xx of ours in one dialog that wait for their ACK
 inline constexpr std::size_t kWaitingMax = 64;  // requests in one dialog that wait for the one before them
+inline constexpr std::size_t kProvisionalsMax = 8;  // of one INVITE that wait for the PRACK of the one before them
 inline constexpr int kAttemptsMax = 6;          // of one request, each with other credentials
 inline constexpr int kRetryAfterSeconds = 5;    // told with 503
 inline constexpr std::chrono::seconds kProvisionalRepeat{60};  // §13.3.1.1: keeps proxies from giving up
@@ -34,7 +35,7 @@ struct TimerKey {
     friend auto operator<=>(const TimerKey&, const TimerKey&) = default;
 };
 
-enum class Purpose { invite, reinvite, cancel, bye, in_dialog, outside };
+enum class Purpose { invite, reinvite, cancel, bye, prack, in_dialog, outside };
 
 // A request about to be sent.
 struct Outgoing {
@@ -61,6 +62,7 @@ struct ClientRecord {
     bool by_tcp_for_size = false;
     bool cancelled = false;  // the application wants no answer any more
     bool cancel_sent = false;
+    std::map<std::string, std::uint64_t> rseqs;  // by To tag: of the last reliable provisional response
     std::map<std::string, Send> acks;  // by To tag of the final response; no bytes: the application has yet to ACK
 };
 
@@ -82,6 +84,27 @@ struct Unacked {
     Instant repeat_at;
     Instant end_at;
     bool held_offer;  // the ACK brings the answer
+};
+
+// A reliable provisional response of ours without PRACK.
+struct Unpracked {
+    std::uint32_t rseq;
+    std::uint32_t cseq;  // of the INVITE
+    std::string sdp;
+    Send send;
+    Duration interval;
+    std::optional<Instant> repeat_at;  // none: a final response has gone out
+    Instant end_at;
+};
+
+struct Provisional {
+    int status = 0;
+    std::vector<Header> headers;
+    std::string sdp;
+};
+struct Answer {
+    std::string sdp;
+    std::vector<Header> headers;
 };
 
 struct AwaitedAck {  // the 2xx to our offerless INVITE
@@ -107,6 +130,7 @@ struct Call {
     std::vector<Header> bye_headers;  // of that BYE
     TransactionId client_invite = 0;  // ours, without final response
     TransactionId server_invite = 0;  // theirs, without our final response
+    TransactionId server_update = 0;  // theirs, the last
     std::optional<AwaitedAck> awaited_ack;
     std::vector<Unacked> unacked;
     ClientRequest under_way = 0;  // ours, other than INVITE and BYE, without final response
@@ -114,6 +138,17 @@ struct Call {
     std::optional<Instant> glare_at;
     bool glare_when_idle = false;
     std::optional<Instant> provisional_at;
+    std::uint32_t rseq = 0;  // of our last reliable provisional response; 0: none
+    std::optional<Unpracked> unpracked;
+    std::vector<Provisional> provisionals;  // wait for its PRACK
+    std::optional<Answer> held_answer;     // so does this
+    std::string answered_reliably;         // the description that a PRACK has acknowledged
+    bool is_timed = true;  // a session timer is asked for
+    std::optional<SessionTimer> session;
+    std::optional<std::chrono::seconds> min_se;  // the largest heard on this dialog
+    std::optional<Instant> refresh_at, expires_at;
+    ClientRequest refresh = 0;  // our UPDATE that refreshes the session
+    bool takes_update = false;  // the peer's Allow
     std::optional<Account> account;
     Source peer;
 };
@@ -159,6 +194,8 @@ struct UserAgent::State {
     // An ACK: what Via and Send it needs; no transaction. Empty bytes: no way there.
     Send send_ack(Message request, const Outgoing& way);
     bool try_again(Instant now, TransactionId id, const Message& response);
+    bool try_longer(Instant now, TransactionId id, const Message& response);
+    bool send_anew(Instant now, Outgoing out);
     void reply(Instant now, TransactionId id, Message response);
     void reply(Instant now, TransactionId id, int status, const std::vector<Header>& headers = {});
     void refuse(const Message& request, const Source& source, int status, std::string_view reason = {});
@@ -191,7 +228,28 @@ struct UserAgent::State {
     void on_cancel(Instant now, TransactionId id);
     void on_ack(Instant now, const Source& source, const Message& request);
     void on_call_timer(Instant now, Call& call);
+    void answer(Instant now, Call& call, const Answer& wanted);
     void reject(Instant now, Call& call, int status, const std::vector<Header>& headers, std::string_view reason);
+
+    // user_agent_reliable.cpp
+    [[nodiscard]] bool goes_reliably(const Call& call, const Message& invite, bool has_sdp) const;
+    void provisional(Instant now, Call& call, const Provisional& wanted);
+    void on_prack(Instant now, Call& call, TransactionId id);
+    void on_reliable_timer(Instant now, Call& call);
+    bool takes_reliable(Instant now, TransactionId id, Call& call, const Message& response);
+
+    // user_agent_session.cpp
+    [[nodiscard]] bool supports(std::string_view tag) const;
+    void ask_for_session(const Call& call, Message& request) const;
+    void learn_of_session(Call& call, const Message& message);
+    void session_lives(Instant now, Call& call, const std::optional<SessionTimer>& timer);
+    void session_agreed(Instant now, Call& call, const Message& request, const Message& response);
+    void session_answered(Instant now, Call& call, const Message& request, Message& response);
+    [[nodiscard]] bool session_fits(Instant now, TransactionId id);
+    void refresh(Instant now, Call& call);
+    void refresh_failed(Instant now, Call& call);
+    void on_refreshed(Instant now, Call& call, int status, const Message& request, const Message* response);
+    void on_session_timer(Instant now, Call& call);
 
     // user_agent_dialog.cpp
     [[nodiscard]] bool is_idle(const Call& call) const;
@@ -199,8 +257,10 @@ struct UserAgent::State {
     void request_in_turn(Instant now, Call& call, Waiting wanted);  // now, or when what is before it is over
     void send_waiting(Instant now, DialogId id);
     void start_request(Instant now, Call& call, const Waiting& wanted);
+    void not_sent(Instant now, Call& call, ClientRequest id);
     void drop_waiting(Call& call);
     void on_in_dialog(Instant now, Call& call, TransactionId id);
+    [[nodiscard]] bool may_be_updated(Instant now, Call& call, TransactionId id);
     void on_bye(Instant now, Call& call, TransactionId id);
     void hang_up(Instant now, Call& call, const std::vector<Header>& headers);
     void on_dialog_lost(Instant now, Call& call, int status);  // 481 or 408 in a confirmed dialog; says Ended

@@ -112,11 +112,12 @@ std::string UserAgent::State::contact(const Endpoint& local) const {
 }
 
 void UserAgent::State::add_identity(Message& message, std::string_view method) const {
-    if (method == "INVITE" || method == "OPTIONS") {
+    if (method == "INVITE" || method == "OPTIONS" || method == "UPDATE") {
         if (!options.allow.empty() && message.first("Allow") == nullptr) message.add("Allow", joined(options.allow));
-        if (!options.supported.empty() && message.first("Supported") == nullptr) {
-            message.add("Supported", joined(options.supported));
-        }
+        std::vector<std::string> supported = options.supported;
+        // The offer would come in a provisional response, and a PRACK have to answer it.
+        if (method == "INVITE" && message.is_request() && message.body.empty()) std::erase(supported, "100rel");
+        if (!supported.empty() && message.first("Supported") == nullptr) message.add("Supported", joined(supported));
     }
     const char* name = message.is_request() ? "User-Agent" : "Server";
     if (!options.product.empty() && message.first(name) == nullptr) message.add(name, options.product);
@@ -197,6 +198,29 @@ bool UserAgent::State::try_again(Instant now, TransactionId id, const Message& r
     } else {
         out.answered.push_back(name);
     }
+    put_credentials(out.request, is_proxy ? "Proxy-Authorization" : "Authorization", *credentials);
+    return send_anew(now, std::move(out));
+}
+
+// RFC 4028 §7.3: a 422 is answered by the interval that it asks for.
+bool UserAgent::State::try_longer(Instant now, TransactionId id, const Message& response) {
+    ClientRecord* former = client(id);
+    Outgoing out = former->out;
+    Call* of = live_call(out.dialog);
+    const auto least = min_se_of(response);
+    const auto told = min_se_of(out.request);
+    const bool is_new = least && (!told || *told < *least);
+    if (of == nullptr || !is_new || !supports("timer") || out.attempts + 1 >= kAttemptsMax || former->cancelled)
+        return false;
+    learn_of_session(*of, response);
+    out.request.remove("Session-Expires");
+    out.request.remove("Min-SE");
+    ask_for_session(*of, out.request);
+    return send_anew(now, std::move(out));
+}
+
+// The same request once more, as a transaction of its own.
+bool UserAgent::State::send_anew(Instant now, Outgoing out) {
     ++out.attempts;
     std::uint32_t cseq = cseq_of(out.request).number + 1;
     Call* of = live_call(out.dialog);
@@ -206,7 +230,6 @@ bool UserAgent::State::try_again(Instant now, TransactionId id, const Message& r
     }
     out.request.remove_first_item("Via");
     out.request.set("CSeq", std::to_string(cseq) + ' ' + out.request.method());
-    put_credentials(out.request, is_proxy ? "Proxy-Authorization" : "Authorization", *credentials);
     const bool is_invite = out.purpose == Purpose::invite || out.purpose == Purpose::reinvite;
     const TransactionId again = start_client(now, std::move(out));
     if (again != 0 && is_invite && of != nullptr) of->client_invite = again;

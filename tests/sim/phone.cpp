@@ -263,6 +263,7 @@ void Phone::on_event(const sip::Event& event) {
                        user_.stands(*this, *line);
                    },
                    [&](const sip::Reinvited& e) { on_reinvited(e); },
+                   [](const sip::RefreshDue&) {},
                    [&](const sip::GlareOver& e) {
                        Line* line = of(e.dialog);
                        if (line != nullptr && line->is_changing && line->state == Line::State::talking)

@@ -46,6 +46,8 @@ leave_conference=true
 ready_on_register=false
 wrap_up_ms=5000
 ring_timeout_ms=15000
+session_ms=600000
+session_min_ms=120000
 no_answer_state="ready"
 ready_code="*11"
 not_ready_code="*12"
@@ -153,6 +155,7 @@ scope="admin"
     CHECK_FALSE(exchange.ready_on_register);
     CHECK(exchange.wrap_up_ms == 5000);
     CHECK(exchange.ring_timeout_ms == 15000);
+    CHECK((exchange.session_ms == 600'000 && exchange.session_min_ms == 120'000));
     CHECK(exchange.ready_after_no_answer);
     CHECK(exchange.ready_code + exchange.not_ready_code + exchange.wrap_up_done_code == "*11*12*13");
     const auto& point = exchange.routing_points.at(0);
@@ -276,6 +279,8 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "wrap_up_ms=3600001\n", "switch.wrap_up_ms"},
         {kSwitch + "wrap_up_ms=1.5\n", "switch.wrap_up_ms"},
         {kSwitch + "ring_timeout_ms=500\n", "switch.ring_timeout_ms"},
+        {kSwitch + "session_ms=60000\n", "switch.session_ms"},
+        {kSwitch + "session_ms=100000\nsession_min_ms=120000\n", "switch.session_ms"},
         {kSwitch + "no_answer_state=\"busy\"\n", "switch.no_answer_state: must be one of"},
         {kSwitch + "ready_code=\"a b\"\n", "switch.ready_code"},
         {kSwitch + "ready_code=\"1\"\nnot_ready_code=\"1\"\n", "\"1\" is there twice"},

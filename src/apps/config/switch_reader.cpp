@@ -16,6 +16,8 @@ constexpr std::int64_t kQueueMax = 100'000;
 constexpr std::int64_t kWaitMsMax = 86'400'000;
 constexpr std::int64_t kRepeatsMax = 10;
 constexpr std::int64_t kRingMsMax = 180'000;
+constexpr std::int64_t kSessionMsMin = 90'000;  // RFC 4028 §5
+constexpr std::int64_t kSessionMsMax = 86'400'000;
 constexpr std::int64_t kPositionMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMax = 600'000;
@@ -310,6 +312,10 @@ void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.ready_on_register = reader.flag("ready_on_register", true);
     settings.wrap_up_ms = static_cast<int>(reader.number("wrap_up_ms", 0, 0, kWrapUpMsMax));
     settings.ring_timeout_ms = read_ms(reader, "ring_timeout_ms", 20'000, 1'000, kRingMsMax);
+    settings.session_min_ms = read_ms(reader, "session_min_ms", kSessionMsMin, kSessionMsMin, kSessionMsMax);
+    settings.session_ms =
+        read_ms(reader, "session_ms", std::max(1'800'000, settings.session_min_ms), kSessionMsMin, kSessionMsMax);
+    if (settings.session_ms < settings.session_min_ms) reader.problem("session_ms", "must not be below session_min_ms");
     settings.ready_after_no_answer = reader.choice("no_answer_state", {"not-ready", "ready"}, "not-ready") == "ready";
     settings.ready_code = read_code(reader, "ready_code", names);
     settings.not_ready_code = read_code(reader, "not_ready_code", names);

@@ -113,6 +113,8 @@ struct SwitchSettings {
     int wrap_up_ms = 0;  // 0 to 3,600,000
     int ring_timeout_ms = 20'000;
     bool ready_after_no_answer = false;
+    int session_ms = 1'800'000;  // of a session timer; at least session_min_ms
+    int session_min_ms = 90'000;
     std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none
     std::vector<TrunkSettings> trunks;
     std::vector<SiteSettings> sites;

@@ -35,6 +35,10 @@ void write_log(const exchange::Log& log) {
     config::log_fields(log.warning ? config::LogLevel::warn : config::LogLevel::info, log.text, log.fields);
 }
 
+std::chrono::seconds whole_seconds(int ms) {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds{ms});
+}
+
 std::string host_without_port(const std::string& advertise) {
     const auto parsed = sip::host_port_from_text(advertise, false);
     return parsed ? parsed->host : advertise;
@@ -124,6 +128,7 @@ private:
             options.listen.push_back(std::move(endpoint));
         }
         if (options.listen.empty()) return fail(Errc::malformed, "switch.listen is empty");
+        options.session = {whole_seconds(settings_.session_ms), whole_seconds(settings_.session_min_ms)};
         options.advertise = host_without_port(settings_.advertise);
         TRY(node_,
             net::SipNode::start(io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); }));
