@@ -83,7 +83,7 @@ void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
         return;
     }
     if (!std::exchange(showing.refused, true)) {
-        warn("a peer does not take who it talks to",
+        warn(showing.shown ? "a peer does not take who it talks to" : "a peer refuses to refresh its session",
              {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});
     }
     show_next(now, of);

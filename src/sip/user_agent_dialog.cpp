@@ -112,6 +112,12 @@ void UserAgent::State::on_in_dialog(Instant now, Call& call, TransactionId id) {
     events.emplace_back(Requested{id, call.id, record->request, record->source});
 }
 
+// An offer of ours is out: in an INVITE, or in a 2xx whose ACK brings the answer (RFC 5407 §3.1.5).
+bool UserAgent::State::is_offering(const Call& call) const {
+    const auto awaits_answer = [](const Unacked& sent) { return sent.held_offer; };
+    return call.client_invite != 0 || call.awaited_ack || std::ranges::any_of(call.unacked, awaits_answer);
+}
+
 // RFC 3311 §5.2. False: refused already.
 bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id) {
     const ServerRecord* record = server(id);
@@ -119,8 +125,7 @@ bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id)
     const std::vector<Header> later{{"Retry-After", std::to_string(entropy.number() % 10)}};
     if (former != nullptr && !former->machine.is_answered()) return reply(now, id, 500, later), false;
     if (!record->request.body.empty()) {
-        const bool is_offering = std::ranges::any_of(call.unacked, [](const Unacked& sent) { return sent.held_offer; });
-        if (call.client_invite != 0 || call.awaited_ack || is_offering) return reply(now, id, 491), false;
+        if (is_offering(call)) return reply(now, id, 491), false;
         if (call.server_invite != 0 && call.answered_reliably.empty()) return reply(now, id, 500, later), false;
     }
     if (!session_fits(now, id)) return false;

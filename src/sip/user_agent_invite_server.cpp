@@ -29,9 +29,7 @@ void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
     if (call.server_invite != 0 || call.unacked.size() >= kUnackedMax) {
         return reply(now, id, 500, {{"Retry-After", std::to_string(entropy.number() % 10)}});  // §14.2
     }
-    // Glare (§14.2), or an offer while the answer to ours is still due in an ACK (RFC 5407 §3.1.5).
-    const bool is_offering = std::ranges::any_of(call.unacked, [](const Unacked& sent) { return sent.held_offer; });
-    if (call.client_invite != 0 || call.awaited_ack || is_offering) return reply(now, id, 491);
+    if (is_offering(call)) return reply(now, id, 491);  // glare (§14.2)
     if (!session_fits(now, id)) return;
     refresh_target(call.dialog, record->request);
     record->local_tag = call.dialog.local_tag;

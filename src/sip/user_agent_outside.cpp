@@ -131,8 +131,7 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
         case Purpose::outside: events.emplace_back(Responded{out.id, 0, status, message}); return;
         case Purpose::in_dialog: break;
     }
-    const Message request = out.request;
-    const std::string& method = request.method();
+    const std::string method = out.request.method();
     const DialogId dialog = out.dialog;
     Call* of = live_call(dialog);
     if (of == nullptr || of->refresh != out.id) events.emplace_back(Responded{out.id, dialog, status, message});
@@ -144,7 +143,7 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     // §12.2.1.2: no response at all counts as 408, also when there was no way to send the request.
     const bool is_silent = status == 408 || (status == 503 && response == nullptr);
     if (of->confirmed && (status == 481 || is_silent)) return on_dialog_lost(now, *of, status);
-    if (method == "UPDATE") on_refreshed(now, *of, status, request, response);
+    if (method == "UPDATE") on_refreshed(now, *of, status, out.request, response);
     settle_call(dialog);
     send_waiting(now, dialog);
 }

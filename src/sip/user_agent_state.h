@@ -260,6 +260,7 @@ struct UserAgent::State {
     void not_sent(Instant now, Call& call, ClientRequest id);
     void drop_waiting(Call& call);
     void on_in_dialog(Instant now, Call& call, TransactionId id);
+    [[nodiscard]] bool is_offering(const Call& call) const;
     [[nodiscard]] bool may_be_updated(Instant now, Call& call, TransactionId id);
     void on_bye(Instant now, Call& call, TransactionId id);
     void hang_up(Instant now, Call& call, const std::vector<Header>& headers);
