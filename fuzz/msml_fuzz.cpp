@@ -47,6 +47,7 @@ void check(const MsmlElement& element) {
                      },
                      [](const ResumeRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.label)); },
                      [](const Collect& e) { ASSERT(is_plain(e.leg.text())); },
+                     [](const Release& e) { ASSERT(is_plain(e.owner) && is_plain(e.boot)); },
                      [](const StopRecord& e) { ASSERT(is_plain(e.segment.text()) && is_plain(e.cause)); },
                      [](const Refused& e) { ASSERT(e.code >= 400 && !e.why.empty()); }},
                element);

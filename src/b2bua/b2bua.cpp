@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "b2bua/b2bua.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/reason.h"
 #include "b2bua/replaces.h"
 #include "b2bua/sheaf_call.h"
 #include "base/match.h"
 
 namespace sheaf::b2bua {
+
+namespace {
+
+bool is_registered_alike(const TrunkPeer& a, const TrunkPeer& b) {
+    return a.registers == b.registers && a.addresses == b.addresses && a.account.has_value() && b.account.has_value() &&
+           a.account->user == b.account->user && a.account->password == b.account->password;
+}
+
+}  // namespace
 
 B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::Seed& seed)
     : settings(std::move(given)),
@@ -74,7 +85,11 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
     Leg* of = leg(id);
     if (of == nullptr) return;
     if (of->transfer && of->transfer->request != 0) ua.respond(now.mono, of->transfer->request, 481);
-    for (const auto& segment : of->recordings) withdraw_recording(*of, segment);
+    for (const auto& segment : of->recordings) {
+        // The BYE ends the others too, but does not say why.
+        if (withdraw_recording(*of, segment) || of->why_ended == exchange::Cause::normal) continue;
+        of->msml.emplace_back(MsmlEndRecord{segment, std::string(exchange::name_of(of->why_ended))});
+    }
     flush_recordings(now, *of);
     leave_start(*of);
     leave_silences(now, *of);
@@ -84,7 +99,8 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         if (std::holds_alternative<Offered>(of->peer)) {
             ua.reject(now.mono, of->peer_dialog, status, headers, reason);
         } else {
-            ua.release(now.mono, of->peer_dialog, status);
+            for (auto& header : reason_headers(of->why_ended)) headers.push_back(std::move(header));
+            ua.release(now.mono, of->peer_dialog, status, headers);
         }
         forget(of->peer_dialog);
     }
@@ -204,6 +220,7 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                      [&](const sip::Responded& e) {
                          const auto it = core.requests.find(e.id);
                          if (it == core.requests.end()) {
+                             if (core.on_asked(now, e) || core.on_registered(now, e)) return;
                              core.on_started(e);
                              return core.on_erased(now, e);
                          }
@@ -230,7 +247,12 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
                 });
             },
             [&](const exchange::PlaceLeg& e) { core.place(now, e); },
-            [&](const exchange::EndLeg& e) { core.drop(now, e.leg, e.status == 0 ? 480 : e.status); },
+            [&](const exchange::EndLeg& e) {
+                with_leg(e, [&](Leg& leg) {
+                    leg.why_ended = e.cause;
+                    core.drop(now, e.leg, e.status == 0 ? 480 : e.status);
+                });
+            },
             [&](const exchange::MoveLeg& e) { with_leg(e, [&](Leg& leg) { core.move(now, leg, e.room); }); },
             [&](const exchange::StartPlay& e) { with_leg(e, [&](Leg& leg) { core.start_play(now, leg, e); }); },
             [&](const exchange::StopPlay& e) { with_leg(e, [&](Leg& leg) { core.stop_play(now, leg, e); }); },
@@ -270,10 +292,27 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
 
 void B2bua::tick(Stamp now) {
     while (const auto due = core_->timers.pop_due(now.mono)) core_->on_timer(now, due->first, due->second);
+    while (const auto due = core_->standing.pop_due(now.mono)) {
+        if (due->second == Standing::ask) core_->ask(now, due->first);
+        if (due->second == Standing::registration) core_->send_register(now, due->first, kRegisterSeconds);
+    }
+}
+
+void B2bua::start(Stamp now) {
+    core_->has_started = true;
+    core_->release_former(now);
+    core_->watch_peers(now);
+    core_->register_with_trunks(now);
+}
+
+void B2bua::leave(Stamp now) {
+    while (!core_->registrations.empty()) core_->unregister(now, core_->registrations.begin()->first);
 }
 
 std::optional<Instant> B2bua::next_deadline() const {
-    return core_->timers.next();
+    const auto of_calls = core_->timers.next();
+    const auto of_others = core_->standing.next();
+    return of_calls && of_others ? std::min(of_calls, of_others) : of_calls ? of_calls : of_others;
 }
 
 std::vector<exchange::Event> B2bua::take_events() {
@@ -284,9 +323,19 @@ std::vector<exchange::Log> B2bua::take_logs() {
     return std::exchange(core_->logs, {});
 }
 
-void B2bua::reload(Settings settings) {
+void B2bua::reload(Stamp now, Settings settings) {
     settings.media = core_->settings.media;
+    std::vector<std::string> gone;
+    for (const auto& [name, registration] : core_->registrations) {
+        const auto* before = trunk_named(core_->settings, name);
+        const auto* after = trunk_named(settings, name);
+        if (before == nullptr || after == nullptr || !is_registered_alike(*before, *after)) gone.push_back(name);
+    }
+    for (const auto& name : gone) core_->unregister(now, name);
     core_->settings = std::move(settings);
+    if (!core_->has_started) return;
+    core_->watch_peers(now);
+    core_->register_with_trunks(now);
 }
 
 B2bua::Counts B2bua::counts() const {

@@ -27,7 +27,6 @@ inline constexpr Duration kMediaProbe = std::chrono::seconds{15};     // a stand
 inline constexpr Duration kSiteProbe = std::chrono::seconds{30};      // a talking leg's other site is asked the same
 inline constexpr std::size_t kMsmlWaitingMax = 64;                    // commands of one leg that wait for their turn
 inline constexpr Duration kReferMax = std::chrono::seconds{32};       // then a REFER of ours has failed with 408
-inline constexpr Duration kSilenceLate = std::chrono::milliseconds{100};  // a result later: it is said again
 inline constexpr Duration kSilenceAgain = std::chrono::milliseconds{250};
 inline constexpr Duration kEraseAgain = std::chrono::milliseconds{250};  // doubled each time,
 inline constexpr Duration kEraseAgainMax = std::chrono::seconds{4};      // up to this
@@ -35,8 +34,15 @@ inline constexpr Duration kEndedKeptFor = std::chrono::seconds{120};     // afte
 inline constexpr std::size_t kEndedKept = 10'000;
 inline constexpr int kSilenceTriesMax = 8;  // that find the media server's buffer full; then the recording ends
 inline constexpr std::size_t kPivotTokenBytes = 16;
-inline constexpr int kTellTriesMax = 3;        // of one state told to a peer site
-inline constexpr int kRetryAfterSeconds = 10;  // told with 503
+inline constexpr int kTellTriesMax = 3;                                  // of one state told to a peer site
+inline constexpr int kRetryAfterSeconds = 10;                            // told with 503
+inline constexpr Duration kAskAnswerMax = std::chrono::seconds{5};       // then nobody has answered an OPTIONS
+inline constexpr Duration kAskAgain = std::chrono::seconds{5};           // after one without answer
+inline constexpr int kAskedMax = 2;                                      // so many without answer: nobody is there
+inline constexpr std::uint32_t kRegisterSeconds = 600;                   // asked of a trunk's registrar
+inline constexpr std::uint32_t kRegisterSecondsMax = 86'400;             // the most that it may demand
+inline constexpr Duration kRegisterAgain = std::chrono::seconds{30};     // after a refusal; doubled each time,
+inline constexpr Duration kRegisterAgainMax = std::chrono::minutes{10};  // up to this
 
 // What a switch's user agent takes and says; the addresses are the caller's to fill in.
 [[nodiscard]] sip::UserAgentOptions options_of_switch();
@@ -49,6 +55,11 @@ public:
     ~B2bua();
     B2bua(B2bua&&) noexcept;
 
+    // What stands without a call, from now on: trunks are registered with, everyone is asked whether they are there,
+    // and media servers are told to let go of what a former run of this switch has left.
+    void start(Stamp now);
+    void leave(Stamp now);  // undoes the registrations
+
     void handle(Stamp now, const sip::Event& event);
     // Effects that are not for the translator (facts, CTI) are passed over; those for a leg that is gone, too.
     void carry_out(Stamp now, const exchange::Effect& effect);
@@ -59,7 +70,7 @@ public:
     [[nodiscard]] std::vector<exchange::Log> take_logs();
 
     // Peers and agents anew; calls and registrations stay, media servers stay as they were at the start.
-    void reload(Settings settings);
+    void reload(Stamp now, Settings settings);
 
     struct Counts {
         std::size_t legs = 0;

@@ -25,9 +25,9 @@ enum class LegTimer {
     peer_answer,   // the peer's first response
     probe,         // of the media server
     site_probe,    // of a talking leg to a site
-    referred,     // the end of our REFER
-    msml_again,   // a silence that found a buffer full
-    erase_again,  // of an ended segment, which takes the leg's place in the key
+    referred,      // the end of our REFER
+    msml_again,    // a silence that found a buffer full
+    erase_again,   // of an ended segment, which takes the leg's place in the key
 };
 
 // What a media server is to erase of a recording that has ended.
@@ -46,6 +46,30 @@ struct Starting {
     LegId leg;
     SegmentId segment;
 };
+
+// An address that calls go to, and whether somebody is there.
+struct Watched {
+    sip::Uri uri;
+    std::string what;                       // for the log: "trunk carrier"
+    std::optional<std::size_t> media = {};  // the media server's number
+    bool is_down = false;
+    int missed = 0;                  // questions without answer, in a row
+    sip::ClientRequest request = 0;  // 0: none is out
+};
+
+// A registration with a trunk (RFC 3261 §10.2).
+struct Registration {
+    std::string call_id;
+    std::uint32_t cseq = 1;
+    std::size_t address = 0;  // which of the trunk's
+    std::uint32_t seconds = kRegisterSeconds;
+    sip::ClientRequest request = 0;  // 0: none is out
+    bool holds = false;
+    bool is_raised = false;  // `seconds`, since it held last: a registrar demands so once
+    Duration wait = kRegisterAgain;
+};
+
+enum class Standing { ask, registration };  // timers that belong to no call
 
 struct DialogUse {
     LegId leg;
@@ -67,6 +91,13 @@ struct B2bua::Core {
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
+    const std::string boot = entropy.token(12);  // this run of the switch, for media servers
+    std::map<std::string, Watched> watched;      // by endpoint text
+    std::unordered_map<sip::ClientRequest, std::string> ask_requests;
+    std::map<std::string, Registration> registrations;  // by trunk
+    std::unordered_map<sip::ClientRequest, std::string> register_requests;
+    sip::TimerQueue<std::pair<std::string, Standing>> standing;  // by the keys of those two
+    bool has_started = false;
     std::map<SegmentId, std::size_t> ended_segments;  // recordings, and the media servers that made them
     std::deque<std::pair<SegmentId, Instant>> ended_order;
     std::unordered_map<sip::ClientRequest, Starting> starting;
@@ -117,6 +148,7 @@ struct B2bua::Core {
 
     // placed.cpp: legs the exchange wants.
     void place(Stamp now, const exchange::PlaceLeg& order);
+    [[nodiscard]] sip::Invitation invitation_for(Stamp now, const Leg& of, const exchange::PlaceLeg& order);
     void call_peer(Stamp now, Leg& of);  // drops when there is no way
     void on_progressed(Stamp now, Leg& of, const sip::Message& response);
     void on_answered(Stamp now, Leg& of, const sip::Message& response);  // may drop
@@ -148,7 +180,8 @@ struct B2bua::Core {
     void on_started(const sip::Responded& responded);
     void on_command_done(Stamp now, Leg& of, MsmlCommand done);
     void on_command_failed(Stamp now, Leg& of, const MsmlCommand& command, const std::string& why);  // may drop
-    void on_media_info(Stamp now, Leg& of, const sip::Requested& requested);
+    void on_media_info(Stamp now, Leg& of, const sip::Requested& requested);                         // may drop
+    void on_media_timeout(Stamp now, Leg& of, const MsmlLegSilent& silent);                          // may drop
     void on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended);
     void move(Stamp now, Leg& of, const RoomId& room);  // may drop
     void start_play(Stamp now, Leg& of, const exchange::StartPlay& order);
@@ -169,6 +202,27 @@ struct B2bua::Core {
     void on_erased(Stamp now, const sip::Responded& responded);
     void erase_again(Stamp now, const SegmentId& segment);
     void leave_silences(Stamp now, Leg& of);
+
+    // watching.cpp: who is there.
+    void watch_peers(Stamp now);
+    void ask(Stamp now, const std::string& endpoint);
+    bool on_asked(Stamp now, const sip::Responded& responded);  // false: it is not about that
+    void set_down(Watched& one, bool is_down);
+    void suspect(Stamp now, const sip::Uri& uri);  // a call has found nobody there
+    [[nodiscard]] bool is_down(const sip::Uri& uri) const;
+    // The first of the trunk's addresses from there on that is not known to be down; of several that are, the next.
+    [[nodiscard]] std::optional<std::size_t> address_of(const TrunkPeer& trunk, std::size_t from) const;
+    void release_former(Stamp now);
+    [[nodiscard]] sip::OutsideRequest outside(std::string method, const sip::Uri& target) const;
+    [[nodiscard]] sip::Uri our_uri(std::string user) const;
+
+    // registering.cpp: with trunks.
+    void register_with_trunks(Stamp now);
+    void send_register(Stamp now, const std::string& trunk, std::uint32_t seconds);
+    bool on_registered(Stamp now, const sip::Responded& responded);  // false: it is not about that
+    void registered(Stamp now, const TrunkPeer& trunk, Registration& one, const sip::Message& response);
+    void not_registered(Stamp now, const TrunkPeer& trunk, Registration& one, const sip::Responded& responded);
+    void unregister(Stamp now, const std::string& trunk);
 
     // transfer.cpp: REFER.
     void on_refer(Stamp now, Leg& of, const sip::Requested& requested);

@@ -41,17 +41,7 @@ void B2bua::Core::erase_ended(Stamp now, const LegId& leg, MsmlSilence silence) 
 }
 
 void B2bua::Core::send_erasure(Stamp now, Erasing& one) {
-    sip::OutsideRequest request;
-    request.method = "MESSAGE";
-    request.target = settings.media[one.server];
-    request.from.uri.user = "switch";
-    if (const auto us = sip::uri_from_text("sip:" + settings.host)) {
-        request.from.uri.host = us->host;
-        request.from.uri.port = us->port;
-    } else {
-        request.from.uri.host = settings.host;
-    }
-    request.to.uri = request.target;
+    auto request = outside("MESSAGE", settings.media[one.server]);
     request.content_type = kMsmlType;
     request.body = to_msml({one.silence}, {}, now.mono);
     one.said = one.silence.since - std::chrono::milliseconds{one.silence.back_ms};

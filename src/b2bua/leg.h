@@ -119,8 +119,9 @@ struct Leg {
     CallUuid calluuid;          // for X-Sheaf-Call
     std::string session_local;  // RFC 7989 halves, or empty
     std::string session_remote;
-    std::uint32_t max_forwards = 70;  // that INVITEs on behalf of this one may carry
-    std::string invite;               // message id of the INVITE
+    std::uint32_t max_forwards = 70;                      // that INVITEs on behalf of this one may carry
+    std::string invite;                                   // message id of the INVITE
+    exchange::Cause why_ended = exchange::Cause::normal;  // set before the leg is dropped
     std::optional<Transfer> transfer;
     unsigned transfers = 0;
     std::optional<Referral> referral;

@@ -118,8 +118,10 @@ void B2bua::Core::on_command_done(Stamp now, Leg& of, MsmlCommand done) {
     }
     auto* silence = std::get_if<MsmlSilence>(&done);
     if (silence == nullptr) return;
-    // What came between the order and its effect, on a slow or lossy way, is erased by saying it again.
-    if (silence->erases() && now.mono - of.msml_sent > kSilenceLate && !std::exchange(silence->is_late, true)) {
+    // What came between the order and its effect, on a way slower than was reckoned with, is erased by saying it again.
+    const Duration took = now.mono - of.msml_sent;
+    if (silence->erases() && took > silence->margin && !std::exchange(silence->is_late, true)) {
+        silence->margin = took;
         of.msml.push_front(std::move(done));
         return;
     }
@@ -190,8 +192,22 @@ void B2bua::Core::on_media_info(Stamp now, Leg& of, const sip::Requested& reques
                      },
                      [&](const MsmlDigit& e) {
                          if (of.collects) events.emplace_back(exchange::LegDigit{of.id, e.digit});
-                     }},
+                     },
+                     [&](const MsmlLegSilent& e) { on_media_timeout(now, of, e); }},
                *event);
+}
+
+// Whoever is there says something, if only RTCP's reports. A peer that holds us need not, and one whose description is
+// just being applied has been given no time yet.
+void B2bua::Core::on_media_timeout(Stamp now, Leg& of, const MsmlLegSilent& silent) {
+    const auto* talking = std::get_if<Talking>(&of.peer);
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    if (talking == nullptr || talking->held || media == nullptr || media->applying) return;
+    warn("ended a leg whose peer sends no media",
+         {{"leg", of.id.text()}, {"device", of.device.name}, {"silent_ms", std::to_string(silent.for_ms)}});
+    of.why_ended = exchange::Cause::media_timeout;
+    events.emplace_back(exchange::LegEnded{of.id, of.why_ended, {}});
+    drop(now, of.id, 408);
 }
 
 void B2bua::Core::on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended) {

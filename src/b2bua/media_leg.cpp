@@ -50,16 +50,13 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     std::erase_if(of.msml, [](const MsmlCommand& command) {
         return std::holds_alternative<MsmlJoin>(command) || std::holds_alternative<MsmlUnjoin>(command);
     });
-    invitation.from.uri.user = "switch";
-    if (const auto us = sip::uri_from_text("sip:" + settings.host)) {
-        invitation.from.uri.host = us->host;
-        invitation.from.uri.port = us->port;
-    } else {
-        invitation.from.uri.host = settings.host;
-    }
+    invitation.from.uri = our_uri("switch");
     invitation.to.uri = invitation.target;
     invitation.to.uri.params = {};
     invitation.headers = session_id(of);
+    if (!settings.node.empty()) {
+        invitation.headers.push_back({"X-Sheaf-Switch", settings.site + "/" + settings.node + ";boot=" + boot});
+    }
     invitation.session_timer = false;  // it is probed
     if (const auto* offered = std::get_if<Offered>(&of.peer); offered != nullptr && !offered->offer.empty()) {
         invitation.content_type = "application/sdp";

@@ -7,7 +7,7 @@ namespace sheaf::b2bua {
 
 bool MediaServers::is_good(std::size_t server, const std::vector<std::size_t>& tried, Instant now) const {
     const auto& aside = aside_until_[server];
-    return (!aside || *aside <= now) && std::ranges::find(tried, server) == tried.end();
+    return !down_[server] && (!aside || *aside <= now) && std::ranges::find(tried, server) == tried.end();
 }
 
 // The room itself, or the one it is bound to.

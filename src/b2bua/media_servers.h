@@ -19,7 +19,7 @@ inline constexpr Duration kMediaAside = std::chrono::seconds{10};
 
 class MediaServers {
 public:
-    explicit MediaServers(std::size_t count) : aside_until_(count) {}
+    explicit MediaServers(std::size_t count) : aside_until_(count), down_(count, false) {}
     // The server for one more leg of `room`, not one of `tried`; takes a place in the room. Nullopt: there is none. An
     // empty room: any server, no place.
     [[nodiscard]] std::optional<std::size_t> enter(const RoomId& room, const std::vector<std::size_t>& tried,
@@ -31,6 +31,7 @@ public:
     // nothing.
     void bind(const RoomId& room, const RoomId& near);
     void set_aside(std::size_t server, Instant now);
+    void set_down(std::size_t server, bool is_down) { down_[server] = is_down; }  // it gets no legs while it is
     [[nodiscard]] std::size_t rooms() const { return rooms_.size() + bound_.size(); }
 
 private:
@@ -42,6 +43,7 @@ private:
     [[nodiscard]] bool is_good(std::size_t server, const std::vector<std::size_t>& tried, Instant now) const;
 
     std::vector<std::optional<Instant>> aside_until_;  // by server
+    std::vector<bool> down_;                           // likewise
     std::map<RoomId, Room> rooms_;
     std::map<RoomId, RoomId> bound_;  // a room → the known one it goes to; gone with that one
     std::size_t next_ = 0;

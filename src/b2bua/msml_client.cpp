@@ -5,9 +5,12 @@
 #include <pugixml.hpp>
 
 #include "base/match.h"
+#include "sip/grammar.h"
 
 namespace sheaf::b2bua {
 namespace {
+
+constexpr std::uint64_t kSilentMaxMs = 86'400'000;
 
 std::string escaped(std::string_view text) {
     std::string out;
@@ -74,8 +77,9 @@ std::string to_element(const MsmlCommand& command, std::string_view tag, Instant
             [&](const MsmlEndPlay& end) { return "<dialogend" + attribute("id", conn + "/dialog:" + end.name) + "/>"; },
             [&](const MsmlRecord& record) { return to_element(record, conn); },
             [&](const MsmlSilence& silence) {
-                const auto back =
-                    silence.erases() ? std::min(silence.back_ms + to_ms(now - silence.since), kMsmlBackMaxMs) : 0;
+                // One that is over is looked for by its moment: that must be none of an earlier silence's.
+                const Duration age = now - silence.since + (silence.is_over ? Duration{} : silence.margin);
+                const auto back = silence.erases() ? std::min(silence.back_ms + to_ms(age), kMsmlBackMaxMs) : 0;
                 return std::string(kRecord) + " action=\"silence\"" + attribute("segment", silence.segment.text()) +
                        attribute("label", silence.silence.label) + by_attribute(silence.silence.by) +
                        attribute("back", std::to_string(back)) + (silence.is_over ? attribute("over", "true") : "") +
@@ -118,6 +122,11 @@ std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view t
     return out + "</msml>";
 }
 
+std::string msml_release(std::string_view owner, std::string_view boot) {
+    return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<msml version=\"1.1\"><release xmlns=\"urn:sheaf:msml:1\"" +
+           attribute("switch", owner) + attribute("boot", boot) + "/></msml>";
+}
+
 Result<MsmlResult> msml_result_from_text(std::string_view body) {
     pugi::xml_document document;
     TRY(const auto root, root_of(document, body));
@@ -145,6 +154,11 @@ Result<MsmlEvent> msml_event_from_text(std::string_view body) {
         const bool is_digit = value.size() == 1 && kDigits.find(value.front()) != std::string_view::npos;
         if (key != "digit" || !is_digit) return fail(Errc::malformed, "no digit");
         return MsmlDigit{value};
+    }
+    if (name == "sheaf.leg.silent") {
+        const auto ms = sip::number_from_text(value, kSilentMaxMs);
+        if (key != "ms" || !ms) return fail(Errc::malformed, "no time");
+        return MsmlLegSilent{static_cast<std::int64_t>(*ms)};
     }
     if (!name.starts_with("sheaf.record.")) return fail(Errc::unsupported, "event " + std::string(name));
     if (key != "segment" || value.empty()) return fail(Errc::malformed, "no segment");

@@ -17,6 +17,8 @@ namespace sheaf::b2bua {
 inline constexpr std::string_view kMsmlType = "application/msml+xml";
 inline constexpr std::size_t kMsmlBytesMax = 16 * 1024;
 inline constexpr std::int64_t kMsmlBackMaxMs = 3'600'000;
+// A silence takes effect later than it is sent; what is stored meanwhile is erased, and this is taken to be enough.
+inline constexpr Duration kSilenceMargin = std::chrono::milliseconds{60};
 
 struct MsmlJoin {
     RoomId room;
@@ -45,7 +47,8 @@ struct MsmlSilence {
     Instant since{};       // when `back_ms` was right
     bool is_over = false;  // only reaches back
     int tries = 0;         // that found the journal's buffer full
-    bool is_late = false;  // it is said again, because its result took long
+    bool is_late = false;  // it is said again, because its result took longer than the margin
+    Duration margin = kSilenceMargin;
     // A hold hides nothing that was said before it: what comes while it is on its way is kept.
     [[nodiscard]] bool erases() const { return silence.label != "hold"; }
 };
@@ -66,6 +69,9 @@ using MsmlCommand = std::variant<MsmlJoin, MsmlUnjoin, MsmlPlay, MsmlEndPlay, Ms
 
 // `tag`: the connection's, that is the To tag of the media server's 200. `now`: it is sent now.
 [[nodiscard]] std::string to_msml(const std::vector<MsmlCommand>& commands, std::string_view tag, Instant now);
+
+// What former runs of the switch `owner` have left is to be ended; `boot` names this run.
+[[nodiscard]] std::string msml_release(std::string_view owner, std::string_view boot);
 
 struct MsmlResult {
     int code = 0;  // 200: all done
@@ -89,7 +95,11 @@ struct MsmlRecordFailed {
 struct MsmlDigit {
     std::string digit;  // one of 0-9 * # A-D
 };
-using MsmlEvent = std::variant<MsmlPlayEnded, MsmlRecordOpened, MsmlRecordSealed, MsmlRecordFailed, MsmlDigit>;
+struct MsmlLegSilent {
+    std::int64_t for_ms = 0;  // nothing has come from the peer
+};
+using MsmlEvent =
+    std::variant<MsmlPlayEnded, MsmlRecordOpened, MsmlRecordSealed, MsmlRecordFailed, MsmlDigit, MsmlLegSilent>;
 // Errc::unsupported: well formed, but no event of ours.
 [[nodiscard]] Result<MsmlEvent> msml_event_from_text(std::string_view body);
 

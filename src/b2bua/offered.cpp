@@ -36,6 +36,17 @@ exchange::Cause cause_of(sip::EndCause cause) {
     return exchange::Cause::failed;
 }
 
+// The number a call is for. A registrar calls the contact that was registered, and keeps the number in To.
+std::string called_in(const sip::Message& request, const TrunkPeer* trunk, const exchange::Device& from) {
+    const std::string& user = request.uri().user;
+    const bool is_contact = from.kind == exchange::DeviceKind::trunk && trunk != nullptr && trunk->registers &&
+                            trunk->account && trunk->account->user == user;
+    const auto* text = is_contact ? request.first("To") : nullptr;
+    const auto to = text == nullptr ? fail(Errc::not_found, "To") : sip::name_addr_from_text(*text);
+    const std::string number = to ? number_of(to->uri) : std::string();
+    return number.empty() ? clean_number(user) : number;
+}
+
 std::uint32_t forwards_left(const sip::Message& request) {
     const auto* text = request.first("Max-Forwards");
     const auto number = text == nullptr ? std::optional<std::uint64_t>{70} : sip::number_from_text(*text, 255);
@@ -92,7 +103,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
-    if (!at_pivot) event.called = clean_number(request.uri().user);
+    if (!at_pivot) event.called = called_in(request, trunk_named(settings, caller.device.name), caller.device);
     event.calling = identity.number;
     event.calling_name = identity.name;
     event.link = believed_link(now, invited, caller.device);
@@ -236,7 +247,8 @@ void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {
         // Its 200 had come, its media was not through: to the exchange it was never answered.
         return fail_placed(now, of, {of.id, 487, {}, message});
     }
-    events.emplace_back(exchange::LegEnded{of.id, cause_of(ended.cause), message});
+    of.why_ended = cause_of(ended.cause);
+    events.emplace_back(exchange::LegEnded{of.id, of.why_ended, message});
     drop(now, of.id, 480);
 }
 

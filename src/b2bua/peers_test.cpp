@@ -80,14 +80,8 @@ TEST_CASE("a header that is not believed is ignored and logged once, and the cal
              const auto text = good(w, c);
              return text.substr(0, text.find(";mac="));
          }},
-        {"another call's",
-         [](const World& w, const LinkCarrier&) {
-             return good(w, {"call-2", "tag-1"});
-         }},
-        {"another tag's",
-         [](const World& w, const LinkCarrier&) {
-             return good(w, {"call-1", "tag-2"});
-         }},
+        {"another call's", [](const World& w, const LinkCarrier&) { return good(w, {"call-2", "tag-1"}); }},
+        {"another tag's", [](const World& w, const LinkCarrier&) { return good(w, {"call-1", "tag-2"}); }},
         {"changed",
          [](const World& w, const LinkCarrier& c) {
              auto text = good(w, c);
@@ -336,7 +330,7 @@ TEST_CASE("peers and agents can be changed while calls go on") {
     auto settings = World::settings();
     settings.trunks.clear();
     settings.agents.clear();
-    w.b2bua.reload(settings);
+    w.b2bua.reload(w.stamp(), settings);
     w.call(w.carrier, "8000");
     CHECK(w.last<exchange::LegOffered>()->from.kind == exchange::DeviceKind::stranger);
     w.order(exchange::RejectLeg{w.last<exchange::LegOffered>()->leg, 403, {}});

@@ -48,20 +48,6 @@ Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, st
     return fail(Errc::unsupported, "nobody to call");
 }
 
-sip::NameAddr our_name(const Settings& settings, const exchange::PlaceLeg& order) {
-    sip::NameAddr out;
-    out.display = order.calling_name;
-    out.uri.user = order.calling.empty() ? "anonymous" : order.calling;
-    const auto parsed = sip::uri_from_text("sip:" + settings.host);
-    if (parsed) {
-        out.uri.host = parsed->host;
-        out.uri.port = parsed->port;
-    } else {
-        out.uri.host = settings.host;
-    }
-    return out;
-}
-
 CallUuid peer_call_of(const Leg& of, const sip::Message& response) {
     const auto* call = response.first("X-Sheaf-Call");
     if (call == nullptr || of.device.kind != exchange::DeviceKind::site) return {};
@@ -91,53 +77,64 @@ void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
     ask_media(now, placed, order.room);
 }
 
-void B2bua::Core::call_peer(Stamp now, Leg& of) {
-    const bool is_first = std::holds_alternative<Preparing>(of.peer);
-    const exchange::PlaceLeg order = is_first ? std::get<Preparing>(of.peer).order : std::get<Calling>(of.peer).order;
-    const std::size_t address = is_first ? 0 : std::get<Calling>(of.peer).address;
-    const auto way = way_of(settings, order, address);
-    if (!way || of.max_forwards == 0) {
-        warn("cannot call", {{"leg", of.id.text()},
-                             {"to", order.to.name},
-                             {"why", way ? std::string("a loop: Max-Forwards is used up") : way.error().what}});
-        return fail_placed(now, of, {of.id, way ? 483 : 500, {}, {}});
-    }
+// The INVITE of a leg whose media stands.
+sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exchange::PlaceLeg& order) {
     sip::Invitation invitation;
-    invitation.target = way->target;
-    invitation.next_hop = way->next_hop;
-    invitation.account = way->account;
-    invitation.from = our_name(settings, order);
-    invitation.to.uri = way->target;
-    invitation.to.uri.params = {};
+    invitation.from.display = order.calling_name;
+    invitation.from.uri = our_uri(order.calling.empty() ? "anonymous" : order.calling);
     invitation.call_id = entropy.uuid();
     invitation.from_tag = entropy.token(8);
     invitation.content_type = "application/sdp";
     invitation.body = std::get<MediaStands>(of.media).sdp;
-    of.described = invitation.body;
     invitation.headers = session_id(of);
     invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
-    const bool is_trusted = order.to.kind == exchange::DeviceKind::trunk || order.to.kind == exchange::DeviceKind::site;
+    const bool is_site = order.to.kind == exchange::DeviceKind::site;
+    const bool is_trusted = order.to.kind == exchange::DeviceKind::trunk || is_site;
     if (is_trusted && !order.calling.empty()) {
-        invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(our_name(settings, order))});
+        invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(invitation.from)});
     }
     if (order.auto_answer) {
         invitation.headers.push_back({"Call-Info", "<sip:" + settings.host + ">;answer-after=0"});
         invitation.headers.push_back({"Alert-Info", "<http://" + settings.host + ">;info=alert-autoanswer"});
     }
-    if (order.link && order.to.kind == exchange::DeviceKind::site) {
+    if (order.link && is_site) {
         const auto value = signed_link(*order.link, {invitation.call_id, invitation.from_tag},
                                        site_named(settings, order.to.name)->secret, now.wall, entropy.token(16));
         invitation.headers.push_back({"X-Sheaf-Link", value});
     }
-    if (order.to.kind == exchange::DeviceKind::site)
-        invitation.headers.push_back({"Recv-Info", std::string(kSheafCall)});
+    if (is_site) invitation.headers.push_back({"Recv-Info", std::string(kSheafCall)});
+    return invitation;
+}
+
+void B2bua::Core::call_peer(Stamp now, Leg& of) {
+    const bool is_first = std::holds_alternative<Preparing>(of.peer);
+    const exchange::PlaceLeg order = is_first ? std::get<Preparing>(of.peer).order : std::get<Calling>(of.peer).order;
+    const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
+    const std::size_t address = !is_first          ? std::get<Calling>(of.peer).address
+                                : trunk == nullptr ? 0
+                                                   : address_of(*trunk, 0).value_or(0);
+    const auto way = way_of(settings, order, address);
+    const bool nobody_is_there = way && order.to.kind == exchange::DeviceKind::site && is_down(way->target);
+    if (!way || of.max_forwards == 0 || nobody_is_there) {
+        const std::string why = !way              ? way.error().what
+                                : nobody_is_there ? "it does not answer"
+                                                  : "a loop: Max-Forwards is used up";
+        warn("cannot call", {{"leg", of.id.text()}, {"to", order.to.name}, {"why", why}});
+        return fail_placed(now, of, {of.id, !way ? 500 : nobody_is_there ? 503 : 483, {}, {}});
+    }
+    auto invitation = invitation_for(now, of, order);
+    invitation.target = way->target;
+    invitation.next_hop = way->next_hop;
+    invitation.account = way->account;
+    invitation.to.uri = way->target;
+    invitation.to.uri.params = {};
+    of.described = invitation.body;
     of.peer_dialog = ua.invite(now.mono, invitation);
     of.invite = clean_number(invitation.call_id) + ";1;INVITE";
     of.peer = Calling{order, address, false, false, std::nullopt, false};
     watch(of.peer_dialog, of, false);
     if (is_first) events.emplace_back(exchange::LegPlaced{of.id, of.invite});
-    const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
-    const bool has_more = trunk != nullptr && address + 1 < trunk->addresses.size();
+    const bool has_more = trunk != nullptr && address_of(*trunk, address + 1).has_value();
     timers.set({of.id, LegTimer::peer_answer}, has_more ? std::optional{now.mono + kPeerSilenceMax} : std::nullopt);
 }
 
@@ -148,12 +145,14 @@ bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
         return false;
     }
     const auto* trunk = trunk_named(settings, calling->order.to.name);
-    if (trunk == nullptr || calling->address + 1 >= trunk->addresses.size()) return false;
+    const auto next = trunk == nullptr ? std::nullopt : address_of(*trunk, calling->address + 1);
+    if (!next) return false;
     warn("trunk address does not answer",
          {{"trunk", trunk->name}, {"address", sip::to_text(trunk->addresses[calling->address])}});
+    suspect(now, trunk->addresses[calling->address]);
     forget(of.peer_dialog);
     ua.release(now.mono, of.peer_dialog, 480);
-    ++calling->address;
+    calling->address = *next;
     call_peer(now, of);
     return true;
 }

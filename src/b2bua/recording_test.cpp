@@ -45,7 +45,7 @@ TEST_CASE("a recording is silenced and resumed, and told as silent once the medi
     CHECK(w.count<exchange::RecordingSilenced>() == 0);
     w.media.node.dead = false;
     w.wire.run(1s);
-    CHECK(w.commanded("<" + kSilence + " segment=\"s1\" label=\"paused\" by=\"agent-1001\" back=\"2500\"/>"));
+    CHECK(w.commanded("<" + kSilence + " segment=\"s1\" label=\"paused\" by=\"agent-1001\" back=\"2560\"/>"));
     REQUIRE(w.count<exchange::RecordingSilenced>() == 1);
     CHECK(w.last<exchange::RecordingSilenced>()->segment == w.segment);
     CHECK(w.last<exchange::RecordingSilenced>()->label == "paused");
@@ -62,8 +62,8 @@ TEST_CASE("a silence whose result was late is said again, from as long ago as it
     w.order(w.silence());
     w.media.node.dead = false;
     w.wire.run(1s);  // the first was lost and repeated after half a second
-    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"0\""));
-    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"500\""));
+    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"60\""));
+    CHECK(w.commanded("label=\"paused\" by=\"agent-1001\" back=\"1000\""));
     CHECK(w.count<exchange::RecordingSilenced>() == 1);
     w.clean();
 }
@@ -76,7 +76,7 @@ TEST_CASE("a silence that waited for other commands reaches back to when it was 
     w.wire.run(200ms);
     w.media.node.dead = false;
     w.wire.run(1s);
-    CHECK(w.commanded("back=\"600\""));
+    CHECK(w.commanded("back=\"660\""));
     CHECK(w.count<exchange::RecordingSilenced>() == 1);
     w.clean();
 }
@@ -144,7 +144,7 @@ TEST_CASE("a silence that finds the journal's buffer full is said again before a
     w.media.refuse_command.clear();
     w.wire.run(300ms);
     CHECK(w.count<exchange::RecordingSilenced>() == 1);
-    CHECK(w.commanded("back=\"750\""));
+    CHECK(w.commanded("back=\"810\""));
     CHECK(w.commanded(kResume));
     w.media.refuse_command = kSilence;
     w.order(w.silence());
@@ -219,7 +219,7 @@ TEST_CASE("of a recording that has ended a pause is erased for two minutes, and 
     w.end(w.leg);
     w.wire.run(10s);
     w.order(w.silence(12'000));
-    CHECK(w.media.messages.back().find("back=\"12000\"") != std::string::npos);
+    CHECK(w.media.messages.back().find("back=\"12060\"") != std::string::npos);
     CHECK(w.count<exchange::RecordingSilenced>() == 1);
     w.media.message_status = 404;  // nothing was stored of it there
     w.order(w.silence(12'000));
@@ -244,7 +244,7 @@ TEST_CASE("a silence that still waits is said outside of the dialog when that en
     w.b2bua.carry_out(w.stamp(), exchange::EndLeg{w.leg, 0, exchange::Cause::normal});
     w.wire.settle();
     REQUIRE(w.media.messages.size() == 1);
-    CHECK(w.media.messages[0].find("back=\"300\"") != std::string::npos);
+    CHECK(w.media.messages[0].find("back=\"360\"") != std::string::npos);
     CHECK(w.count<exchange::RecordingSilenced>() == 1);
     CHECK(w.media.commands.back().find("action=\"stop\"") != std::string::npos);
     CHECK(w.media.ended == 1);

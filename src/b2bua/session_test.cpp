@@ -87,3 +87,48 @@ TEST_CASE("an UPDATE that the media server refuses leaves the session as it was"
     w.end(leg);
     w.must_be_clean();
 }
+
+TEST_CASE("a phone or trunk that vanishes without BYE ends its leg when no more media comes from it") {
+    World w;
+    const auto leg = w.answered_call();
+    w.order(exchange::StartRecording{leg, SegmentId{"s1"}, CallUuid{"u1"}, ConnectionId{"c1"}, {}});
+    const std::string silent =
+        "<event name=\"sheaf.leg.silent\" id=\"conn:x\"><name>ms</name><value>60000</value></event>";
+    SUBCASE("while it talks") {
+        w.media.tell(w.wire.now, w.media.dialogs.back(), silent);
+        w.wire.settle();
+        REQUIRE(w.count<exchange::LegEnded>() == 1);
+        CHECK(w.last<exchange::LegEnded>()->cause == exchange::Cause::media_timeout);
+        REQUIRE(w.carrier.last<sip::Ended>() != nullptr);
+        CHECK(*w.carrier.last<sip::Ended>()->request->first("Reason") == "Q.850;cause=102;text=\"RTP timeout\"");
+        CHECK(w.media.commands.back().find("action=\"stop\" segment=\"s1\" cause=\"media-timeout\"") !=
+              std::string::npos);
+        CHECK(w.logged("ended a leg whose peer sends no media"));
+    }
+    SUBCASE("but not while it holds us, when it need not send any") {
+        w.carrier.ua->reinvite(w.wire.now, w.customer, sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly));
+        w.wire.settle();
+        w.media.tell(w.wire.now, w.media.dialogs.back(), silent);
+        w.wire.settle();
+        CHECK(w.count<exchange::LegEnded>() == 0);
+        w.end(leg);
+    }
+    w.must_be_clean();
+}
+
+TEST_CASE("why a BYE or CANCEL is sent goes with it") {
+    World w;
+    SUBCASE("a call that is over") {
+        w.end(w.answered_call());
+        CHECK(*w.carrier.last<sip::Ended>()->request->first("Reason") ==
+              "Q.850;cause=16;text=\"Normal call clearing\"");
+    }
+    SUBCASE("nobody answers") {
+        w.order(w.to_phone());
+        w.order(exchange::EndLeg{LegId{"leg-a"}, 0, exchange::Cause::no_answer});
+        REQUIRE(w.phone.last<sip::Ended>() != nullptr);
+        CHECK(w.phone.last<sip::Ended>()->cause == sip::EndCause::cancelled);
+        CHECK(*w.phone.last<sip::Ended>()->request->first("Reason") == "Q.850;cause=19;text=\"No answer from user\"");
+    }
+    w.must_be_clean();
+}

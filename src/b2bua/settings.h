@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "sip/digest_auth.h"
 #include "sip/endpoint.h"
 #include "sip/uri.h"
@@ -17,6 +18,7 @@ struct TrunkPeer {
     std::string name;
     std::vector<sip::Uri> addresses;  // tried in this order; at least one
     std::optional<sip::Account> account;
+    bool registers = false;  // with the account, at one of the addresses
 };
 struct SitePeer {
     std::string name;
@@ -29,12 +31,14 @@ struct AgentAccount {
 };
 struct Settings {
     std::string site;             // also the realm of digest authentication
+    std::string node = {};        // this switch among the site's, for media servers; empty: it is not said
     std::string host;             // ours, in From and P-Asserted-Identity: host or host:port
     std::vector<sip::Uri> media;  // media servers
     std::vector<TrunkPeer> trunks;
     std::vector<SitePeer> sites;
     std::vector<AgentAccount> agents;
     std::size_t legs_max = 20'000;  // beyond: 503
+    Duration ask_every{};           // of trunks, sites and media servers: alive? Zero: nobody is asked
 };
 
 // Where a URI with a literal host is reached. Errc::unsupported: a name, or a transport we do not speak.

@@ -15,6 +15,7 @@ enum class Cause {
     cancelled,
     failed,
     timed_out,
+    media_timeout,
     lost_control,
     shutdown
 };

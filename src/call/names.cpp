@@ -34,6 +34,7 @@ std::string_view name_of(Cause cause) {
         case Cause::cancelled: return "cancelled";
         case Cause::failed: return "failed";
         case Cause::timed_out: return "timed-out";
+        case Cause::media_timeout: return "media-timeout";
         case Cause::lost_control: return "lost-control";
         case Cause::shutdown: return "shutdown";
     }

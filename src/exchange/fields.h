@@ -277,8 +277,9 @@ struct EnumNames<DeviceKind> {
 };
 template <>
 struct EnumNames<Cause> {
-    static constexpr std::string_view kNames[] = {"normal",    "transferred", "busy",      "no-answer",    "rejected",
-                                                  "cancelled", "failed",      "timed-out", "lost-control", "shutdown"};
+    static constexpr std::string_view kNames[] = {"normal",        "transferred",  "busy",    "no-answer",
+                                                  "rejected",      "cancelled",    "failed",  "timed-out",
+                                                  "media-timeout", "lost-control", "shutdown"};
 };
 
 }  // namespace sheaf::exchange

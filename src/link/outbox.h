@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fact.h"
+#include "base/id.h"
 
 namespace sheaf::link {
 
@@ -38,6 +39,14 @@ public:
     [[nodiscard]] virtual Result<void> file_delivered(const std::string& segment, const std::string& sha256) = 0;
     [[nodiscard]] virtual Result<void> file_refused(const std::string& segment, const std::string& sha256,
                                                     const std::string& reason) = 0;
+    // What was in progress when the owner was heard of last: calls of which a `call.started` was added, and no
+    // `call.ended` and no `call.merged`.
+    struct Unfinished {
+        std::vector<CallUuid> calls;
+        Stamp last;  // the newest moment of what was added, or of `alive`
+    };
+    [[nodiscard]] virtual Result<Unfinished> unfinished() = 0;
+    [[nodiscard]] virtual Result<void> alive(const Stamp& now) = 0;  // costs nothing while no call is in progress
     struct Counts {
         std::uint64_t facts_pending = 0;
         std::uint64_t facts_refused = 0;

@@ -148,8 +148,13 @@ struct DigitReceived {
     LegId leg;
     char digit;
 };
+// Neither RTP nor RTCP has come for so long from a leg that may speak. Told again each time as long is over once more.
+struct LegSilent {
+    LegId leg;
+    Duration silent{};
+};
 using Notice = std::variant<PlayEnded, RecordingOpened, RecordingSealed, RecordingFailed, CommandFailed, CommandDone,
-                            DigitReceived>;
+                            DigitReceived, LegSilent>;
 
 inline constexpr std::size_t kLegsInRoomMax = 64;
 inline constexpr std::size_t kActiveLegsInRoomMax = 32;  // more than two are mixed

@@ -66,6 +66,7 @@ void Engine::rtp_received(LegSlot slot, Instant when, const Address& from, Bytes
         return;
     }
     ++leg->counters.received;
+    leg->silent_at = when + settings_.silence_max;
     Leg::Source& source = source_of(*leg, packet->ssrc, when);
     const rtp::Sequenced sequenced = source.reception.packet(packet->sequence, packet->timestamp, when, rtp::kG711Rate);
     source.is_reported = false;
@@ -172,10 +173,19 @@ void Engine::tick(const Stamp& now) {
     if (now.mono < scan_due_) return;
     scan_due_ = now.mono + kRtcpScan;
     for (const auto& leg : legs_) {
-        if (!leg || now.mono < leg->rtcp_due) continue;
+        if (!leg) continue;
+        watch_silence(*leg, now.mono);
+        if (now.mono < leg->rtcp_due) continue;
         leg->rtcp_due = now.mono + kRtcpInterval;
         report(*leg, now, false);
     }
+}
+
+void Engine::watch_silence(Leg& leg, Instant now) {
+    if (settings_.silence_max == Duration::zero() || !leg.is_configured || !leg.media.we_receive) return;
+    if (now < leg.silent_at) return;
+    leg.silent_at = now + settings_.silence_max;
+    notices_.emplace_back(LegSilent{leg.id, settings_.silence_max});
 }
 
 void Engine::play_frames(Instant now) {

@@ -45,14 +45,16 @@ public:
 // sends what the inputs still hold and forwards. What a leg is sent goes on over both changes: no frame is lost, and at
 // most one of silence comes in between.
 //
-// rtp_received, rtcp_received and tick neither allocate, lock, log nor call the system (a play's end, once a play, does
-// allocate its notice). What a leg may hear and say is decided when a command is carried out, not per packet.
+// rtp_received, rtcp_received and tick neither allocate, lock, log nor call the system (a play's end and a silent leg,
+// each once, do allocate their notice). What a leg may hear and say is decided when a command is carried out, not per
+// packet.
 class Engine {
 public:
     struct Settings {
         Entropy::Seed seed{};             // for SSRCs, first sequence numbers and timestamps
         std::string cname = "media";      // in RTCP, 1 to 255 bytes; names no person
         std::size_t legs_max = kLegsMax;  // ≤ kLegsMax
+        Duration silence_max{};           // LegSilent is told after so long; 0: never
     };
     // Both sinks outlive the engine.
     Engine(Settings settings, PacketSink& packets, CaptureSink& capture);
@@ -135,6 +137,7 @@ private:
     void end_mix(Room& room, Instant now);
     void send_mixed(Leg& to, std::span<const std::int16_t> samples, std::uint64_t index, Instant now);
     [[nodiscard]] static bool is_in_mix(const Leg& leg) { return leg.is_mixed && !leg.player; }
+    void watch_silence(Leg& leg, Instant now);
     void report(Leg& leg, const Stamp& now, bool bye);
 
     Settings settings_;

@@ -34,42 +34,18 @@ struct CommandName {
 
 CommandName name_of(const Command& command) {
     using Name = CommandName;
-    return std::visit(Match{[](const AddLeg& c) {
-                                return Name{c.leg, {}, "AddLeg"};
-                            },
-                            [](const ConfigureLeg& c) {
-                                return Name{c.leg, {}, "ConfigureLeg"};
-                            },
-                            [](const RemoveLeg& c) {
-                                return Name{c.leg, {}, "RemoveLeg"};
-                            },
-                            [](const JoinRoom& c) {
-                                return Name{c.leg, {}, "JoinRoom"};
-                            },
-                            [](const LeaveRoom& c) {
-                                return Name{c.leg, {}, "LeaveRoom"};
-                            },
-                            [](const Play& c) {
-                                return Name{c.leg, {}, "Play"};
-                            },
-                            [](const StopPlay& c) {
-                                return Name{c.leg, {}, "StopPlay"};
-                            },
-                            [](const StartRecording& c) {
-                                return Name{c.leg, c.segment, "StartRecording"};
-                            },
-                            [](const StopRecording& c) {
-                                return Name{{}, c.segment, "StopRecording"};
-                            },
-                            [](const SilenceRecording& c) {
-                                return Name{{}, c.segment, "SilenceRecording", c.ticket};
-                            },
-                            [](const ResumeRecording& c) {
-                                return Name{{}, c.segment, "ResumeRecording", c.ticket};
-                            },
-                            [](const CollectDigits& c) {
-                                return Name{c.leg, {}, "CollectDigits", c.ticket};
-                            }},
+    return std::visit(Match{[](const AddLeg& c) { return Name{c.leg, {}, "AddLeg"}; },
+                            [](const ConfigureLeg& c) { return Name{c.leg, {}, "ConfigureLeg"}; },
+                            [](const RemoveLeg& c) { return Name{c.leg, {}, "RemoveLeg"}; },
+                            [](const JoinRoom& c) { return Name{c.leg, {}, "JoinRoom"}; },
+                            [](const LeaveRoom& c) { return Name{c.leg, {}, "LeaveRoom"}; },
+                            [](const Play& c) { return Name{c.leg, {}, "Play"}; },
+                            [](const StopPlay& c) { return Name{c.leg, {}, "StopPlay"}; },
+                            [](const StartRecording& c) { return Name{c.leg, c.segment, "StartRecording"}; },
+                            [](const StopRecording& c) { return Name{{}, c.segment, "StopRecording"}; },
+                            [](const SilenceRecording& c) { return Name{{}, c.segment, "SilenceRecording", c.ticket}; },
+                            [](const ResumeRecording& c) { return Name{{}, c.segment, "ResumeRecording", c.ticket}; },
+                            [](const CollectDigits& c) { return Name{c.leg, {}, "CollectDigits", c.ticket}; }},
                       command);
 }
 
@@ -173,7 +149,7 @@ Result<void> Engine::add(const AddLeg& command, const Stamp& now) {
     return {};
 }
 
-Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
+Result<void> Engine::configure(const ConfigureLeg& command, const Stamp& now) {
     TRY(Leg* const leg, find(command.leg));
     const LegMedia& media = command.media;
     TRY_VOID(check_media(media));
@@ -189,6 +165,7 @@ Result<void> Engine::configure(const ConfigureLeg& command, const Stamp&) {
     leg->remote_rtcp.port = media.remote_rtcp_port;
     leg->media = media;
     leg->is_configured = true;
+    leg->silent_at = now.mono + settings_.silence_max;
     leg->kinds.fill(PayloadKind::unknown);
     for (const ReceiveFormat& format : media.receive) leg->kinds[format.payload_type] = kind_of(format.codec);
     if (media.dtmf_payload_type != 0xFF) leg->kinds[media.dtmf_payload_type] = PayloadKind::telephone_event;

@@ -144,7 +144,8 @@ struct Voice {
 struct World {
     Lists sent;
     Journal journal;
-    Engine engine{{}, sent, journal};
+    Engine::Settings settings{};
+    Engine engine{settings, sent, journal};
     Instant now{std::chrono::seconds{1'000}};
 
     [[nodiscard]] Stamp stamp() const { return {.mono = now, .wall = WallTime{milliseconds{1'700'000'000'000}}}; }

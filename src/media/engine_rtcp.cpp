@@ -24,6 +24,7 @@ void Engine::rtcp_received(LegSlot slot, const Stamp& when, const Address& from,
         return;
     }
     ++leg->counters.rtcp_received;
+    leg->silent_at = when.mono + settings_.silence_max;
     if (const auto& sender = compound->sender) {
         for (Leg::Source& source : leg->sources) {
             if (source.is_used && source.ssrc == compound->ssrc) {

@@ -87,6 +87,7 @@ struct Leg {
     std::vector<Tap> taps;  // room for kRecordingsOfLegMax reserved
 
     LegCounters counters;
+    Instant silent_at{};  // when it will have been silent for too long
     Instant rtcp_due{};
     std::uint32_t packets_reported = 0;  // of `out`, by the last sender report
 

@@ -2,6 +2,7 @@
 #include "mediactl/media_control.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/assert.h"
@@ -54,6 +55,15 @@ std::optional<RoomId> room_of(const sip::Uri& uri) {
     const std::string name = uri.user.substr(5);
     if (!is_room_name(name)) return std::nullopt;
     return RoomId(name);
+}
+
+// X-Sheaf-Switch: SITE/NODE;boot=TOKEN
+std::pair<std::string, std::string> owner_of(const sip::Message& invite) {
+    constexpr std::string_view kBoot = ";boot=";
+    const std::string* text = invite.first("X-Sheaf-Switch");
+    const auto at = text == nullptr || text->size() > kIdMax ? std::string::npos : text->find(kBoot);
+    if (at == std::string::npos) return {};
+    return {text->substr(0, at), text->substr(at + kBoot.size())};
 }
 
 std::string_view cause_of(sip::EndCause cause) {
@@ -137,6 +147,7 @@ void MediaControl::on_invited(const Stamp& now, const sip::Invited& event, const
     Leg leg;
     leg.id = LegId(local_tag);
     leg.dialog = event.dialog;
+    std::tie(leg.owner, leg.boot) = owner_of(event.request);
     leg.session_id = static_cast<std::uint64_t>(to_unix_ms(now.wall));
     leg.version = 1;
     leg.local = {.address = settings_.sdp_address, .port = 9, .codecs = our_codecs()};
@@ -299,8 +310,9 @@ std::vector<Effect> MediaControl::tick(const Stamp& now) {
         Leg* leg = of_dialog(*dialog);
         ASSERT(leg != nullptr);
         const auto silent_ms = to_ms(settings_.switch_silence_max);
-        put(Complain{"ended a leg whose switch is silent", leg->id.text(),
-                     "nothing in its dialog for " + std::to_string(silent_ms) + " ms"});
+        const std::string why = leg->is_left ? leg->owner + " has started anew"
+                                             : "nothing in its dialog for " + std::to_string(silent_ms) + " ms";
+        put(Complain{"ended a leg whose switch is silent", leg->id.text(), why});
         put(SendBye{*dialog});
         remove(*leg, std::string(kLostControl));
     }
@@ -329,7 +341,7 @@ void MediaControl::on_requested(const Stamp& now, const sip::Requested& event) {
     if (type == nullptr || !type->starts_with(kMsmlType)) {
         return put(RespondTo{event.id, 415, {{"Accept", std::string(kMsmlType)}}, {}, {}});
     }
-    is_message ? on_message(event) : on_msml(now, event);
+    is_message ? on_message(now, event) : on_msml(now, event);
 }
 
 }  // namespace sheaf::mediactl

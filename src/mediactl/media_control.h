@@ -131,6 +131,9 @@ private:
         bool answer_due = false;       // the ACK brings the answer to our offer
         bool active = false;           // its media is not inactive
         std::set<SegmentId> recordings;
+        std::string owner;  // the switch, by its own word, and which of its runs; empty: it did not say
+        std::string boot;
+        bool is_left = false;  // by that run, as the next one says
     };
     struct Room {
         bool lasts = false;  // made by createconference
@@ -152,7 +155,7 @@ private:
     void on_ended(const sip::Ended& event);
     void on_requested(const Stamp& now, const sip::Requested& event);
     void on_msml(const Stamp& now, const sip::Requested& event);
-    void on_message(const sip::Requested& event);
+    void on_message(const Stamp& now, const sip::Requested& event);
     void heard(const Stamp& now, sip::DialogId dialog);
 
     Done carry_out(const MsmlElement& element);
@@ -175,7 +178,9 @@ private:
     void on_notice(const Stamp& now, const media::CommandFailed& n);
     void on_notice(const Stamp& now, const media::CommandDone& n);
     void on_notice(const Stamp& now, const media::DigitReceived& n);
-    Done erase_ended(const MsmlElement& element);
+    void on_notice(const Stamp& now, const media::LegSilent& n);
+    Done erase_ended(const SilenceRecord& silence);
+    Done release(const Stamp& now, const Release& former);
     void settle(std::uint64_t ticket, const Done& refusal);
     void respond(sip::ServerRequest request, const LegId& leg, const Done& refusal);
 

@@ -63,29 +63,44 @@ void MediaControl::settle(std::uint64_t ticket, const Done& refusal) {
     waiting_.erase(found);
 }
 
-// Outside of any dialog only what has ended can be spoken of: its leg's dialog is gone.
-void MediaControl::on_message(const sip::Requested& event) {
+// Outside of any dialog only that can be spoken of whose dialog nobody has any more.
+void MediaControl::on_message(const Stamp& now, const sip::Requested& event) {
     Done refusal;
     ++ticket_;
     ordered_ = 0;
     const auto elements = msml_from_text(event.request.body);
     if (!elements) refusal = Refusal{elements.error().code == Errc::exhausted ? 503 : 400, elements.error().what};
-    for (std::size_t i = 0; !refusal && i < elements->size(); ++i) refusal = erase_ended((*elements)[i]);
+    for (std::size_t i = 0; !refusal && i < elements->size(); ++i) {
+        refusal = std::visit(
+            Match{[&](const SilenceRecord& e) { return erase_ended(e); },
+                  [&](const Release& e) { return release(now, e); },
+                  [](const Refused& e) -> Done { return Refusal{e.code, e.why}; },
+                  [](const auto&) -> Done { return Refusal{501, "only a silence of what has ended, or a release"}; }},
+            (*elements)[i]);
+    }
     if (!refusal && ordered_ > 0) {
         waiting_[ticket_] = {event.id, {}, ordered_, {}, true};
         return;
     }
-    if (!refusal) refusal = Refusal{400, "nothing to do"};
+    if (!refusal) return put(RespondTo{event.id, 200, {}, {}, {}});
     put(Complain{"refused a message", {}, std::to_string(refusal->code) + " " + refusal->why});
     put(RespondTo{event.id, refusal->code, {}, {}, {}});
 }
 
-MediaControl::Done MediaControl::erase_ended(const MsmlElement& element) {
-    const auto* silence = std::get_if<SilenceRecord>(&element);
-    if (silence == nullptr) return Refusal{501, "only a silence of what has ended"};
-    if (recordings_.contains(silence->segment)) return Refusal{503, "it has not ended yet"};
-    put(EraseEnded{silence->segment, silence->silence, silence->back, ticket_, silence->is_over});
+MediaControl::Done MediaControl::erase_ended(const SilenceRecord& silence) {
+    if (recordings_.contains(silence.segment)) return Refusal{503, "it has not ended yet"};
+    put(EraseEnded{silence.segment, silence.silence, silence.back, ticket_, silence.is_over});
     ++ordered_;
+    return {};
+}
+
+// Nobody will say anything in their dialogs any more: as if that had been so for long enough.
+MediaControl::Done MediaControl::release(const Stamp& now, const Release& former) {
+    for (auto& [id, leg] : legs_) {
+        if (leg.owner != former.owner || leg.boot == former.boot || leg.is_left) continue;
+        leg.is_left = true;
+        silent_at_.set(leg.dialog, now.mono);
+    }
     return {};
 }
 
@@ -98,9 +113,8 @@ MediaControl::Done MediaControl::carry_out(const MsmlElement& element) {
               [&](const StopRecord& e) { return stop_record(e); },
               [&](const SilenceRecord& e) { return silence_record(e); },
               [&](const ResumeRecord& e) { return resume_record(e); }, [&](const Collect& e) { return collect(e); },
-              [](const Refused& e) -> Done {
-                  return Refusal{e.code, e.why};
-              }},
+              [](const Release&) -> Done { return Refusal{501, "release: only outside of a dialog"}; },
+              [](const Refused& e) -> Done { return Refusal{e.code, e.why}; }},
         element);
 }
 
@@ -280,6 +294,12 @@ void MediaControl::on_notice(const Stamp&, const media::DigitReceived& n) {
     const Leg* leg = of_id(n.leg);
     if (leg == nullptr) return;
     put(SendInfo{leg->dialog, msml_event("sheaf.digit", conn(n.leg), "digit", std::string(1, n.digit))});
+}
+
+void MediaControl::on_notice(const Stamp&, const media::LegSilent& n) {
+    const Leg* leg = of_id(n.leg);
+    if (leg == nullptr) return;
+    put(SendInfo{leg->dialog, msml_event("sheaf.leg.silent", conn(n.leg), "ms", std::to_string(to_ms(n.silent)))});
 }
 
 }  // namespace sheaf::mediactl

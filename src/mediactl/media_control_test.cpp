@@ -437,6 +437,17 @@ TEST_CASE("what has ended is erased when a message outside of any dialog says so
     CHECK(message("<unknown/>") == 501);
 }
 
+TEST_CASE("a leg from which no media comes is told in its dialog") {
+    Server s;
+    s.invite(1, "msml=u1", sdp());
+    s.last = s.control.notice(kNow, media::LegSilent{LegId("tag1"), 60s});
+    CHECK(s.first<SendInfo>().dialog == 1);
+    CHECK(s.first<SendInfo>().body.find("<event name=\"sheaf.leg.silent\" id=\"conn:tag1\"><name>ms</name>"
+                                        "<value>60000</value>") != std::string::npos);
+    s.last = s.control.notice(kNow, media::LegSilent{LegId("nobody"), 60s});
+    CHECK(s.last.empty());
+}
+
 TEST_CASE("digits are collected when asked for, and each is told in its leg's dialog") {
     Server s;
     s.invite(1, "msml=r", sdp());
@@ -522,9 +533,7 @@ TEST_CASE("whatever a switch asks in a leg's dialog is heard, and of that leg on
     using Say = std::function<void()>;
     const std::vector<Say> all = {
         [&] { s.ask(1); }, [&] { s.msml(1, "<createconference name=\"c\"/>"); },
-        [&] {
-            s.last = s.control.handle(s.now, sip::Reinvited{1, request("INVITE", "x", "", "")}, {});
-        },
+        [&] { s.last = s.control.handle(s.now, sip::Reinvited{1, request("INVITE", "x", "", "")}, {}); },
         [&] {
             s.last = s.control.handle(s.now, sip::Acknowledged{1, request("ACK", "x", "application/sdp", sdp())}, {});
         }};
@@ -572,4 +581,46 @@ TEST_CASE("a switch that leaves very many legs is let go of in portions") {
     s.pass(0s);
     CHECK(s.all<SendBye>().size() == kMore);
     CHECK(s.control.counts().legs == 0);
+}
+
+TEST_CASE("a switch that has started anew has what its former run left ended, and nothing else") {
+    Server s(8);
+    const auto invite = [&](sip::DialogId dialog, const std::string& value) {
+        auto message = request("INVITE", "msml=u" + std::to_string(dialog), "application/sdp", sdp());
+        if (!value.empty()) message.add("X-Sheaf-Switch", value);
+        s.last = s.control.handle(s.now, sip::Invited{dialog, message, source()}, "tag" + std::to_string(dialog));
+    };
+    const auto release = [&](const std::string& attributes) {
+        s.last = s.control.handle(s.now,
+                                  sip::Requested{++s.requests, 0,
+                                                 request("MESSAGE", "msml", "application/msml+xml",
+                                                         "<msml version=\"1.1\"><release " + attributes + "/></msml>"),
+                                                 source()},
+                                  {});
+        return s.first<RespondTo>().status;
+    };
+    const std::string ours = "xmlns=\"urn:sheaf:msml:1\"";
+    invite(1, "london/london-1;boot=old");
+    invite(2, "london/london-1;boot=new");
+    invite(3, "london/london-2;boot=old");
+    invite(4, "");
+    static_cast<void>(s.msml(1,
+                             "<record xmlns=\"urn:sheaf:msml:1\" action=\"start\" target=\"conn:tag1\" "
+                             "segment=\"s1\" calluuid=\"u\" connection=\"c\"/>"));
+    CHECK(release(ours + " switch=\"london/london-1\" boot=\"new\"") == 200);
+    s.pass(1s);
+    const auto byes = s.all<SendBye>();
+    REQUIRE(byes.size() == 1);
+    CHECK(byes[0].dialog == 1);
+    CHECK(s.orders<media::RemoveLeg>()[0].cause == "lost-control");
+    CHECK(s.first<Complain>().detail == "london/london-1 has started anew");
+    CHECK(s.control.counts().legs == 3);
+    CHECK(release(ours + " switch=\"london/london-1\" boot=\"new\"") == 200);
+    s.pass(1s);
+    CHECK(s.last.empty());
+    CHECK(release(ours + " switch=\"london/london-1\"") == 400);
+    CHECK(release(ours + " boot=\"new\"") == 400);
+    CHECK(release("switch=\"london/london-1\" boot=\"x\"") == 501);
+    CHECK(s.msml(2, "<release " + ours + " switch=\"london/london-1\" boot=\"x\"/>").find("501") != std::string::npos);
+    CHECK(s.control.counts().legs == 3);
 }

@@ -193,6 +193,14 @@ MsmlElement collect_from(const pugi::xml_node& node) {
     return Collect{std::move(leg), action == "start"};
 }
 
+MsmlElement release_from(const pugi::xml_node& node) {
+    if (attribute(node, "xmlns") != kOurNamespace) return Refused{501, "release: of another namespace"};
+    const std::string_view owner = attribute(node, "switch");
+    const std::string_view boot = attribute(node, "boot");
+    if (!is_id(owner) || !is_id(boot)) return refused(node, "no switch, or no boot");
+    return Release{std::string(owner), std::string(boot)};
+}
+
 MsmlElement element_from(const pugi::xml_node& node) {
     const std::string_view name = node.name();
     if (name == "createconference") return create_from(node);
@@ -203,6 +211,7 @@ MsmlElement element_from(const pugi::xml_node& node) {
     if (name == "dialogend") return end_from(node);
     if (name == "record") return record_from(node);
     if (name == "collect") return collect_from(node);
+    if (name == "release") return release_from(node);
     return Refused{501, "an element outside of the profile"};
 }
 

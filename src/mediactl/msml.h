@@ -69,13 +69,17 @@ struct StopRecord {
     SegmentId segment;
     std::string cause;
 };
+struct Release {  // legs that a former run of that switch has left
+    std::string owner;
+    std::string boot;  // of the run that asks; its own legs stay
+};
 // An element that cannot be carried out, in its place: those before it are.
 struct Refused {
     int code = 400;
     std::string why;
 };
 using MsmlElement = std::variant<CreateRoom, DestroyRoom, Join, Unjoin, StartDialog, EndDialog, StartRecord, StopRecord,
-                                 SilenceRecord, ResumeRecord, Collect, Refused>;
+                                 SilenceRecord, ResumeRecord, Collect, Release, Refused>;
 
 // Errors: malformed (400), exhausted (503) where the document as a whole is refused.
 [[nodiscard]] Result<std::vector<MsmlElement>> msml_from_text(std::string_view text);

@@ -183,7 +183,8 @@ public:
 
     // Calls.
     DialogId invite(Instant now, const Invitation& invitation);
-    void cancel(Instant now, DialogId dialog);  // our unanswered INVITE; a 2xx that crosses is ACKed and BYEd by us
+    // Our unanswered INVITE; a 2xx that crosses is ACKed and BYEd by us. The headers go with the CANCEL or that BYE.
+    void cancel(Instant now, DialogId dialog, const std::vector<Header>& headers = {});
     void ack(Instant now, DialogId dialog, const std::string& content_type, const std::string& body);
     // Reliably where the INVITE requires it, or supports it and there is a description: one after the other, and the
     // answer waits for the PRACK of a description. A PRACK with a body is Requested, to be answered by `respond`.

@@ -178,7 +178,7 @@ void UserAgent::release(Instant now, DialogId dialog, int status, const std::vec
     if (call->confirmed) {
         state_->hang_up(now, *call, headers);
     } else if (call->we_called) {
-        state_->cancel(now, *call);
+        state_->cancel(now, *call, headers);
     } else {
         state_->reject(now, *call, status < 300 || status > 699 ? 480 : status, headers, {});
     }

@@ -112,6 +112,7 @@ void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Sou
     if (is_reinvite) return;
     const DialogId wanted = record->out.dialog;
     way.request = dialog_request(dialog, "BYE");
+    for (const Header& header : record->cancel_headers) way.request.add(header.name, header.value);
     way.purpose = Purpose::bye;
     const bool was_cancelled = record->cancelled;
     start_client(now, std::move(way));
@@ -170,10 +171,11 @@ void UserAgent::State::acknowledge(Call& call, const std::string& content_type, 
     if (record != nullptr) record->acks[call.dialog.remote_tag] = std::move(sent);
 }
 
-void UserAgent::State::cancel(Instant now, Call& call) {
+void UserAgent::State::cancel(Instant now, Call& call, const std::vector<Header>& headers) {
     ClientRecord* record = client(call.client_invite);
     if (record == nullptr || record->cancelled) return;
     record->cancelled = true;
+    record->cancel_headers = headers;
     if (record->machine.phase() == ClientTransaction::Phase::proceeding) send_cancel(now, call.client_invite);
 }
 
@@ -181,7 +183,8 @@ void UserAgent::State::send_cancel(Instant now, TransactionId id) {
     ClientRecord* record = client(id);
     record->cancel_sent = true;
     record->machine.give_up_after(now);
-    const Message request = companion(record->out.request, "CANCEL", *record->out.request.first("To"));
+    Message request = companion(record->out.request, "CANCEL", *record->out.request.first("To"));
+    for (const Header& header : record->cancel_headers) request.add(header.name, header.value);
     const Via via = top_via(record->out.request).value_or(Via{});
     ClientRecord cancelling{.machine = {false, record->send.to.transport == Transport::tcp, times, now},
                             .out = {},
@@ -261,11 +264,11 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     return id;
 }
 
-void UserAgent::cancel(Instant now, DialogId dialog) {
+void UserAgent::cancel(Instant now, DialogId dialog, const std::vector<Header>& headers) {
     Call* call = state_->live_call(dialog);
     if (call == nullptr) return;
-    if (call->confirmed) return state_->hang_up(now, *call, {});  // the 2xx was faster
-    if (call->we_called) state_->cancel(now, *call);
+    if (call->confirmed) return state_->hang_up(now, *call, headers);  // the 2xx was faster
+    if (call->we_called) state_->cancel(now, *call, headers);
 }
 
 void UserAgent::ack(Instant /*now*/, DialogId dialog, const std::string& content_type, const std::string& body) {

@@ -164,8 +164,10 @@ void UserAgent::transport_failed(Instant now, const std::string& branch) {
         const bool is_invite = out.purpose == Purpose::invite || out.purpose == Purpose::reinvite;
         const DialogId dialog = out.dialog;
         const bool was_cancelled = record->cancelled;
+        const auto cancel_headers = record->cancel_headers;
         if (const TransactionId again = state_->start_client(now, std::move(out)); again != 0) {
             state_->client(again)->cancelled = was_cancelled;
+            state_->client(again)->cancel_headers = cancel_headers;
             Call* of = state_->call(dialog);
             if (is_invite && of != nullptr) of->client_invite = again;
             return state_->settle_client(id);

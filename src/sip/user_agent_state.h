@@ -62,6 +62,7 @@ struct ClientRecord {
     bool by_tcp_for_size = false;
     bool cancelled = false;  // the application wants no answer any more
     bool cancel_sent = false;
+    std::vector<Header> cancel_headers;
     std::map<std::string, std::uint64_t> rseqs;  // by To tag: of the last reliable provisional response
     std::map<std::string, Send> acks;  // by To tag of the final response; no bytes: the application has yet to ACK
 };
@@ -217,7 +218,7 @@ struct UserAgent::State {
     void on_stray_success(Instant now, TransactionId id, const Source& source, const Message& response);
     void acknowledge_failure(TransactionId id, const Message& response);
     void acknowledge(Call& call, const std::string& content_type, const std::string& body);
-    void cancel(Instant now, Call& call);
+    void cancel(Instant now, Call& call, const std::vector<Header>& headers);
     void send_cancel(Instant now, TransactionId id);
     void reinvite(Instant now, Call& call, const Waiting& wanted);
     void glare(Call& call);

@@ -26,7 +26,10 @@ PIECES = ((0, 32), (64, 96), (128, 160))  # of a frame: what an overwrite might 
 
 def stored_bytes(path):
     """A file's bytes without its empty blocks: a journal is mostly made of them."""
-    data, blank = path.read_bytes(), bytes(BLOCK)
+    try:
+        data, blank = path.read_bytes(), bytes(BLOCK)
+    except FileNotFoundError:   # freed since it was listed
+        return b""
     return b"".join(data[i:i + BLOCK] for i in range(0, len(data), BLOCK) if data[i:i + BLOCK] != blank)
 
 

@@ -100,7 +100,7 @@ class Process:
 
 class World:
     """Sites with a switch and a media server each, and one archive. Beside the usual carrier there is one, `keeper`, that
-    may not be asked to move a call. `options` may give further lines of configuration: `switch` (site -> lines), `trunk`
+    may not be asked to move a call. `options` may give further lines of configuration: `switch` and `media` (site -> lines), `trunk`
     (name -> lines), `agent` (dn -> lines), `routing_point` and `further_points` (both: function of site and lane that gives lines);
     agents at a site that has none (`names`: site -> names), record rules (`record_trunk`: of all or by name; `record_point`: function of
     site and lane), and where a site's own HTTP API is to be asked for by others (`site_http`). Each of `lanes` has agents and a
@@ -219,7 +219,7 @@ class World:
                 "[media]", f'sip=["udp:{host}:{p.media}", "tcp:{host}:{p.media}"]', f'rtp="{host}:{low}-{high}"',
                 f'archive="{self.site_archive_url}"', f"archive_token={self._secret('archive-' + site)}",
                 f'format="{self.options.get("format", "wav")}"', f'prompts="{self.build}/prompts"',
-                f'allow=["{host}"]', ""]
+                f'allow=["{host}"]', *self.options.get("media", {}).get(site, []), ""]
 
     def _write(self):
         configs = {"archive": self._archive_toml()}

@@ -23,7 +23,9 @@ struct MediaSettings {
     ArchiveFormat format = ArchiveFormat::wav;
     std::vector<std::string> allow;    // literal addresses of switches, besides loopback; others get 403
     std::int64_t keep_ms = 3'600'000;  // how long a delivered segment file stays, from its sealing
-    std::string prompts;               // folder of the treatments' files; empty: silence is played
+    // Neither RTP nor RTCP for so long from a leg that may speak: the switch is told. 0: never.
+    std::int64_t rtp_silence_ms = 60'000;
+    std::string prompts;  // folder of the treatments' files; empty: silence is played
     // How long a switch may be silent in a leg's dialog before the leg is ended. No key: only tests shorten it.
     std::int64_t switch_silence_ms = 60'000;
 };

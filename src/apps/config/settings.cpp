@@ -10,6 +10,8 @@
 namespace sheaf::config {
 namespace {
 
+constexpr std::int64_t kRtpSilenceMsMin = 5'000;
+constexpr std::int64_t kRtpSilenceMsMax = 86'400'000;
 constexpr std::int64_t kKeepMsDefault = 3'600'000;
 constexpr std::int64_t kKeepMsMax = 365 * 24 * 3'600'000LL;
 constexpr std::int64_t kSettleMsDefault = 3'600'000;
@@ -143,6 +145,9 @@ MediaSettings read_media(Reader& reader, const NodeSettings& node) {
         if (!is_ip_literal(address)) reader.problem("allow", "\"" + address + "\" is not an IP address");
     }
     media.keep_ms = reader.number("keep_ms", kKeepMsDefault, 0, kKeepMsMax);
+    media.rtp_silence_ms = reader.number("rtp_silence_ms", media.rtp_silence_ms, 0, kRtpSilenceMsMax);
+    if (media.rtp_silence_ms > 0 && media.rtp_silence_ms < kRtpSilenceMsMin)
+        reader.problem("rtp_silence_ms", "must be 0 or at least " + std::to_string(kRtpSilenceMsMin));
     media.prompts = reader.path("prompts");
     std::error_code ignored;
     if (!media.prompts.empty() && !std::filesystem::is_directory(media.prompts, ignored)) {

@@ -48,6 +48,7 @@ wrap_up_ms=5000
 ring_timeout_ms=15000
 session_ms=600000
 session_min_ms=120000
+options_ms=15000
 no_answer_state="ready"
 ready_code="*11"
 not_ready_code="*12"
@@ -59,7 +60,7 @@ refer=false
 record="always"
 user="u"
 password="p"
-register=false
+register=true
 consent=["say:recorded"]
 consent_to="both"
 consent_tone_ms=15000
@@ -119,6 +120,7 @@ archive_token="t"
 format="flac"
 allow=["192.0.2.1"]
 keep_ms=0
+rtp_silence_ms=0
 prompts="/tmp"
 [archive]
 http="127.0.0.1:8080"
@@ -178,6 +180,8 @@ scope="admin"
     CHECK_FALSE(trunk.refer);
     CHECK(trunk.record == RecordRule{RecordWhen::always, 0});
     CHECK(trunk.user + trunk.password == "up");
+    CHECK(trunk.registers);
+    CHECK(exchange.options_ms == 15000);
     const auto& site = exchange.sites.at(0);
     CHECK(site.name + site.address + site.http + site.prefix == "parissip:127.0.0.2:5060http://127.0.0.2:80902");
     CHECK(site.secret == "paris and london");
@@ -200,6 +204,7 @@ scope="admin"
     CHECK(media.prompts == "/tmp");
     CHECK(media.allow == std::vector<std::string>{"192.0.2.1"});
     CHECK(media.keep_ms == 0);
+    CHECK(media.rtp_silence_ms == 0);
     CHECK(media.advertise == "10.0.0.1");
     const auto& archive = *settings->archive;
     CHECK(archive.port == 8080);
@@ -286,10 +291,12 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "ready_code=\"1\"\nnot_ready_code=\"1\"\n", "\"1\" is there twice"},
         {kMedia + "allow=[\"switch.example\"]\n", "media.allow"},
         {kMedia + "keep_ms=-1\n", "media.keep_ms"},
+        {kMedia + "rtp_silence_ms=4999\n", "media.rtp_silence_ms: must be 0 or at least 5000"},
         {kSwitch + "agent=5\n", "must be written [[switch.agent]]"},
         {kSwitch + "agent=[5]\n", "must be written [[switch.agent]]"},
         {"switch=1\n" + kArchive, "must be written [switch]"},
-        {trunk + "register=true\n", "switch.trunk.register: registering with a trunk is not built yet"},
+        {trunk + "register=true\n", "switch.trunk.register: needs user and password"},
+        {kSwitch + "options_ms=999\n", "switch.options_ms: must be 0 or at least 1000"},
         {trunk + "record=\"sometimes\"\n", "switch.trunk.record"},
         {trunk + "record=\"101%\"\n", "switch.trunk.record"},
         {trunk + "user=\"u\"\n", "go together"},

@@ -18,6 +18,8 @@ constexpr std::int64_t kRepeatsMax = 10;
 constexpr std::int64_t kRingMsMax = 180'000;
 constexpr std::int64_t kSessionMsMin = 90'000;  // RFC 4028 §5
 constexpr std::int64_t kSessionMsMax = 86'400'000;
+constexpr std::int64_t kOptionsMsMin = 1'000;
+constexpr std::int64_t kOptionsMsMax = 3'600'000;
 constexpr std::int64_t kPositionMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMax = 600'000;
@@ -98,7 +100,8 @@ TrunkSettings read_trunk(Reader& reader, Names& names) {
     trunk.password = reader.secret("password");
     if (trunk.user.empty() != trunk.password.empty()) reader.problem("user", "user and password go together");
     trunk.consent = read_consent(reader);
-    if (reader.flag("register", false)) reader.problem("register", "registering with a trunk is not built yet");
+    trunk.registers = reader.flag("register", false);
+    if (trunk.registers && trunk.user.empty()) reader.problem("register", "needs user and password");
     return trunk;
 }
 
@@ -316,6 +319,9 @@ void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.session_ms =
         read_ms(reader, "session_ms", std::max(1'800'000, settings.session_min_ms), kSessionMsMin, kSessionMsMax);
     if (settings.session_ms < settings.session_min_ms) reader.problem("session_ms", "must not be below session_min_ms");
+    settings.options_ms = read_ms(reader, "options_ms", 30'000, 0, kOptionsMsMax);
+    if (settings.options_ms > 0 && settings.options_ms < kOptionsMsMin)
+        reader.problem("options_ms", "must be 0 or at least " + std::to_string(kOptionsMsMin));
     settings.ready_after_no_answer = reader.choice("no_answer_state", {"not-ready", "ready"}, "not-ready") == "ready";
     settings.ready_code = read_code(reader, "ready_code", names);
     settings.not_ready_code = read_code(reader, "not_ready_code", names);

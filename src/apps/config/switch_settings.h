@@ -32,8 +32,9 @@ struct TrunkSettings {
     std::vector<std::string> addresses;  // SIP URIs, sip:host[:port][;transport=tcp]; the first that answers
     bool refer = true;                   // whether it may be asked to move a call (REFER)
     RecordRule record;
-    std::string user;      // empty: no credentials
-    std::string password;  // the secret itself
+    std::string user;        // empty: no credentials
+    std::string password;    // the secret itself
+    bool registers = false;  // with user and password
     ConsentRule consent;
 };
 
@@ -115,6 +116,7 @@ struct SwitchSettings {
     bool ready_after_no_answer = false;
     int session_ms = 1'800'000;  // of a session timer; at least session_min_ms
     int session_min_ms = 90'000;
+    int options_ms = 30'000;  // from one question whether a peer is there to the next; 0: nobody is asked
     std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none
     std::vector<TrunkSettings> trunks;
     std::vector<SiteSettings> sites;

@@ -88,7 +88,8 @@ public:
         resources_ = std::make_unique<Resources>(settings_, std::move(prompts));
         TRY_VOID(open_courier());
         TRY_VOID(open_journal());
-        TRY(worker_, Worker::start({}, *writer_, from_thread([this] { take_notices(); })));
+        const media_role::WorkerSettings work{.silence_max = std::chrono::milliseconds{settings_.rtp_silence_ms}};
+        TRY(worker_, Worker::start(work, *writer_, from_thread([this] { take_notices(); })));
         TRY_VOID(open_sip());
         look();
         return {};
@@ -247,14 +248,13 @@ private:
     void carry_out(std::vector<mediactl::Effect> effects) {
         std::vector<FactDraft> facts;
         for (mediactl::Effect& effect : effects) {
-            std::visit(Match{[&](FactDraft& fact) { facts.push_back(std::move(fact)); },
-                             [&](mediactl::Order& order) { command(std::move(order.command)); },
-                             [&](mediactl::EraseEnded& e) { erase(std::move(e)); },
-                             [&](mediactl::Complain& c) {
-                                 config::log_warn(c.what, {{"leg", c.leg}, {"why", c.detail}});
-                             },
-                             [&](const auto& answer) { say(answer); }},
-                       effect);
+            std::visit(
+                Match{[&](FactDraft& fact) { facts.push_back(std::move(fact)); },
+                      [&](mediactl::Order& order) { command(std::move(order.command)); },
+                      [&](mediactl::EraseEnded& e) { erase(std::move(e)); },
+                      [&](mediactl::Complain& c) { config::log_warn(c.what, {{"leg", c.leg}, {"why", c.detail}}); },
+                      [&](const auto& answer) { say(answer); }},
+                effect);
         }
         keep_facts(std::move(facts));
     }

@@ -78,7 +78,8 @@ public:
           wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
           timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
           batch_(kBatchPackets, kPacketRoom),
-          engine_({.seed = net::seed(), .cname = settings.cname}, outbox_, capture) {}
+          engine_({.seed = net::seed(), .cname = settings.cname, .silence_max = settings.silence_max}, outbox_,
+                  capture) {}
 
     Result<void> prepare();
     void run();

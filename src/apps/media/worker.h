@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "media/capture.h"
 #include "media/control.h"
 
@@ -17,6 +18,7 @@ namespace sheaf::media_role {
 
 struct WorkerSettings {
     std::string cname = "media";       // in RTCP; names no person
+    Duration silence_max{};            // of a leg's RTP and RTCP, before that is told; 0: never
     std::size_t commands_max = 4'096;  // waiting to be carried out
     std::size_t notices_max = 16'384;  // waiting to be taken; then no more commands are accepted
 };

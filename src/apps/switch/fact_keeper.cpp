@@ -13,13 +13,15 @@
 
 #include "apps/config/log.h"
 #include "base/mutex.h"
+#include "call/cause.h"
+#include "edge/net/clock.h"
 
 namespace sheaf::apps {
 namespace {
 
 class Keeper final : public FactKeeper {
 public:
-    Keeper() : guard_(io_.get_executor()), retry_(io_) {}
+    Keeper() : guard_(io_.get_executor()), retry_(io_), alive_(io_) {}
     ~Keeper() override {
         if (!thread_.joinable()) return;
         boost::asio::post(io_, [this] { finish(); });
@@ -31,6 +33,8 @@ public:
             config::log_warn(delivery::text_of(notice), {{"detail", detail}});
         };
         TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
+        TRY_VOID(end_lost_calls());
+        say_alive();
         thread_ = std::thread([this] { io_.run(); });
         return {};
     }
@@ -44,6 +48,29 @@ public:
     }
 
 private:
+    Result<void> end_lost_calls() {
+        TRY(const auto lost, courier_->unfinished());
+        if (lost.calls.empty()) return {};
+        std::vector<FactDraft> facts;
+        for (const auto& call : lost.calls) {
+            facts.push_back({lost.last,
+                             "call.ended",
+                             {{"calluuid", call.text()}, {"cause", call::name_of(call::Cause::lost_control)}}});
+        }
+        TRY_VOID(courier_->add(facts));
+        config::log_warn("calls were in progress when the switch was last there: they count as ended",
+                         {{"calls", std::to_string(lost.calls.size())}, {"at", to_rfc3339(lost.last.wall)}});
+        return {};
+    }
+    void say_alive() {
+        alive_.expires_after(std::chrono::milliseconds{kAliveMs});
+        alive_.async_wait([this](const boost::system::error_code& error) {
+            if (error) return;
+            // A full disk is said where facts are kept.
+            static_cast<void>(courier_->alive(net::now()));
+            say_alive();
+        });
+    }
     std::vector<FactDraft> take() {
         const MutexLock lock(mutex_);
         is_posted_ = false;
@@ -84,6 +111,7 @@ private:
         }
         courier_.reset();
         retry_.cancel();
+        alive_.cancel();
         guard_.reset();
         io_.stop();
     }
@@ -91,6 +119,7 @@ private:
     boost::asio::io_context io_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
     boost::asio::steady_timer retry_;             // the keeper's thread's
+    boost::asio::steady_timer alive_;             // likewise
     std::unique_ptr<delivery::Courier> courier_;  // likewise, once it runs
     Mutex mutex_;
     std::vector<FactDraft> waiting_ GUARDED_BY(mutex_);

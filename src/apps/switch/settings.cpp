@@ -94,13 +94,15 @@ exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings)
 Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host) {
     b2bua::Settings out;
     out.site = settings.node.site;
+    out.node = settings.node.name;
     out.host = host;
+    out.ask_every = std::chrono::milliseconds{settings.options_ms};
     for (const auto& text : settings.media) {
         TRY(auto uri, literal(text));
         out.media.push_back(std::move(uri));
     }
     for (const auto& trunk : settings.trunks) {
-        b2bua::TrunkPeer peer{trunk.name, {}, std::nullopt};
+        b2bua::TrunkPeer peer{trunk.name, {}, std::nullopt, trunk.registers};
         for (const auto& text : trunk.addresses) {
             TRY(auto uri, literal(text));
             peer.addresses.push_back(std::move(uri));

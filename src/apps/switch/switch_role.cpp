@@ -72,6 +72,8 @@ public:
         readiness_->set_peers(settings_.sites);
         readiness_->start();
         pauses_.set_peers(settings_.sites);
+        b2bua_->start(net::now());
+        node_->pump();
         arm();
         return {};
     }
@@ -86,7 +88,7 @@ public:
 
     Result<void> reload(config::SwitchSettings settings) override {
         TRY(auto peers, b2bua_settings(settings, host_));
-        b2bua_->reload(std::move(peers));
+        b2bua_->reload(net::now(), std::move(peers));
         settings_ = std::move(settings);
         if (cti_) cti_->reload(settings_);
         readiness_->set_peers(settings_.sites);
@@ -101,6 +103,7 @@ public:
         stopped_ = std::move(done);
         stop_until_ = net::now().mono + std::chrono::milliseconds{kStopMaxMs};
         readiness_->stop();
+        b2bua_->leave(net::now());
         input_from_outside(exchange::Shutdown{});
         look_whether_stopped();
     }

@@ -288,6 +288,34 @@ TEST_CASE("settings can be read anew: agents and tokens change, calls and addres
     CHECK(!lab.role->reload(settings));
 }
 
+TEST_CASE("calls that a former run has left in progress are ended as the next one starts") {
+    const WallTime began{std::chrono::milliseconds{1'767'605'400'000}};
+    const auto open = [](const std::string& folder) {
+        auto outbox = store::open_outbox(folder + "/outbox.db", "default", "london", "london-1", "switch");
+        REQUIRE(outbox);
+        return std::move(*outbox);
+    };
+    Lab lab([&](config::SwitchSettings& settings) {
+        const auto outbox = open(settings.node.data);
+        const auto say = [&](const std::string& type, const std::string& call, std::chrono::milliseconds later) {
+            REQUIRE(outbox->add({{{Instant(later), began + later}, type, {{"calluuid", call}}}}));
+        };
+        say("call.started", "over", 0ms);
+        say("call.started", "lost", 1ms);
+        say("call.ended", "over", 2ms);
+        REQUIRE(outbox->alive({Instant(10s), began + 10s}));
+    });
+    lab.stop();
+    const auto facts = open(lab.folder)->pending(100, 1 << 20);
+    REQUIRE(facts);
+    const auto ended = std::ranges::find_if(
+        *facts, [](const Fact& fact) { return fact.type == "call.ended" && fact.data.at("calluuid") == "lost"; });
+    REQUIRE(ended != facts->end());
+    CHECK(ended->data.at("cause") == "lost-control");
+    CHECK(ended->at == began + 10s);
+    CHECK(open(lab.folder)->unfinished()->calls.empty());
+}
+
 TEST_CASE("what cannot be bound or opened is said in words") {
     Lab lab;
     auto settings = Lab::settings(lab.folder);

@@ -50,6 +50,8 @@ public:
         input(link::Added{});
         return {};
     }
+    Result<link::Outbox::Unfinished> unfinished() override { return outbox_->unfinished(); }
+    Result<void> alive(const Stamp& now) override { return outbox_->alive(now); }
     Result<link::Outbox::Counts> counts() override { return outbox_->counts(); }
 
 private:

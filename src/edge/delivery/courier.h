@@ -48,6 +48,9 @@ public:
     // The file stays where it is, unchanged, until file_delivered. Again with the same segment: no change, unless the
     // digest is another; then this file takes the former one's place.
     [[nodiscard]] virtual Result<void> add_file(const link::OutboxFile& file) = 0;
+    // link::Outbox's, of this owner.
+    [[nodiscard]] virtual Result<link::Outbox::Unfinished> unfinished() = 0;
+    [[nodiscard]] virtual Result<void> alive(const Stamp& now) = 0;
     [[nodiscard]] virtual Result<link::Outbox::Counts> counts() = 0;
 };
 

@@ -41,6 +41,20 @@ CREATE TABLE file (
 CREATE INDEX file_waiting ON file (owner, number) WHERE refused IS NULL;
 )sql";
 
+// Calls in progress, and when their owner was heard of last: Unix ms, and ms of the monotonic clock.
+constexpr std::string_view kOpenCalls = R"sql(
+CREATE TABLE open_call (
+    owner    TEXT NOT NULL,
+    calluuid TEXT NOT NULL,
+    PRIMARY KEY (owner, calluuid)
+) WITHOUT ROWID;
+CREATE TABLE alive (
+    owner TEXT PRIMARY KEY,
+    at    INTEGER NOT NULL,
+    mono  INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 class SqliteOutbox final : public link::Outbox {
 public:
     SqliteOutbox(Database database, Fact sender, std::string owner)
@@ -61,9 +75,13 @@ public:
         TRY(auto update, database_.prepare("UPDATE file SET refused = ? WHERE segment = ? AND sha256 = ?"));
         return update.bind(1, reason).bind(2, segment).bind(3, sha256).run();
     }
+    Result<Unfinished> unfinished() override;
+    Result<void> alive(const Stamp& now) override;
     Result<Counts> counts() override;
 
 private:
+    [[nodiscard]] Result<void> follow_calls(const std::vector<FactDraft>& drafts);
+    [[nodiscard]] Result<void> heard_of(const Stamp& now);
     [[nodiscard]] Result<void> set_aside(std::string_view sql, const std::string& key, const std::string& reason);
     [[nodiscard]] Result<std::uint64_t> last_seq();
     [[nodiscard]] Result<Fact> stamped(const FactDraft& draft, std::uint64_t seq) const;
@@ -115,10 +133,61 @@ Result<std::vector<Fact>> SqliteOutbox::add(const std::vector<FactDraft>& drafts
         TRY_VOID(insert.bind(1, static_cast<std::int64_t>(seq)).bind(2, fact.id).bind(3, owner_).bind(4, body).run());
         facts.push_back(std::move(fact));
     }
+    TRY_VOID(follow_calls(drafts));
     TRY(auto update, database_.prepare("UPDATE node SET seq = ?"));
     TRY_VOID(update.bind(1, static_cast<std::int64_t>(seq)).run());
     TRY_VOID(transaction.commit());
     return facts;
+}
+
+Result<void> SqliteOutbox::follow_calls(const std::vector<FactDraft>& drafts) {
+    bool is_about_calls = false;
+    for (const auto& draft : drafts) {
+        const bool begins = draft.type == "call.started";
+        const bool ends = draft.type == "call.ended" || draft.type == "call.merged";
+        const auto* call = begins || ends ? draft.data.if_contains("calluuid") : nullptr;
+        if (call == nullptr || !call->is_string()) continue;
+        is_about_calls = true;
+        TRY(auto change, database_.prepare(begins ? "INSERT OR IGNORE INTO open_call VALUES (?, ?)"
+                                                  : "DELETE FROM open_call WHERE owner = ? AND calluuid = ?"));
+        TRY_VOID(change.bind(1, owner_).bind(2, std::string_view(call->get_string())).run());
+    }
+    return is_about_calls ? heard_of(drafts.back().stamp) : Result<void>{};
+}
+
+Result<void> SqliteOutbox::heard_of(const Stamp& now) {
+    TRY(auto update, database_.prepare("INSERT INTO alive VALUES (?, ?, ?) ON CONFLICT (owner) DO UPDATE SET "
+                                       "at = excluded.at, mono = excluded.mono"));
+    return update.bind(1, owner_).bind(2, to_unix_ms(now.wall)).bind(3, to_ms(now.mono)).run();
+}
+
+Result<void> SqliteOutbox::alive(const Stamp& now) {
+    {
+        TRY(auto select, database_.prepare("SELECT 1 FROM open_call WHERE owner = ? LIMIT 1"));
+        select.bind(1, owner_);
+        TRY(const bool is_busy, select.step());
+        if (!is_busy) return {};
+    }
+    return heard_of(now);
+}
+
+Result<link::Outbox::Unfinished> SqliteOutbox::unfinished() {
+    Unfinished out;
+    TRY(auto select, database_.prepare("SELECT calluuid FROM open_call WHERE owner = ?"));
+    select.bind(1, owner_);
+    for (;;) {
+        TRY(const bool row, select.step());
+        if (!row) break;
+        out.calls.emplace_back(select.text(0));
+    }
+    TRY(auto last, database_.prepare("SELECT at, mono FROM alive WHERE owner = ?"));
+    last.bind(1, owner_);
+    TRY(const bool is_known, last.step());
+    if (is_known) {
+        out.last.wall = WallTime(std::chrono::milliseconds(last.integer(0)));
+        out.last.mono = Instant(std::chrono::milliseconds(last.integer(1)));
+    }
+    return out;
 }
 
 Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
@@ -201,7 +270,7 @@ Result<link::Outbox::Counts> SqliteOutbox::counts() {
 Result<std::unique_ptr<link::Outbox>> open_outbox(const std::string& path, const std::string& tenant,
                                                   const std::string& site, const std::string& node,
                                                   const std::string& owner) {
-    TRY(auto database, Database::open(path, {kSchema}));
+    TRY(auto database, Database::open(path, {kSchema, kOpenCalls}));
     Fact sender;
     sender.tenant = tenant;
     sender.site = site;

@@ -138,6 +138,44 @@ TEST_CASE("the roles of a node share the seqs, and each delivers its own") {
     CHECK(media->pending_files(10)->size() == 1);
 }
 
+TEST_CASE("calls of which no end was said are known to the next run, and when the last one was heard of") {
+    Folder folder;
+    const auto about = [](const std::string& type, int at, const std::string& call) {
+        FactDraft fact = draft(at);
+        fact.type = type;
+        fact.data = {{"calluuid", call}};
+        return fact;
+    };
+    {
+        auto outbox = folder.open();
+        CHECK(outbox->unfinished()->calls.empty());
+        REQUIRE(outbox->alive(draft(50).stamp));
+        CHECK(outbox->unfinished()->last.wall == WallTime{});  // nothing is in progress
+        REQUIRE(
+            outbox->add({about("call.started", 1, "a"), about("call.started", 2, "b"), about("call.started", 3, "c")}));
+        REQUIRE(outbox->add({about("call.ended", 4, "a")}));
+        REQUIRE(outbox->add({about("call.merged", 5, "b"), about("party.left", 6, "b")}));
+    }
+    {
+        auto outbox = folder.open();
+        const auto left = outbox->unfinished();
+        REQUIRE(left);
+        CHECK(left->calls == std::vector<CallUuid>{CallUuid("c")});
+        CHECK(left->last.wall == draft(6).stamp.wall);
+        CHECK(left->last.mono == draft(6).stamp.mono);
+        REQUIRE(outbox->alive(draft(100).stamp));
+        CHECK(outbox->unfinished()->last.wall == draft(100).stamp.wall);
+        CHECK(folder.open("media")->unfinished()->calls.empty());
+        // A batch that is not taken changes nothing.
+        auto large = about("call.ended", 7, "c");
+        large.data["name"] = std::string(kFactBytesMax, 'x');
+        CHECK_FALSE(outbox->add({large}));
+        CHECK(outbox->unfinished()->calls.size() == 1);
+        REQUIRE(outbox->add({about("call.ended", 7, "c")}));
+    }
+    CHECK(folder.open()->unfinished()->calls.empty());
+}
+
 TEST_CASE("an outbox belongs to one node, and goes on after a restart where it was") {
     Folder folder;
     {
@@ -157,9 +195,7 @@ TEST_CASE("a fact that the disk has spoilt is kept apart and holds up nothing") 
     auto outbox = folder.open();
     REQUIRE(outbox->add({draft(1), draft(2)}));
     {
-        auto database = Database::open(folder.path / "outbox.db", {
-                                                                      "",
-                                                                  });
+        auto database = Database::open(folder.path / "outbox.db", {"", ""});
         REQUIRE(database);
         REQUIRE(database->execute("UPDATE fact SET body = replace(body, 'u1', 'u9') WHERE seq = 1"));
     }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "b2bua/core.h"
+#include "b2bua/msml_client.h"
+
+// Whether trunks, sites and media servers are there: OPTIONS to each address, so that no call waits for one that is
+// not. Any answer but 503 says so, also a refusal.
+namespace sheaf::b2bua {
+
+sip::Uri B2bua::Core::our_uri(std::string user) const {
+    sip::Uri out;
+    if (const auto us = sip::uri_from_text("sip:" + settings.host)) {
+        out.host = us->host;
+        out.port = us->port;
+    } else {
+        out.host = settings.host;
+    }
+    out.user = std::move(user);
+    return out;
+}
+
+sip::OutsideRequest B2bua::Core::outside(std::string method, const sip::Uri& target) const {
+    sip::OutsideRequest request;
+    request.method = std::move(method);
+    request.target = target;
+    request.from.uri = our_uri("switch");
+    request.to.uri = target;
+    request.to.uri.params = {};
+    return request;
+}
+
+void B2bua::Core::watch_peers(Stamp now) {
+    std::map<std::string, Watched> wanted;
+    const auto want = [&](const sip::Uri& uri, std::string what, std::optional<std::size_t> media) {
+        const auto endpoint = endpoint_of(uri);
+        if (!endpoint || settings.ask_every == Duration::zero()) return;
+        wanted.try_emplace(sip::to_text(*endpoint), Watched{.uri = uri, .what = std::move(what), .media = media});
+    };
+    for (std::size_t i = 0; i < settings.media.size(); ++i) want(settings.media[i], "media server", i);
+    for (const auto& site : settings.sites) want(site.address, "site " + site.name, std::nullopt);
+    for (const auto& trunk : settings.trunks) {
+        for (const auto& address : trunk.addresses) want(address, "trunk " + trunk.name, std::nullopt);
+    }
+    std::erase_if(watched, [&](const auto& known) {
+        if (wanted.contains(known.first)) return false;
+        ask_requests.erase(known.second.request);
+        standing.set({known.first, Standing::ask}, std::nullopt);
+        return true;
+    });
+    for (auto& [endpoint, one] : wanted) {
+        if (!watched.try_emplace(endpoint, std::move(one)).second) continue;
+        standing.set({endpoint, Standing::ask}, now.mono + settings.ask_every);
+    }
+}
+
+void B2bua::Core::ask(Stamp now, const std::string& endpoint) {
+    const auto at = watched.find(endpoint);
+    if (at == watched.end()) return;
+    Watched& one = at->second;
+    if (one.request == 0) {
+        auto request = outside("OPTIONS", one.uri);
+        request.headers = {{"Accept", "application/sdp"}};
+        one.request = ua.request_outside(now.mono, request);
+        ask_requests[one.request] = endpoint;
+        return standing.set({endpoint, Standing::ask}, now.mono + kAskAnswerMax);
+    }
+    ask_requests.erase(std::exchange(one.request, 0));
+    if (++one.missed >= kAskedMax) set_down(one, true);
+    standing.set({endpoint, Standing::ask}, now.mono + kAskAgain);
+}
+
+bool B2bua::Core::on_asked(Stamp now, const sip::Responded& responded) {
+    const auto found = ask_requests.find(responded.id);
+    if (found == ask_requests.end()) return false;
+    const std::string endpoint = found->second;
+    if (!responded.response || responded.status == 503) {  // as if nobody had answered in time
+        ask(now, endpoint);
+        return true;
+    }
+    ask_requests.erase(found);
+    Watched& one = watched.at(endpoint);
+    one.request = 0;
+    one.missed = 0;
+    set_down(one, false);
+    standing.set({endpoint, Standing::ask}, now.mono + settings.ask_every);
+    return true;
+}
+
+void B2bua::Core::set_down(Watched& one, bool is_down) {
+    if (std::exchange(one.is_down, is_down) == is_down) return;
+    if (one.media) servers.set_down(*one.media, is_down);
+    logs.push_back({is_down,
+                    is_down ? "does not answer: no calls go there" : "answers again",
+                    {{"peer", one.what}, {"address", sip::to_text(one.uri)}}});
+}
+
+void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
+    const auto endpoint = endpoint_of(uri);
+    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
+    if (at == watched.end()) return;
+    set_down(at->second, true);
+    if (at->second.request == 0) standing.set({at->first, Standing::ask}, now.mono + kAskAgain);
+}
+
+bool B2bua::Core::is_down(const sip::Uri& uri) const {
+    const auto endpoint = endpoint_of(uri);
+    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
+    return at != watched.end() && at->second.is_down;
+}
+
+std::optional<std::size_t> B2bua::Core::address_of(const TrunkPeer& trunk, std::size_t from) const {
+    for (std::size_t i = from; i < trunk.addresses.size(); ++i) {
+        if (!is_down(trunk.addresses[i])) return i;
+    }
+    return from < trunk.addresses.size() ? std::optional{from} : std::nullopt;
+}
+
+// Once, and only to be quick about it: a media server lets go of what nobody asks about after a minute anyway.
+void B2bua::Core::release_former(Stamp now) {
+    if (settings.node.empty()) return;
+    for (const auto& media : settings.media) {
+        auto request = outside("MESSAGE", media);
+        request.content_type = kMsmlType;
+        request.body = msml_release(settings.site + "/" + settings.node, boot);
+        static_cast<void>(ua.request_outside(now.mono, request));
+    }
+}
+
+}  // namespace sheaf::b2bua
