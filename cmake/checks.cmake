@@ -2,7 +2,7 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME layers COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/check_layers.py ${CMAKE_SOURCE_DIR})
 set(pure_libraries)
-foreach(room base sip rtp call exchange media archive b2bua mediactl link)
+foreach(room base sip rtp ladder call exchange media archive b2bua mediactl link)
   get_target_property(kind sheaf_${room} TYPE)
   if(kind STREQUAL "STATIC_LIBRARY")
     list(APPEND pure_libraries $<TARGET_FILE:sheaf_${room}>)

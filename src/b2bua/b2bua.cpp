@@ -40,6 +40,8 @@ Leg* B2bua::Core::leg_of(sip::DialogId dialog, bool is_media) {
 
 void B2bua::Core::watch(sip::DialogId dialog, const Leg& of, bool is_media) {
     dialogs[dialog] = {of.id, is_media};
+    const auto view = dialog_watcher ? ua.view(dialog) : std::nullopt;
+    if (view) dialog_watcher(of.id, view->call_id);
 }
 
 void B2bua::Core::forget(sip::DialogId dialog) {
@@ -118,6 +120,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
                              LegTimer::referred, LegTimer::msml_again}) {
         timers.set({id, timer}, std::nullopt);
     }
+    if (dialog_watcher) dialog_watcher(id, {});
     legs.erase(id);
 }
 
@@ -321,6 +324,10 @@ std::vector<exchange::Event> B2bua::take_events() {
 
 std::vector<exchange::Log> B2bua::take_logs() {
     return std::exchange(core_->logs, {});
+}
+
+void B2bua::watch_dialogs(std::function<void(const LegId& leg, std::string_view call_id)> watcher) {
+    core_->dialog_watcher = std::move(watcher);
 }
 
 void B2bua::reload(Stamp now, Settings settings) {

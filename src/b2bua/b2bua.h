@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "b2bua/settings.h"
@@ -68,6 +70,9 @@ public:
 
     [[nodiscard]] std::vector<exchange::Event> take_events();
     [[nodiscard]] std::vector<exchange::Log> take_logs();
+
+    // Told of every dialog that a leg begins, by its Call-ID, and, with an empty one, that the leg is gone.
+    void watch_dialogs(std::function<void(const LegId& leg, std::string_view call_id)> watcher);
 
     // Peers and agents anew; calls and registrations stay, media servers stay as they were at the start.
     void reload(Stamp now, Settings settings);

@@ -63,11 +63,7 @@ Identity identity_of(const sip::Message& request, bool believed) {
 }
 
 std::string clean_number(std::string_view text) {
-    std::string out;
-    for (const char c : text.substr(0, kNumberBytesMax)) {
-        if (c > ' ' && c < 0x7f) out += c;
-    }
-    return out;
+    return sip::printable(text, kNumberBytesMax);
 }
 
 std::string number_of(const sip::Uri& uri) {
@@ -95,8 +91,8 @@ std::string clean_name(std::string_view text) {
 std::string message_id(const sip::Message& message) {
     const auto* call_id = message.first("Call-ID");
     const auto cseq = sip::cseq_of(message);
-    return clean_number(call_id == nullptr ? std::string_view{} : std::string_view{*call_id}) + ";" +
-           std::to_string(cseq.number) + ";" + cseq.method;
+    return sip::message_id(call_id == nullptr ? std::string_view{} : std::string_view{*call_id}, cseq.number,
+                           cseq.method);
 }
 
 std::string session_half_of(const sip::Message& message) {

@@ -98,6 +98,7 @@ struct B2bua::Core {
     std::unordered_map<sip::ClientRequest, std::string> register_requests;
     sip::TimerQueue<std::pair<std::string, Standing>> standing;  // by the keys of those two
     bool has_started = false;
+    std::function<void(const LegId&, std::string_view)> dialog_watcher;  // may be empty
     std::map<SegmentId, std::size_t> ended_segments;  // recordings, and the media servers that made them
     std::deque<std::pair<SegmentId, Instant>> ended_order;
     std::unordered_map<sip::ClientRequest, Starting> starting;

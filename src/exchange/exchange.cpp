@@ -100,6 +100,11 @@ std::optional<Instant> Exchange::next_deadline() const {
     return state_->timers.next();
 }
 
+CallUuid Exchange::call_of(const LegId& leg) const {
+    const auto at = state_->legs.find(leg);
+    return at == state_->legs.end() ? CallUuid() : at->second.call;
+}
+
 RemoteAgents Exchange::readiness(Instant now) const {
     RemoteAgents readiness;
     readiness.site = state_->settings.site;

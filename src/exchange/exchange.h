@@ -469,6 +469,7 @@ public:
     [[nodiscard]] std::vector<Effect> step(const Input& input);
     [[nodiscard]] std::optional<Instant> next_deadline() const;  // when a Tick is due
 
+    [[nodiscard]] CallUuid call_of(const LegId& leg) const;   // that it serves now; empty: none
     [[nodiscard]] RemoteAgents readiness(Instant now) const;  // of our own agents, seq not filled in
     [[nodiscard]] boost::json::array calls() const;           // GET /v1/calls
     [[nodiscard]] boost::json::array agents() const;          // GET /v1/agents

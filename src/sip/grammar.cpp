@@ -61,6 +61,14 @@ bool same_name(std::string_view a, std::string_view b) {
            std::ranges::equal(a, b, [](char x, char y) { return lower_char(x) == lower_char(y); });
 }
 
+std::string printable(std::string_view text, std::size_t max) {
+    std::string out;
+    for (const char c : text.substr(0, max)) {
+        if (c > ' ' && c < 0x7f) out += c;
+    }
+    return out;
+}
+
 std::optional<std::uint64_t> number_from_text(std::string_view text, std::uint64_t max) {
     if (text.empty()) return std::nullopt;
     std::uint64_t n = 0;

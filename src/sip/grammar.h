@@ -21,6 +21,7 @@ namespace sheaf::sip {
 [[nodiscard]] std::string_view trimmed(std::string_view text);
 [[nodiscard]] std::string lower(std::string_view text);  // ASCII only
 [[nodiscard]] bool same_name(std::string_view a, std::string_view b);
+[[nodiscard]] std::string printable(std::string_view text, std::size_t max);  // its visible ASCII characters
 
 // 1*DIGIT up to `max`, leading zeros allowed; nullopt for anything else.
 [[nodiscard]] std::optional<std::uint64_t> number_from_text(std::string_view text, std::uint64_t max);

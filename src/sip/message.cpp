@@ -197,4 +197,8 @@ Message response_to(const Message& request, int status, std::string_view to_tag,
     return out;
 }
 
+std::string message_id(std::string_view call_id, std::uint32_t cseq, std::string_view method) {
+    return printable(call_id, kMessageIdPartMax) + ';' + std::to_string(cseq) + ';' + std::string(method);
+}
+
 }  // namespace sheaf::sip

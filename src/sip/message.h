@@ -129,4 +129,9 @@ private:
 [[nodiscard]] Message response_to(const Message& request, int status, std::string_view to_tag = {},
                                   std::string_view reason = {});
 
+// What a message, or an answer to it, is called in evidence and ladders: `<Call-ID>;<CSeq number>;<method>`, of the
+// Call-ID's visible characters the first 128.
+inline constexpr std::size_t kMessageIdPartMax = 128;
+[[nodiscard]] std::string message_id(std::string_view call_id, std::uint32_t cseq, std::string_view method);
+
 }  // namespace sheaf::sip

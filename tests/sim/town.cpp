@@ -20,6 +20,8 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr minutes kQuietAfter{15};  // the longest call, its timers, and what is sent again
+// What a fault may still touch: a call so long after its end, and one that was sent to a site so long before.
+constexpr seconds kShaken{60};
 
 std::string call_id_of(const std::string& message) {
     return message.substr(0, message.find(';'));
@@ -211,8 +213,7 @@ void Town::stepped(Switch& at, const exchange::Event& event, const std::vector<e
                                std::string(fact->data.at("into").as_string()));
     }
     for (const auto& effect : effects)
-        if (const auto* placed = std::get_if<exchange::PlaceLeg>(&effect))
-            calls_[{at.site(), placed->leg}] = placed->room.text();
+        if (const auto* placed = std::get_if<exchange::PlaceLeg>(&effect)) note_placed(at, *placed);
     if (const auto* placed = std::get_if<exchange::LegPlaced>(&event)) {
         const std::string& uuid = calls_[{at.site(), placed->leg}];
         const std::string call_id = call_id_of(placed->message);
@@ -223,6 +224,14 @@ void Town::stepped(Switch& at, const exchange::Event& event, const std::vector<e
     }
     if (options_.with_rivals) note_ids(at, event, effects);
     if (trace_.is_on) note_step(at, event, effects);
+}
+
+void Town::note_placed(Switch& at, const exchange::PlaceLeg& placed) {
+    calls_[{at.site(), placed.leg}] = placed.room.text();
+    const TrueCall* call = truth_.call(placed.room.text());
+    if (call == nullptr || placed.to.kind != exchange::DeviceKind::site) return;
+    while (!called_sites_.empty() && world_.now() - called_sites_.front().when > kShaken) called_sites_.pop_front();
+    called_sites_.push_back({world_.now(), placed.to.name, call->conversation});
 }
 
 void Town::note_ids(Switch& at, const exchange::Event& event, const std::vector<exchange::Effect>& effects) {
@@ -335,13 +344,16 @@ void Town::watch(const Station& from, const Station* to, std::string_view bytes,
 
 void Town::shake(const std::string& what, const std::string& site) {
     for (Conversation& conversation : truth_.conversations()) {
-        const bool is_alive = conversation.ended == Instant{} || world_.now() - conversation.ended < seconds{60} ||
-                              std::any_of(conversation.lines.begin(), conversation.lines.end(),
-                                          [&](LineId id) { return truth_.line(id)->state != TrueLine::State::over; });
+        const bool is_alive = conversation.ended == Instant{} || world_.now() - conversation.ended < kShaken ||
+                              std::any_of(
+                                  conversation.lines.begin(), conversation.lines.end(),
+                                  [&](LineId id) { return truth_.line(id)->state != TrueLine::State::over; });
         // One that has reached no site yet may be on its way to this one.
         const bool is_there = site.empty() || conversation.sites.empty() || conversation.sites.contains(site);
         if (is_alive && is_there) truth_.shake(conversation.id, what);
     }
+    for (const CalledSite& called : called_sites_)
+        if (called.site == site && world_.now() - called.when <= kShaken) truth_.shake(called.by, what);
 }
 
 void Town::something_fails() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -60,6 +61,7 @@ private:
     void call_began(Switch& at, const exchange::LegOffered& offered, const std::vector<exchange::Effect>& effects);
     [[nodiscard]] bool is_consult_of_recorded(ConversationId conversation, const std::string& dn) const;
     void note_step(Switch& at, const exchange::Event& event, const std::vector<exchange::Effect>& effects);
+    void note_placed(Switch& at, const exchange::PlaceLeg& placed);
     void something_fails();
     void crash(const std::string& site, bool is_media);
     void cut_off();
@@ -81,6 +83,12 @@ private:
     std::vector<std::unique_ptr<Agent>> agents_;
     std::vector<std::unique_ptr<Carrier>> carriers_;
     std::map<std::pair<std::string, LegId>, std::string> calls_;  // (site, leg) → calluuid
+    struct CalledSite {
+        Instant when{};
+        std::string site;
+        ConversationId by = 0;
+    };
+    std::deque<CalledSite> called_sites_;  // lately: a call may be on its way to a site that has just failed
     std::map<std::string, std::string> uuid_of_call_id_;
     std::set<std::string> recorded_legs_;  // Call-IDs of the hub's legs whose ends are known
 };

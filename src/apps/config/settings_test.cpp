@@ -49,6 +49,7 @@ ring_timeout_ms=15000
 session_ms=600000
 session_min_ms=120000
 options_ms=15000
+ladder_bytes=0
 no_answer_state="ready"
 ready_code="*11"
 not_ready_code="*12"
@@ -182,6 +183,7 @@ scope="admin"
     CHECK(trunk.user + trunk.password == "up");
     CHECK(trunk.registers);
     CHECK(exchange.options_ms == 15000);
+    CHECK(exchange.ladder_bytes == 0);
     const auto& site = exchange.sites.at(0);
     CHECK(site.name + site.address + site.http + site.prefix == "parissip:127.0.0.2:5060http://127.0.0.2:80902");
     CHECK(site.secret == "paris and london");
@@ -296,6 +298,7 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "agent=[5]\n", "must be written [[switch.agent]]"},
         {"switch=1\n" + kArchive, "must be written [switch]"},
         {trunk + "register=true\n", "switch.trunk.register: needs user and password"},
+        {kSwitch + "ladder_bytes=-1\n", "switch.ladder_bytes"},
         {kSwitch + "options_ms=999\n", "switch.options_ms: must be 0 or at least 1000"},
         {trunk + "record=\"sometimes\"\n", "switch.trunk.record"},
         {trunk + "record=\"101%\"\n", "switch.trunk.record"},

@@ -18,6 +18,7 @@ constexpr std::int64_t kRepeatsMax = 10;
 constexpr std::int64_t kRingMsMax = 180'000;
 constexpr std::int64_t kSessionMsMin = 90'000;  // RFC 4028 §5
 constexpr std::int64_t kSessionMsMax = 86'400'000;
+constexpr std::int64_t kLadderBytesMax = 1LL << 40;
 constexpr std::int64_t kOptionsMsMin = 1'000;
 constexpr std::int64_t kOptionsMsMax = 3'600'000;
 constexpr std::int64_t kPositionMsMin = 1'000;
@@ -319,6 +320,8 @@ void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.session_ms =
         read_ms(reader, "session_ms", std::max(1'800'000, settings.session_min_ms), kSessionMsMin, kSessionMsMax);
     if (settings.session_ms < settings.session_min_ms) reader.problem("session_ms", "must not be below session_min_ms");
+    settings.ladder_bytes = static_cast<std::uint64_t>(
+        reader.number("ladder_bytes", static_cast<std::int64_t>(settings.ladder_bytes), 0, kLadderBytesMax));
     settings.options_ms = read_ms(reader, "options_ms", 30'000, 0, kOptionsMsMax);
     if (settings.options_ms > 0 && settings.options_ms < kOptionsMsMin)
         reader.problem("options_ms", "must be 0 or at least " + std::to_string(kOptionsMsMin));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -116,6 +117,7 @@ struct SwitchSettings {
     bool ready_after_no_answer = false;
     int session_ms = 1'800'000;  // of a session timer; at least session_min_ms
     int session_min_ms = 90'000;
+    std::uint64_t ladder_bytes = 256ULL << 20;  // of recorded calls' SIP messages on disk; 0: none
     int options_ms = 30'000;  // from one question whether a peer is there to the next; 0: nobody is asked
     std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none
     std::vector<TrunkSettings> trunks;

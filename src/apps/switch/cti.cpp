@@ -90,6 +90,7 @@ Result<void> take_body(const std::string& body, exchange::CtiRequest& into) {
 // What a path and method ask for: a service without its body, or the answer that refuses them.
 struct Asked {
     exchange::CtiRequest request;
+    bool is_ladder = false;  // the messages of request.calluuid
     std::optional<http::Response> refusal;
 };
 
@@ -98,7 +99,8 @@ Asked call_service(const http::Request& request, const std::vector<std::string>&
     asked.request.calluuid = parts[2];
     asked.request.service = parts.size() == 5 ? parts[3] + "/" + parts[4] : parts[3];
     if (parts.size() == 4 && parts[3] == "messages") {
-        asked.refusal = http::problem(501, "Not there yet", "the ladder of a call is not built yet");
+        asked.is_ladder = true;
+        if (request.method != "GET") asked.refusal = method_not_allowed("GET");
     } else if (request.method != "POST") {
         asked.refusal = method_not_allowed("POST");
     } else if (asked.request.calluuid.size() > kFieldBytesMax) {
@@ -234,9 +236,21 @@ void Cti::on_request(const http::Request& request, http::Reply reply) {
     }
     auto asked = asked_of(request);
     if (asked.refusal) return reply(std::move(*asked.refusal));
+    if (asked.is_ladder) return on_messages(request, *token, asked.request.calluuid, std::move(reply));
     asked.request.token = token->name;
     asked.request.devices = token->devices;
     on_service(request, std::move(asked.request), std::move(reply));
+}
+
+// A ladder names everyone who was in the call: for those who may see every device.
+void Cti::on_messages(const http::Request& request, const config::CtiTokenSettings& token, const std::string& call,
+                      http::Reply reply) {
+    if (!is_here(token.devices, "*")) return reply(http::problem(403, "Forbidden", "only with a token for any device"));
+    const std::string format = request.query_value("format");
+    if (!format.empty() && format != "json" && format != "pcap") {
+        return reply(http::problem(400, "Bad request", "format is json or pcap"));
+    }
+    port_.messages(CallUuid(call), format == "pcap", std::move(reply));
 }
 
 void Cti::on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply) {

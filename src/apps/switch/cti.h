@@ -31,6 +31,7 @@ struct CtiPort {
     std::function<void(exchange::Event)> input;  // a checked request, or a peer site's message
     std::function<boost::json::array()> calls;   // for the snapshot
     std::function<boost::json::array()> agents;
+    std::function<void(const CallUuid& call, bool as_pcap, http::Reply reply)> messages;  // the call's SIP ladder
 };
 
 // The switch's HTTP API: CTI for desktops (tokens) and messages from peer sites (signed). Parses and checks; what a
@@ -50,6 +51,8 @@ private:
     void take(const config::SwitchSettings& settings);
     void on_request(const http::Request& request, http::Reply reply);
     void on_site_message(const http::Request& request, const http::Reply& reply);
+    void on_messages(const http::Request& request, const config::CtiTokenSettings& token, const std::string& call,
+                     http::Reply reply);
     void on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply);
     [[nodiscard]] const config::CtiTokenSettings* bearer_of(const http::Request& request) const;
     [[nodiscard]] std::optional<http::Response> admit(const http::Request& request) const;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/config/log.h"
+#include "apps/switch/call_ladder.h"
 #include "apps/switch/cti.h"
 #include "apps/switch/fact_keeper.h"
 #include "apps/switch/input_journal.h"
@@ -30,6 +31,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kStopLook{20};
 constexpr std::string_view kOutbox = "outbox.db";
+constexpr std::string_view kLadder = "ladder";
 
 void write_log(const exchange::Log& log) {
     config::log_fields(log.warning ? config::LogLevel::warn : config::LogLevel::info, log.text, log.fields);
@@ -61,10 +63,15 @@ public:
         if (error) return fail(Errc::io, settings_.node.data + ": " + error.message());
         TRY_VOID(open_journal());
         TRY_VOID(open_outbox());
+        TRY(ladder_, CallLadder::open(io_, (fs::path(settings_.node.data) / kLadder).string(), settings_.ladder_bytes));
         TRY_VOID(open_sip());
         if (!settings_.cti.address.empty()) {
             CtiPort port{[this](exchange::Event event) { on_http(std::move(event)); },
-                         [this] { return exchange_.calls(); }, [this] { return exchange_.agents(); }};
+                         [this] { return exchange_.calls(); }, [this] { return exchange_.agents(); },
+                         [this](const CallUuid& call, bool as_pcap, http::Reply reply) {
+                             const auto form = as_pcap ? CallLadder::Form::pcap : CallLadder::Form::json;
+                             ladder_->answer(call, form, std::move(reply));
+                         }};
             TRY(cti_, Cti::start(io_, settings_, std::move(port)));
         }
         readiness_ = std::make_unique<ReadinessTeller>(io_, settings_.node.site,
@@ -133,8 +140,9 @@ private:
         if (options.listen.empty()) return fail(Errc::malformed, "switch.listen is empty");
         options.session = {whole_seconds(settings_.session_ms), whole_seconds(settings_.session_min_ms)};
         options.advertise = host_without_port(settings_.advertise);
-        TRY(node_,
-            net::SipNode::start(io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); }));
+        TRY(node_, net::SipNode::start(
+                       io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); },
+                       [this](const net::SipNode::Passed& message) { ladder_->passed(message); }));
         host_ = settings_.advertise;
         if (host_.empty()) {
             const auto& first = node_->bound().front();
@@ -142,6 +150,7 @@ private:
         }
         TRY(auto peers, b2bua_settings(settings_, host_));
         b2bua_ = std::make_unique<b2bua::B2bua>(std::move(peers), node_->agent(), net::seed());
+        b2bua_->watch_dialogs([this](const LegId& leg, std::string_view call_id) { ladder_->dialog(leg, call_id); });
         return {};
     }
 
@@ -185,6 +194,7 @@ private:
             carry_out(input.now, effect, facts);
         }
         if (!facts.empty()) facts_->keep(std::move(facts));
+        ladder_->stepped(exchange_, input.event, effects);
     }
     void carry_out(Stamp now, const exchange::Effect& effect, std::vector<FactDraft>& facts) {
         if (const auto* fact = std::get_if<exchange::SayFact>(&effect)) {
@@ -263,6 +273,7 @@ private:
         pauses_.stop();
         if (cti_) cti_->close();
         if (node_) node_->close();
+        if (ladder_) ladder_->close();
         facts_.reset();
         journal_.reset();
     }
@@ -276,6 +287,7 @@ private:
     std::string host_;
     std::unique_ptr<InputJournal> journal_;
     std::unique_ptr<FactKeeper> facts_;
+    std::unique_ptr<CallLadder> ladder_;
     std::unique_ptr<net::SipNode> node_;
     std::unique_ptr<b2bua::B2bua> b2bua_;  // calls into the node's agent
     std::unique_ptr<Cti> cti_;

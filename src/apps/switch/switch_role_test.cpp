@@ -162,7 +162,11 @@ TEST_CASE("the CTI API wants a token, and knows whose devices it may touch") {
     CHECK(lab.post("/v1/agents/1001/state", "{", "let me in").status == 400);
     CHECK(lab.post("/v1/calls/nobody/clear", R"({"device":"1001"})", "let me in").status == 404);
     CHECK(lab.get("/v1/calls/nobody/clear", "let me in").status == 405);
-    CHECK(lab.get("/v1/calls/nobody/messages", "let me in").status == 501);
+    CHECK(lab.get("/v1/calls/nobody/messages", "let me in").status == 403);  // it names devices of others
+    CHECK(lab.get("/v1/calls/nobody/messages", "show all").status == 404);
+    CHECK(lab.get("/v1/calls/nobody/messages?format=pcap", "show all").status == 404);
+    CHECK(lab.get("/v1/calls/nobody/messages?format=xml", "show all").status == 400);
+    CHECK(lab.post("/v1/calls/nobody/messages", "{}", "show all").status == 405);
     CHECK(lab.get("/v1/nothing", "let me in").status == 404);
     CHECK(lab.get("/", "let me in").status == 404);
 }

@@ -16,15 +16,18 @@ using boost::system::error_code;
 // Shared with the timer's pending operation, which may outlive the SipNode.
 class Driver : public std::enable_shared_from_this<Driver> {
 public:
-    Driver(boost::asio::io_context& io, SipNode::OnEvent on_event) : timer_(io), on_event_(std::move(on_event)) {}
+    Driver(boost::asio::io_context& io, SipNode::OnEvent on_event, SipNode::OnPassed on_passed)
+        : timer_(io), on_event_(std::move(on_event)), on_passed_(std::move(on_passed)) {}
 
     Result<void> start(boost::asio::io_context& io, sip::UserAgentOptions options) {
         SipTransportHandlers handlers;
         handlers.on_bytes = [this](const sip::Source& source, std::string_view bytes) {
+            if (on_passed_) on_passed_({false, source.local, source.remote, bytes});
             agent_->receive_datagram(now().mono, source, bytes);
             hand_out();
         };
         handlers.on_message = [this](const sip::Source& source, const sip::Message& message) {
+            if (on_passed_) on_passed_({false, source.local, source.remote, sip::to_bytes(message)});
             agent_->receive_message(now().mono, source, message);
             hand_out();
         };
@@ -45,7 +48,12 @@ public:
         const auto self = shared_from_this();    // a handler may drop the node
         hand_out();
         if (closed_) return;
-        if (auto sends = agent_->take_sends(); !sends.empty()) transport_->send(std::move(sends));
+        if (auto sends = agent_->take_sends(); !sends.empty()) {
+            for (const sip::Send& send : sends) {
+                if (on_passed_) on_passed_({true, send.local, send.to, send.bytes});
+            }
+            transport_->send(std::move(sends));
+        }
         arm();
     }
     void close() {
@@ -87,6 +95,7 @@ private:
 
     boost::asio::steady_timer timer_;
     SipNode::OnEvent on_event_;
+    SipNode::OnPassed on_passed_;
     std::unique_ptr<SipTransport> transport_;
     std::unique_ptr<sip::UserAgent> agent_;
     std::optional<Instant> armed_;
@@ -113,8 +122,8 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<SipNode>> SipNode::start(boost::asio::io_context& io, sip::UserAgentOptions options,
-                                                OnEvent on_event) {
-    auto driver = std::make_shared<Driver>(io, std::move(on_event));
+                                                OnEvent on_event, OnPassed on_passed) {
+    auto driver = std::make_shared<Driver>(io, std::move(on_event), std::move(on_passed));
     TRY_VOID(driver->start(io, std::move(options)));
     return std::make_unique<Node>(std::move(driver));
 }

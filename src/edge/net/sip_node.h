@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,10 +22,20 @@ namespace sheaf::net {
 class SipNode {
 public:
     using OnEvent = std::function<void(Instant now, const sip::Event&)>;
+    // A message as it passes, before it is looked at or as it is handed to a socket. Of one that came on a stream the
+    // bytes are those it would be sent with.
+    struct Passed {
+        bool sent = false;
+        const sip::Endpoint& local;
+        const sip::Endpoint& remote;
+        std::string_view bytes;
+    };
+    using OnPassed = std::function<void(const Passed&)>;
     // Binds every endpoint of options.listen (port 0: any; UDP and TCP of one address with port 0 get the same port
     // where possible) and replaces options.listen by what was bound.
     [[nodiscard]] static Result<std::unique_ptr<SipNode>> start(boost::asio::io_context& io,
-                                                                sip::UserAgentOptions options, OnEvent on_event);
+                                                                sip::UserAgentOptions options, OnEvent on_event,
+                                                                OnPassed on_passed = {});
     virtual ~SipNode() = default;
 
     [[nodiscard]] virtual sip::UserAgent& agent() = 0;

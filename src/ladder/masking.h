@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sheaf::ladder {
+
+// A SIP message with a star for each character of what nobody should read later: what proves a password (digest
+// responses, other credentials), what proves a link between sites, addresses that are keys (pivot tokens), media keys,
+// digits that were pressed. Nothing else changes, nor the length. Any bytes will do.
+[[nodiscard]] std::string masked(std::string_view message);
+
+}  // namespace sheaf::ladder

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ladder/masking.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace sheaf::ladder;
+
+namespace {
+
+std::string invite(const std::string& headers, const std::string& body = {}) {
+    return "INVITE sip:8000@london SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n" + headers +
+           "Call-ID: a@b\r\nCSeq: 1 INVITE\r\n\r\n" + body;
+}
+
+}  // namespace
+
+TEST_CASE("what proves a password is masked, what says who it is stays") {
+    struct Case {
+        std::string given, masked;
+    };
+    const std::vector<Case> cases{
+        {"Authorization: Digest username=\"ada\", realm=\"r\", response=\"0123abcd\", uri=\"sip:x\"\r\n",
+         "Authorization: Digest username=\"ada\", realm=\"r\", response=\"********\", uri=\"sip:x\"\r\n"},
+        {"proxy-authorization :  DIGEST Response=\"01\"\r\n", "proxy-authorization :  DIGEST Response=\"**\"\r\n"},
+        {"Proxy-Authorization: Digest RESPONSE=01ab,nc=1\r\n", "Proxy-Authorization: Digest RESPONSE=****,nc=1\r\n"},
+        {"Authorization: Digest username=\"a\",\r\n response=\"01\"\r\n",
+         "Authorization: Digest username=\"a\",\r\n response=\"**\"\r\n"},
+        {"Authorization: Digest response=\"0\\\"1\", nc=1\r\n", "Authorization: Digest response=\"****\", nc=1\r\n"},
+        {"Authorization: Digest response=\"01\r\n", "Authorization: Digest response=\"**\r\n"},
+        {"Authorization: Basic YWRhOnNlY3JldA==\r\n", "Authorization: Basic*****************\r\n"},
+        {"Authentication-Info: rspauth=\"12\", nc=1\r\n", "Authentication-Info: rspauth=\"**\", nc=1\r\n"},
+        {"X-Sheaf-Link: l1;call=u;mac=00ff\r\n", "X-Sheaf-Link: l1;call=u;mac=****\r\n"},
+        {"X-Sheaf-Pivot: <sip:px-Ab12@10.0.0.1>\r\n", "X-Sheaf-Pivot: <sip:px-****@10.0.0.1>\r\n"},
+        {"Subject: response=\"kept\"\r\n", "Subject: response=\"kept\"\r\n"},
+    };
+    for (const auto& [given, wanted] : cases) {
+        CAPTURE(given);
+        CHECK(masked(invite(given)) == invite(wanted));
+    }
+    CHECK(masked("INVITE sip:px-Ab12@10.0.0.1 SIP/2.0\r\n\r\n") == "INVITE sip:px-****@10.0.0.1 SIP/2.0\r\n\r\n");
+    CHECK(masked("INVITE sip:px-@h SIP/2.0\r\n\r\nsip:px-Ab12").find("px-Ab12") != std::string::npos);  // no address
+}
+
+TEST_CASE("media keys and pressed digits are masked, the rest of a body stays") {
+    const std::string sdp =
+        "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20\r\na=ice-pwd:abc\r\nm=audio 1\r\n";
+    CHECK(masked(invite("Content-Type: application/sdp\r\n", sdp)) ==
+          invite("Content-Type: application/sdp\r\n",
+                 "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:********|2^20\r\na=ice-pwd:***\r\nm=audio 1\r\n"));
+    const std::string type = "Content-Type: application/dtmf-relay\r\n";
+    CHECK(masked(invite(type, "Signal=5\r\nDuration=160\r\n")) == invite(type, "********\r\n************\r\n"));
+    CHECK(masked(invite("c: application/kpml-response+xml\r\n", "digits=\"7\"")) ==
+          invite("c: application/kpml-response+xml\r\n", "**********"));
+    const std::string event = "<event name=\"sheaf.digit\" id=\"conn:x\"><name>digit</name><value>";
+    CHECK(masked(invite("", event + "7</value></event>")) == invite("", event + "*</value></event>"));
+}
+
+TEST_CASE("any bytes keep their length") {
+    for (const std::string& bytes :
+         {std::string(), std::string("\n"), std::string("\r\n\r\n"), std::string("Authorization: Digest response="),
+          std::string("A\nAuthorization:"), std::string("A\nAuthorization: Digest response=\""),
+          std::string("x\n\xff\xfe\n y\n\npx-"), std::string("x\nc: dtmf\n\n") + std::string(3, '\0')}) {
+        CAPTURE(bytes);
+        CHECK(masked(bytes).size() == bytes.size());
+    }
+}
