@@ -11,6 +11,10 @@ SDP = ("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {
        "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n")
 
 
+def bracketed(host):
+    return f"[{host}]" if ":" in host else host
+
+
 class Answer:
     def __init__(self, text):
         self.text = text
@@ -25,9 +29,10 @@ class Answer:
 
 class Probe:
     def __init__(self, address, port, server, user="probe"):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.here, self.server, self.user = self.socket.getsockname(), server, user
+        self.host, self.registrar = bracketed(self.here[0]), f"{bracketed(server[0])}:{server[1]}"
         self.tag, self.call_id = f"{random.getrandbits(64):x}", f"{random.getrandbits(64):x}@probe"
         self.cseq, self.to_tag = 0, ""
 
@@ -38,13 +43,12 @@ class Probe:
         if cseq is None:
             self.cseq += 1
         number = cseq or self.cseq
-        host = f"{self.server[0]}:{self.server[1]}"
-        target = f"sip:{user}@{host}" if user else f"sip:{host}"
+        target = f"sip:{user}@{self.registrar}" if user else f"sip:{self.registrar}"
         lines = [f"{method} {target} SIP/2.0",
-                 f"Via: SIP/2.0/UDP {self.here[0]}:{self.here[1]};branch={branch or f'z9hG4bK{random.getrandbits(64):x}'};rport",
-                 "Max-Forwards: 70", f"From: <sip:{self.user}@{self.here[0]}>;tag={self.tag}",
+                 f"Via: SIP/2.0/UDP {self.host}:{self.here[1]};branch={branch or f'z9hG4bK{random.getrandbits(64):x}'};rport",
+                 "Max-Forwards: 70", f"From: <sip:{self.user}@{self.host}>;tag={self.tag}",
                  f"To: <{to or target}>" + (f";tag={self.to_tag}" if self.to_tag else ""), f"Call-ID: {self.call_id}",
-                 f"CSeq: {number} {method}", f"Contact: <sip:{self.user}@{self.here[0]}:{self.here[1]}>"]
+                 f"CSeq: {number} {method}", f"Contact: <sip:{self.user}@{self.host}:{self.here[1]}>"]
         lines += [f"{k}: {v}" for k, v in headers]
         if body:
             lines.append("Content-Type: application/sdp")
@@ -87,7 +91,7 @@ class Probe:
 
     def register(self, user, password, expires=60):
         """The status of the answer to the credentials."""
-        record = f"sip:{user}@{self.server[0]}:{self.server[1]}"
+        record = f"sip:{user}@{self.registrar}"
         target = self.request("REGISTER", "", [("Expires", expires)], to=record)
         first = self.final("REGISTER")
         self.to_tag = ""

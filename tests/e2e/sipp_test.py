@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What trunks and phones ask of a switch, played by SIPp: over UDP and TCP, IPv4 and IPv6."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import own_network
+from harness import BUILD, PORT_BASE
+from lab.world import Process
+from sip_probe import Probe, bracketed
+from sipp import Run, Side
+
+HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9"},
+         6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9"}}
+NUMBER, DIRECT, PASSWORD = "+442071234567", "+442071234999", "a secret"
+TRUNK_PORT, PHONE_PORT = PORT_BASE + 20, PORT_BASE + 40
+
+
+class Lab:
+    """One site: a routing point where callers wait for somebody who never comes, an agent with a phone, a carrier. Its addresses are all of one IP version."""
+
+    def __init__(self, family, transport):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sheaf-sipp-"))
+        self.hosts, self.transport = HOSTS[family], transport
+        switch, trunk = bracketed(self.hosts["switch"]), bracketed(self.hosts["trunk"])
+        self.remote = f"{switch}:{PORT_BASE}"
+        way = ";transport=tcp" if transport == "tcp" else ""
+        texts = {"switch": f"""[node]
+site="london"
+name="london-1"
+data="{self.folder}/switch"
+[switch]
+listen=["udp:{switch}:{PORT_BASE}", "tcp:{switch}:{PORT_BASE}"]
+media=["sip:{switch}:{PORT_BASE + 10}"]
+options_ms=0
+[[switch.trunk]]
+name="carrier"
+addresses=["sip:{trunk}:{TRUNK_PORT}{way}"]
+user="sheaf"
+password="{PASSWORD}"
+[[switch.agent]]
+dn="1001"
+password="{PASSWORD}"
+[[switch.agent]]
+dn="1002"
+password="{PASSWORD}"
+[[switch.routing_point]]
+dn="8000"
+numbers=["{NUMBER}"]
+treatment=["music:default"]
+targets=["agent:1002"]
+[[switch.route]]
+match="^\\\\{DIRECT}$"
+to="agent:1001"
+number="1001"
+[[switch.route]]
+match="^9(.*)$"
+to="trunk:carrier"
+number="+$1"
+""", "media": f"""[node]
+site="london"
+name="london-media-1"
+data="{self.folder}/media"
+[media]
+sip=["udp:{switch}:{PORT_BASE + 10}"]
+rtp="{switch}:{PORT_BASE + 200}-{PORT_BASE + 399}"
+prompts="{BUILD}/prompts"
+allow=["{self.hosts["switch"]}"]
+rtp_silence_ms=0
+"""}
+        self.processes, self.runs = [], []
+        for name in ("media", "switch"):
+            path = self.folder / f"{name}.toml"
+            path.write_text(texts[name])
+            self.processes.append(Process(name, BUILD / "sheaf", path, self.folder / f"{name}.log").start())
+
+    def side(self, who, name):
+        return Side(name, {"trunk": "+447700900123", "phone": "1001"}[who], self.hosts[who])
+
+    def play(self, who, side):
+        port = {"trunk": TRUNK_PORT, "phone": PHONE_PORT}[who]
+        transport = self.transport if who == "trunk" else "udp"
+        run = Run(side, self.folder / "sipp", bracketed(self.hosts[who]), port, self.remote, transport)
+        self.runs.append(run)
+        return run
+
+    def register(self):
+        """SIPp knows the digest's MD5 only where it is offered first: the phone's registration is somebody else's."""
+        phone = Probe(self.hosts["phone"], PHONE_PORT, (self.hosts["switch"], PORT_BASE), "1001")
+        try:
+            if phone.register("1001", PASSWORD) != 200:
+                raise RuntimeError("the phone cannot register")
+        finally:
+            phone.close()
+
+    def close(self):
+        for run in self.runs:
+            run.close()
+        for process in reversed(self.processes):
+            process.kill()
+
+
+class Trunks:
+    """Each with one lab for all: see below."""
+
+    family = transport = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(cls.family, cls.transport)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.close()
+
+    def plays(self, who, side, *others):
+        """`others` wait first: (who, side)."""
+        runs = [self.lab.play(*other) for other in others]
+        runs.append(self.lab.play(who, side))
+        problems = [problem for problem in (run.problem() for run in reversed(runs)) if problem]
+        for run in runs:
+            run.close()
+        self.assertFalse(problems, "\n".join([f"kept: {self.lab.folder}", *problems]))
+
+    def calls(self, name, number=NUMBER, headers=(), checks=()):
+        """A call of the trunk's that is answered."""
+        side = self.lab.side("trunk", name)
+        side.begin("INVITE", number, headers=headers, body=side.sdp()).trying()
+        side.expect(180, optional=True).expect(183, optional=True).expect(200, *checks).within("ACK", 1)
+        return side
+
+    # ---- from a trunk's side ------------------------------------------------------------------------------------
+    def test_a_call_and_its_end(self):
+        side = self.calls("call")
+        self.plays("trunk", side.pause(200).within("BYE", 2).expect(200))
+
+    def test_options_say_what_is_taken(self):
+        side = self.lab.side("trunk", "options").begin("OPTIONS", "")
+        self.plays("trunk", side.expect(200, ("Allow:", "INVITE.*UPDATE"), ("Supported:", "100rel.*timer")))
+
+    def test_what_is_required_and_not_known_is_refused(self):
+        side = self.lab.side("trunk", "bad-extension")
+        side.begin("INVITE", NUMBER, headers=["Require: no-such-thing"], body=side.sdp()).trying()
+        side.expect(420, ("Unsupported:", "no-such-thing"), ("To:", ".*", "to"))
+        self.plays("trunk", side.begin("ACK", NUMBER, to="sip:x"))
+
+    def test_hold_and_retrieve_by_update_and_by_reinvite(self):
+        side = self.calls("hold")
+        side.within("UPDATE", 2, body=side.sdp("sendonly")).expect(200, ("*", "a=recvonly"))
+        side.within("UPDATE", 3, body=side.sdp()).expect(200, ("*", "a=sendrecv"))
+        side.within("UPDATE", 4).expect(200)
+        side.within("INVITE", 5, body=side.sdp("inactive")).trying().expect(200, ("*", "a=inactive")).within("ACK", 5)
+        side.within("INVITE", 6, body=side.sdp()).trying().expect(200, ("*", "m=audio")).within("ACK", 6)
+        self.plays("trunk", side.within("BYE", 7).expect(200))
+
+    def test_an_invite_without_an_offer_and_a_reinvite_without_one(self):
+        side = self.lab.side("trunk", "offerless")
+        side.begin("INVITE", NUMBER).trying().expect(180, optional=True).expect(200, ("*", "m=audio"))
+        side.within("ACK", 1, body=side.sdp()).pause(200)
+        side.within("INVITE", 2).trying().expect(200, ("*", "m=audio")).within("ACK", 2, body=side.sdp()).pause(200)
+        self.plays("trunk", side.within("BYE", 3).expect(200))
+
+    def test_a_session_is_timed_and_refreshed_by_the_trunk(self):
+        side = self.calls("session-timer", headers=["Supported: timer", "Session-Expires: 120;refresher=uac", "Min-SE: 90"],
+                          checks=[("Session-Expires:", "120;refresher=uac")])
+        side.within("UPDATE", 2, headers=["Supported: timer", "Session-Expires: 120;refresher=uac"])
+        side.expect(200, ("Session-Expires:", "120;refresher=uac"))
+        self.plays("trunk", side.within("BYE", 3).expect(200))
+
+    def test_a_session_too_short_is_refused_with_what_would_do(self):
+        side = self.lab.side("trunk", "too-short")
+        side.begin("INVITE", NUMBER, headers=["Supported: timer", "Session-Expires: 30"], body=side.sdp()).trying()
+        self.plays("trunk", side.expect(422, ("Min-SE:", "90")).begin("ACK", NUMBER))
+
+    def test_ringing_is_reliable_where_the_trunk_requires_it(self):
+        phone = self.lab.side("phone", "reliable-phone")
+        phone.request("INVITE").answer("180 Ringing").pause(1200).answer("200 OK", body=phone.sdp()).request("ACK")
+        phone.request("BYE").answer("200 OK", tag=False)
+        side = self.lab.side("trunk", "reliable")
+        side.begin("INVITE", DIRECT, headers=["Require: 100rel"], body=side.sdp()).trying()
+        side.expect(180, ("RSeq:", "[0-9]+", "rseq"), ("Require:", "100rel"))
+        side.within("PRACK", 2, headers=["RAck: [$rseq] 1 INVITE"]).expect(200)
+        side.expect(200, ("*", "m=audio")).within("ACK", 1).pause(200)
+        self.with_phone(phone, "trunk", side.within("BYE", 3).expect(200))
+
+    def test_cancel_while_it_rings(self):
+        phone = self.lab.side("phone", "cancelled-phone")
+        phone.request("INVITE").answer("180 Ringing").request("CANCEL", ("Reason:", "Q.850")).answer("200 OK", tag=False)
+        phone.answer("487 Request Terminated", to_invite=True).request("ACK")
+        side = self.lab.side("trunk", "cancel")
+        side.begin("INVITE", DIRECT, body=side.sdp()).trying().expect(180)
+        side.steps.append('<send retrans="500">\n<![CDATA[\nCANCEL sip:' + DIRECT + '@[remote_ip]:[remote_port];transport='
+                          '[transport] SIP/2.0\n[last_Via:]\nFrom: <sip:[$me]@[local_ip]:[local_port]>;tag=[pid]s[call_number]\n'
+                          f'To: <sip:{DIRECT}@[remote_ip]:[remote_port];transport=[transport]>\nCall-ID: [call_id]\n'
+                          'CSeq: 1 CANCEL\nMax-Forwards: 70\nContent-Length: 0\n\n]]>\n</send>')
+        side.steps.append('<recv response="200" />')
+        side.expect(487).begin("ACK", DIRECT)
+        self.with_phone(phone, "trunk", side)
+
+    # ---- from a phone's side ------------------------------------------------------------------------------------
+    def with_phone(self, phone, who, side):
+        self.lab.register()
+        self.plays(who, side, ("phone", phone))
+
+    def test_a_phone_is_called_with_early_media_that_it_wants_acknowledged(self):
+        phone = self.lab.side("phone", "early-phone")
+        phone.request("INVITE", ("Supported:", "100rel"))
+        phone.answer("183 Session Progress", headers=["Require: 100rel", "RSeq: 17"], body=phone.sdp())
+        phone.request("PRACK", ("RAck:", "17 1 INVITE")).answer("200 OK", tag=False).pause(300)
+        phone.answer("200 OK", body=phone.sdp(), tag=False, to_invite=True).request("ACK")
+        phone.request("BYE", ("Reason:", "cause=16")).answer("200 OK", tag=False)
+        side = self.calls("early", DIRECT)
+        self.with_phone(phone, "trunk", side.pause(500).within("BYE", 2).expect(200))
+
+
+def variant(family, transport):
+    return type(f"{transport.upper()}{family}", (Trunks, unittest.TestCase), {"family": family, "transport": transport})
+
+
+UDP4, TCP4, UDP6, TCP6 = (variant(f, t) for f in (4, 6) for t in ("udp", "tcp"))
+
+if __name__ == "__main__":
+    own_network.enter()
+    if os.environ.get(own_network.ENTERED):
+        for host in HOSTS[6].values():
+            subprocess.run(["ip", "address", "add", f"{host}/128", "dev", "lo"], check=True)
+    else:
+        print("without a network of its own: IPv6 is left out", file=sys.stderr)
+        del UDP6, TCP6
+    unittest.main(verbosity=2)
