@@ -18,6 +18,8 @@ IDENTITY = """Call-ID: [call_id]
 Max-Forwards: 70
 Contact: <sip:[$me]@[local_ip]:[local_port];transport=[transport]>
 """
+VIAS = "Via: [^[:cntrl:]]+([[:cntrl:]]+Via: [^[:cntrl:]]+)*"   # all of a message, one after the other
+ROUTE = "[[:cntrl:]]+Record-Route: [^[:cntrl:]]+"   # with the line end before it: there may be none
 
 
 class Side:
@@ -64,21 +66,30 @@ class Side:
     def answer(self, status, headers=(), body="", tag=True, to_invite=False):
         """To the last request; `to_invite`: to the INVITE before it, whose dialog that was in or whose end it asked for."""
         lines = "".join(f"{line}\n" for line in headers)
-        via, cseq = ("Via: [$via]", "CSeq: [$cseq] INVITE") if to_invite else ("[last_Via:]", "[last_CSeq:]")
+        via, cseq = ("[$via]", "CSeq: [$cseq] INVITE[$route]") if to_invite else ("[last_Via:]", "[last_CSeq:]")
         return self._send(f"SIP/2.0 {status}\n{via}\n[last_From:]\n"
                           f"[last_To:]{';tag=[pid]a[call_number]' if tag else ''}\n[last_Call-ID:]\n{cseq}\n"
-                          f"[last_Record-Route:]\nContact: <sip:[$me]@[local_ip]:[local_port];transport=[transport]>\n{lines}",
+                          f"{'' if to_invite else '[last_Record-Route:]' + chr(10)}Contact: <sip:[$me]@[local_ip]:[local_port];transport=[transport]>\n{lines}",
                           body, False)
+
+    def refused(self, status, user, *checks):
+        """A final answer other than 2xx to an INVITE, and its ACK: in the INVITE's transaction (RFC 3261 §17.1.1.3)."""
+        self.expect(status, *checks)
+        target = f"sip:{user}@[remote_ip]:[remote_port];transport=[transport]"
+        return self._send(f"ACK {target} SIP/2.0\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\nCSeq: 1 ACK\n"
+                          "Max-Forwards: 70\n", "", False)
 
     # ---- what is expected ---------------------------------------------------------------------------------------
     def _expect(self, what, is_optional, checks, attributes=""):
-        """`checks`: header (with its colon) -> regular expression; a third part names a variable that keeps the match."""
+        """`checks`: header (with its colon) -> regular expression; a third part names a variable that keeps the match, which
+        then need not be there when a fourth says so."""
         actions = ""
         for header, expression, *keep in checks:
             where = 'search_in="msg"' if header == "*" else f'search_in="hdr" header={quoteattr(header)}'
             name = keep[0] if keep else f"c{len(self.variables)}"
             self.variables.add(name)
-            actions += f'<ereg regexp={quoteattr(expression)} {where} check_it="true" assign_to="{name}" />'
+            must = str(len(keep) < 2).lower()
+            actions += f'<ereg regexp={quoteattr(expression)} {where} check_it="{must}" assign_to="{name}" />'
         optional = ' optional="true"' if is_optional else ""
         self.steps.append(f"<recv {what}{optional}{attributes}><action>{actions}</action></recv>" if actions
                           else f"<recv {what}{optional}{attributes} />")
@@ -95,7 +106,8 @@ class Side:
 
     def request(self, method, *checks, optional=False):
         """Of an INVITE what its final answer repeats is kept: other requests may come first."""
-        keep = (("CSeq:", "[0-9]+", "cseq"), ("Via:", "SIP/2.0.*", "via")) if method == "INVITE" else ()
+        keep = (("CSeq:", "[0-9]+", "cseq"), ("*", VIAS, "via"), ("*", ROUTE, "route", "optional"))
+        keep = keep if method == "INVITE" else ()
         return self._expect(f'request="{method}"', optional, (*keep, *checks), ' rrs="true"')
 
     def pause(self, ms):

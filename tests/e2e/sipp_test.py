@@ -9,12 +9,13 @@ import unittest
 
 import own_network
 from harness import BUILD, PORT_BASE
+from lab.kamailio import Kamailio
 from lab.world import Process
 from sip_probe import Probe, bracketed
 from sipp import Run, Side
 
-HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9"},
-         6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9"}}
+HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9", "proxy": "127.0.0.8"},
+         6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9", "proxy": "2001:db8::8"}}
 NUMBER, DIRECT, PASSWORD = "+442071234567", "+442071234999", "a secret"
 TRUNK_PORT, PHONE_PORT = PORT_BASE + 20, PORT_BASE + 40
 
@@ -22,11 +23,13 @@ TRUNK_PORT, PHONE_PORT = PORT_BASE + 20, PORT_BASE + 40
 class Lab:
     """One site: a routing point where callers wait for somebody who never comes, an agent with a phone, a carrier. Its addresses are all of one IP version."""
 
-    def __init__(self, family, transport):
+    def __init__(self, family, transport, with_proxy):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sheaf-sipp-"))
         self.hosts, self.transport = HOSTS[family], transport
         switch, trunk = bracketed(self.hosts["switch"]), bracketed(self.hosts["trunk"])
-        self.remote = f"{switch}:{PORT_BASE}"
+        self.first_hop = (self.hosts["proxy" if with_proxy else "switch"], PORT_BASE)
+        self.remote = f"{bracketed(self.first_hop[0])}:{PORT_BASE}"
+        carrier = f"{bracketed(self.hosts['proxy'])}:{PORT_BASE}" if with_proxy else f"{trunk}:{TRUNK_PORT}"
         way = ";transport=tcp" if transport == "tcp" else ""
         texts = {"switch": f"""[node]
 site="london"
@@ -38,7 +41,7 @@ media=["sip:{switch}:{PORT_BASE + 10}"]
 options_ms=0
 [[switch.trunk]]
 name="carrier"
-addresses=["sip:{trunk}:{TRUNK_PORT}{way}"]
+addresses=["sip:{carrier}{way}"]
 user="sheaf"
 password="{PASSWORD}"
 [[switch.agent]]
@@ -71,11 +74,13 @@ prompts="{BUILD}/prompts"
 allow=["{self.hosts["switch"]}"]
 rtp_silence_ms=0
 """}
-        self.processes, self.runs = [], []
+        self.processes, self.runs, self.proxy = [], [], None
         for name in ("media", "switch"):
             path = self.folder / f"{name}.toml"
             path.write_text(texts[name])
             self.processes.append(Process(name, BUILD / "sheaf", path, self.folder / f"{name}.log").start())
+        if with_proxy:
+            self.proxy = Kamailio(self.folder, self.first_hop, (self.hosts["switch"], PORT_BASE), transport)
 
     def side(self, who, name):
         return Side(name, {"trunk": "+447700900123", "phone": "1001"}[who], self.hosts[who])
@@ -89,7 +94,7 @@ rtp_silence_ms=0
 
     def register(self):
         """SIPp knows the digest's MD5 only where it is offered first: the phone's registration is somebody else's."""
-        phone = Probe(self.hosts["phone"], PHONE_PORT, (self.hosts["switch"], PORT_BASE), "1001")
+        phone = Probe(self.hosts["phone"], PHONE_PORT, self.first_hop, "1001")
         try:
             if phone.register("1001", PASSWORD) != 200:
                 raise RuntimeError("the phone cannot register")
@@ -99,6 +104,8 @@ rtp_silence_ms=0
     def close(self):
         for run in self.runs:
             run.close()
+        if self.proxy:
+            self.proxy.close()
         for process in reversed(self.processes):
             process.kill()
 
@@ -107,10 +114,11 @@ class Trunks:
     """Each with one lab for all: see below."""
 
     family = transport = None
+    with_proxy = False   # kamailio stands between, and stays in the path
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(cls.family, cls.transport)
+        cls.lab = Lab(cls.family, cls.transport, cls.with_proxy)
 
     @classmethod
     def tearDownClass(cls):
@@ -132,7 +140,6 @@ class Trunks:
         side.expect(180, optional=True).expect(183, optional=True).expect(200, *checks).within("ACK", 1)
         return side
 
-    # ---- from a trunk's side ------------------------------------------------------------------------------------
     def test_a_call_and_its_end(self):
         side = self.calls("call")
         self.plays("trunk", side.pause(200).within("BYE", 2).expect(200))
@@ -144,8 +151,7 @@ class Trunks:
     def test_what_is_required_and_not_known_is_refused(self):
         side = self.lab.side("trunk", "bad-extension")
         side.begin("INVITE", NUMBER, headers=["Require: no-such-thing"], body=side.sdp()).trying()
-        side.expect(420, ("Unsupported:", "no-such-thing"), ("To:", ".*", "to"))
-        self.plays("trunk", side.begin("ACK", NUMBER, to="sip:x"))
+        self.plays("trunk", side.refused(420, NUMBER, ("Unsupported:", "no-such-thing")))
 
     def test_hold_and_retrieve_by_update_and_by_reinvite(self):
         side = self.calls("hold")
@@ -173,7 +179,15 @@ class Trunks:
     def test_a_session_too_short_is_refused_with_what_would_do(self):
         side = self.lab.side("trunk", "too-short")
         side.begin("INVITE", NUMBER, headers=["Supported: timer", "Session-Expires: 30"], body=side.sdp()).trying()
-        self.plays("trunk", side.expect(422, ("Min-SE:", "90")).begin("ACK", NUMBER))
+        self.plays("trunk", side.refused(422, NUMBER, ("Min-SE:", "90")))
+
+
+class Phones:
+    """A phone behind it, too."""
+
+    def with_phone(self, phone, who, side):
+        self.lab.register()
+        self.plays(who, side, ("phone", phone))
 
     def test_ringing_is_reliable_where_the_trunk_requires_it(self):
         phone = self.lab.side("phone", "reliable-phone")
@@ -197,13 +211,8 @@ class Trunks:
                           f'To: <sip:{DIRECT}@[remote_ip]:[remote_port];transport=[transport]>\nCall-ID: [call_id]\n'
                           'CSeq: 1 CANCEL\nMax-Forwards: 70\nContent-Length: 0\n\n]]>\n</send>')
         side.steps.append('<recv response="200" />')
-        side.expect(487).begin("ACK", DIRECT)
+        side.refused(487, DIRECT)
         self.with_phone(phone, "trunk", side)
-
-    # ---- from a phone's side ------------------------------------------------------------------------------------
-    def with_phone(self, phone, who, side):
-        self.lab.register()
-        self.plays(who, side, ("phone", phone))
 
     def test_a_phone_is_called_with_early_media_that_it_wants_acknowledged(self):
         phone = self.lab.side("phone", "early-phone")
@@ -216,11 +225,14 @@ class Trunks:
         self.with_phone(phone, "trunk", side.pause(500).within("BYE", 2).expect(200))
 
 
-def variant(family, transport):
-    return type(f"{transport.upper()}{family}", (Trunks, unittest.TestCase), {"family": family, "transport": transport})
+def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
+    name = f"{transport.upper()}{family}" + ("ThroughKamailio" if with_proxy else "")
+    return type(name, (*bases, unittest.TestCase), {"family": family, "transport": transport, "with_proxy": with_proxy})
 
 
 UDP4, TCP4, UDP6, TCP6 = (variant(f, t) for f in (4, 6) for t in ("udp", "tcp"))
+UDP4Kamailio, UDP6Kamailio = variant(4, "udp", True), variant(6, "udp", True)
+TCP4Kamailio = variant(4, "tcp", True, (Trunks,))   # a proxy without Path (RFC 3327) cannot be called back by TCP
 
 if __name__ == "__main__":
     own_network.enter()
@@ -229,5 +241,5 @@ if __name__ == "__main__":
             subprocess.run(["ip", "address", "add", f"{host}/128", "dev", "lo"], check=True)
     else:
         print("without a network of its own: IPv6 is left out", file=sys.stderr)
-        del UDP6, TCP6
+        del UDP6, TCP6, UDP6Kamailio
     unittest.main(verbosity=2)
