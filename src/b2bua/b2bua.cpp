@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/nat.h"
 #include "b2bua/reason.h"
 #include "b2bua/replaces.h"
 #include "b2bua/sheaf_call.h"
@@ -20,6 +21,10 @@ bool is_registered_alike(const TrunkPeer& a, const TrunkPeer& b) {
 }
 
 }  // namespace
+
+std::string B2bua::Core::reachable(const Leg& of, const std::string& sdp) {
+    return of.nat_address.empty() ? sdp : with_reachable_address(sdp, of.nat_address);
+}
 
 B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::Seed& seed)
     : settings(std::move(given)),
@@ -297,6 +302,7 @@ void B2bua::tick(Stamp now) {
     while (const auto due = core_->timers.pop_due(now.mono)) core_->on_timer(now, due->first, due->second);
     while (const auto due = core_->standing.pop_due(now.mono)) {
         if (due->second == Standing::ask) core_->ask(now, due->first);
+        if (due->second == Standing::keep_alive) core_->keep_alive(now, due->first);
         if (due->second == Standing::registration) core_->send_register(now, due->first, kRegisterSeconds);
     }
 }

@@ -69,7 +69,7 @@ struct Registration {
     Duration wait = kRegisterAgain;
 };
 
-enum class Standing { ask, registration };  // timers that belong to no call
+enum class Standing { ask, registration, keep_alive };  // timers that belong to no call
 
 struct DialogUse {
     LegId leg;
@@ -204,12 +204,17 @@ struct B2bua::Core {
     void erase_again(Stamp now, const SegmentId& segment);
     void leave_silences(Stamp now, Leg& of);
 
+    // The peer's description, with an address that can be reached.
+    [[nodiscard]] static std::string reachable(const Leg& of, const std::string& sdp);
+    void keep_alive(Stamp now, const std::string& dn);  // of a phone behind a NAT, while it is registered
+
     // watching.cpp: who is there.
     void watch_peers(Stamp now);
     void ask(Stamp now, const std::string& endpoint);
     bool on_asked(Stamp now, const sip::Responded& responded);  // false: it is not about that
     void set_down(Watched& one, bool is_down);
     void suspect(Stamp now, const sip::Uri& uri);  // a call has found nobody there
+    void answers(const Calling& calling);
     [[nodiscard]] bool is_down(const sip::Uri& uri) const;
     // The first of the trunk's addresses from there on that is not known to be down; of several that are, the next.
     [[nodiscard]] std::optional<std::size_t> address_of(const TrunkPeer& trunk, std::size_t from) const;

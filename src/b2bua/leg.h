@@ -112,6 +112,7 @@ struct Leg {
     Peer peer;
     Media media;
     RoomId room;                     // empty: joined to nothing
+    std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
     std::string described;           // our session description, as last sent to the peer
     std::string heard;               // the peer's, as last applied
     std::vector<std::size_t> tried;  // media servers

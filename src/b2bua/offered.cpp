@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/nat.h"
 #include "b2bua/replaces.h"
 #include "sip/grammar.h"
 #include "sip/sdp.h"
@@ -91,8 +92,12 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     leg.id = LegId(entropy.uuid());
     leg.device = caller.device;
     leg.peer_dialog = invited.dialog;
-    leg.peer = Offered{request.body, false};
-    leg.heard = request.body;
+    if (settings.nat && caller.device.kind == exchange::DeviceKind::agent && is_behind_nat(request, invited.source)) {
+        leg.nat_address = invited.source.remote.address;
+        ua.follow_source(invited.dialog);
+    }
+    leg.heard = reachable(leg, request.body);
+    leg.peer = Offered{leg.heard, false};
     leg.replaces = claim.replaces.has_value();
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
@@ -192,7 +197,7 @@ void B2bua::Core::talks(Stamp now, Leg& of, exchange::Event event) {
 
 void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
     if (std::holds_alternative<OfferSent>(of.peer)) {
-        if (!ack.body.empty()) return apply(now, of, ack.body);
+        if (!ack.body.empty()) return apply(now, of, reachable(of, ack.body));
         warn("call without media: an ACK without answer", {{"leg", of.id.text()}});
         events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::failed, message_id(ack)});
         return drop(now, of.id, 488);
@@ -205,7 +210,7 @@ void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
     if (!std::exchange(talking->offer_given, false)) return;
     if (ack.body.empty()) return show_next(now, of);
     talking->next_held = is_hold_text(ack.body);
-    apply(now, of, ack.body);
+    apply(now, of, reachable(of, ack.body));
 }
 
 void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) {
@@ -222,7 +227,7 @@ void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) 
     if (!sip::sdp_from_text(request.body)) return ua.reject(now.mono, of.peer_dialog, 488);
     talking->reinvite_waits = true;
     talking->next_held = is_hold_text(request.body);
-    apply(now, of, request.body);
+    apply(now, of, reachable(of, request.body));
 }
 
 // RFC 3311: as a re-INVITE, but at once. Without a description it asks for nothing but an answer.
@@ -237,7 +242,7 @@ void B2bua::Core::on_updated(Stamp now, Leg& of, const sip::Requested& requested
     if (!sip::sdp_from_text(offer)) return refuse(488);
     talking->update_waits = requested.id;
     talking->next_held = is_hold_text(offer);
-    apply(now, of, offer);
+    apply(now, of, reachable(of, offer));
 }
 
 void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {

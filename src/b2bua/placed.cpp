@@ -125,6 +125,10 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     auto invitation = invitation_for(now, of, order);
     invitation.target = way->target;
     invitation.next_hop = way->next_hop;
+    const auto* binding =
+        order.to.kind == exchange::DeviceKind::agent ? registrar.binding_of(order.to.name, now.mono) : nullptr;
+    invitation.follow_source = settings.nat && binding != nullptr && binding->behind_nat;
+    of.nat_address = invitation.follow_source ? way->next_hop.address : std::string();
     invitation.account = way->account;
     invitation.to.uri = way->target;
     invitation.to.uri.params = {};
@@ -160,6 +164,7 @@ bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
 void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response) {
     auto* calling = std::get_if<Calling>(&of.peer);
     if (calling == nullptr) return;
+    answers(*calling);
     timers.set({of.id, LegTimer::peer_answer}, std::nullopt);
     if (auto half = session_half_of(response); !half.empty()) of.session_remote = std::move(half);
     learn_from_site(of, response);
@@ -169,10 +174,11 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
         events.emplace_back(exchange::LegAlerting{of.id, peer_call_of(of, response)});
     }
     const auto* media = std::get_if<MediaStands>(&of.media);
-    const bool is_new = media != nullptr && !media->applying && media->offered != response.body;
-    if (!response.body.empty() && is_new && !calling->answer && sip::sdp_from_text(response.body)) {
+    const std::string sdp = reachable(of, response.body);
+    const bool is_new = media != nullptr && !media->applying && media->offered != sdp;
+    if (!sdp.empty() && is_new && !calling->answer && sip::sdp_from_text(sdp)) {
         calling->early = true;
-        apply(now, of, response.body);
+        apply(now, of, sdp);
     }
 }
 
@@ -189,6 +195,7 @@ void B2bua::Core::tell_to_answer(Stamp now, Leg& of) {
 void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) {
     auto* calling = std::get_if<Calling>(&of.peer);
     if (calling == nullptr || calling->answer) return;
+    answers(*calling);
     timers.set({of.id, LegTimer::peer_answer}, std::nullopt);
     if (auto half = session_half_of(response); !half.empty()) of.session_remote = std::move(half);
     exchange::LegAnswered event;
@@ -197,11 +204,11 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
     event.message = message_id(response);
     event.peer_call = peer_call_of(of, response);
     learn_from_site(of, response);
-    calling->answer = PeerAnswer{std::move(event), response.body};
+    calling->answer = PeerAnswer{std::move(event), reachable(of, response.body)};
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr) return;  // its end is on its way
     if (media->applying) return;   // `applied` goes on
-    const bool is_same = response.body.empty() || response.body == media->offered;
+    const bool is_same = response.body.empty() || calling->answer->sdp == media->offered;
     if (calling->early && is_same) {
         calling->answer_applied = true;
         return applied(now, of);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "b2bua/nat.h"
 #include "sip/grammar.h"
 #include "sip/transaction.h"
 
@@ -130,7 +131,7 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     if (newest->seconds < kExpiresMin) return {{423, {{"Min-Expires", std::to_string(kExpiresMin)}}, {}}, std::nullopt};
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
     const auto contact = sip::to_text(newest->uri);
-    bindings_[dn] = {contact, source.remote, id, cseq, now + life};
+    bindings_[dn] = {contact, source.remote, id, cseq, now + life, is_behind_nat(request, source)};
     return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(source.remote), to_ms(life),
                                                         request.has_token("Allow-Events", "talk")}};
 }

@@ -31,6 +31,7 @@ struct Binding {
     std::string call_id;
     std::uint32_t cseq = 0;
     Instant expires{};
+    bool behind_nat = false;  // its Contact is not where it came from
 };
 
 class Registrar {

@@ -48,6 +48,10 @@ void B2bua::Core::on_register(Stamp now, const sip::Requested& requested) {
     const auto& answer = outcome.answer;
     ua.respond(now.mono, requested.id, answer.status, answer.headers, {}, {}, answer.reason);
     if (outcome.event) events.push_back(std::move(*outcome.event));
+    const auto* binding = registrar.binding_of(agent->dn, now.mono);
+    const bool may_be_forgotten = settings.nat && binding != nullptr && binding->behind_nat;
+    standing.set({agent->dn, Standing::keep_alive},
+                 may_be_forgotten ? std::optional{now.mono + kNatKeepAlive} : std::nullopt);
 }
 
 }  // namespace sheaf::b2bua

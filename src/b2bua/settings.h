@@ -38,6 +38,7 @@ struct Settings {
     std::vector<SitePeer> sites;
     std::vector<AgentAccount> agents;
     std::size_t legs_max = 20'000;  // beyond: 503
+    bool nat = true;                // phones may stand behind one
     Duration ask_every{};           // of trunks, sites and media servers: alive? Zero: nobody is asked
 };
 

@@ -103,6 +103,18 @@ void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
     if (at->second.request == 0) standing.set({at->first, Standing::ask}, now.mono + kAskAgain);
 }
 
+// Whoever answers a call is there, also one that answers no OPTIONS.
+void B2bua::Core::answers(const Calling& calling) {
+    if (calling.order.to.kind != exchange::DeviceKind::trunk) return;
+    const auto* trunk = trunk_named(settings, calling.order.to.name);
+    if (trunk == nullptr || calling.address >= trunk->addresses.size()) return;
+    const auto endpoint = endpoint_of(trunk->addresses[calling.address]);
+    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
+    if (at == watched.end()) return;
+    at->second.missed = 0;
+    set_down(at->second, false);
+}
+
 bool B2bua::Core::is_down(const sip::Uri& uri) const {
     const auto endpoint = endpoint_of(uri);
     const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
@@ -114,6 +126,19 @@ std::optional<std::size_t> B2bua::Core::address_of(const TrunkPeer& trunk, std::
         if (!is_down(trunk.addresses[i])) return i;
     }
     return from < trunk.addresses.size() ? std::optional{from} : std::nullopt;
+}
+
+// A NAT forgets a way that nothing takes. The answer does not matter: the phone's registration says whether it is
+// there.
+void B2bua::Core::keep_alive(Stamp now, const std::string& dn) {
+    const auto* binding = registrar.binding_of(dn, now.mono);
+    if (binding == nullptr || !binding->behind_nat || !settings.nat) return;
+    const auto contact = sip::uri_from_text(binding->contact);
+    if (!contact) return;
+    auto request = outside("OPTIONS", *contact);
+    request.next_hop = binding->next_hop;
+    static_cast<void>(ua.request_outside(now.mono, request));
+    standing.set({dn, Standing::keep_alive}, now.mono + kNatKeepAlive);
 }
 
 // Once, and only to be quick about it: a media server lets go of what nobody asks about after a minute anyway.

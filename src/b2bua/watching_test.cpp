@@ -120,6 +120,25 @@ TEST_CASE("a call that finds nobody at an address spares the next one the wait")
     w.end(LegId{"leg-2"});
 }
 
+TEST_CASE("an address that answers calls and no OPTIONS counts as there again with each call") {
+    World w(asking());
+    answers_options(w.paris);
+    w.b2bua.start(w.stamp());
+    w.wire.run(60s);
+    CHECK(times(w, kDown) == 2);
+    w.order(to_trunk(w, "leg-1"));
+    w.wire.run(4s);
+    REQUIRE(w.carrier.count<sip::Invited>() == 1);
+    CHECK(times(w, kBack) == 0);
+    w.carrier.ua->provisional(w.wire.now, w.carrier.last<sip::Invited>()->dialog, 180);
+    w.wire.settle();
+    CHECK(times(w, kBack) == 1);
+    w.order(to_trunk(w, "leg-2"));
+    CHECK(w.carrier.count<sip::Invited>() == 2);
+    w.end(LegId{"leg-1"});
+    w.end(LegId{"leg-2"});
+}
+
 TEST_CASE("a site that does not answer is not called") {
     World w(asking());
     answers_options(w.carrier);

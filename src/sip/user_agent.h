@@ -122,6 +122,7 @@ struct Invitation {
     std::string body;                // empty: no offer, the 2xx must bring one
     std::optional<Account> account;  // answers 401 and 407, once per challenge
     bool session_timer = true;       // false: none is asked for in this dialog
+    bool follow_source = false;      // see UserAgent::follow_source
 };
 struct OutsideRequest {
     std::string method;
@@ -185,6 +186,9 @@ public:
     DialogId invite(Instant now, const Invitation& invitation);
     // Our unanswered INVITE; a 2xx that crosses is ACKed and BYEd by us. The headers go with the CANCEL or that BYE.
     void cancel(Instant now, DialogId dialog, const std::vector<Header>& headers = {});
+    // Requests in a dialog without a route set go to where the peer last spoke from, whatever its Contact says: it stands
+    // behind a NAT.
+    void follow_source(DialogId dialog);
     void ack(Instant now, DialogId dialog, const std::string& content_type, const std::string& body);
     // Reliably where the INVITE requires it, or supports it and there is a description: one after the other, and the
     // answer waits for the PRACK of a description. A PRACK with a body is Requested, to be answered by `respond`.

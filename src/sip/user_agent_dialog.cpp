@@ -78,7 +78,8 @@ std::optional<Endpoint> UserAgent::State::hop_of(const Dialog& dialog, const End
 
 Outgoing UserAgent::State::way_to(const Call& call) const {
     Outgoing out;
-    out.to = hop_of(call.dialog, call.peer.remote).value_or(call.peer.remote);
+    const bool is_direct = call.follows_source && call.dialog.routes.empty() && !call.peer.remote.address.empty();
+    out.to = is_direct ? call.peer.remote : hop_of(call.dialog, call.peer.remote).value_or(call.peer.remote);
     if (out.to.transport == Transport::tcp && call.peer.remote.transport == Transport::tcp) out.flow = call.peer.flow;
     out.local = call.peer.local;
     out.account = call.account;

@@ -243,6 +243,7 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     const DialogId id = call.id;
     call.account = wanted.account;
     call.is_timed = wanted.session_timer;
+    call.follows_source = wanted.follow_source;
     state_->ask_for_session(call, request);
     const auto hop = wanted.next_hop
                          ? wanted.next_hop
@@ -262,6 +263,10 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
         state_->end_call(now, id);
     }
     return id;
+}
+
+void UserAgent::follow_source(DialogId dialog) {
+    if (Call* call = state_->live_call(dialog)) call->follows_source = true;
 }
 
 void UserAgent::cancel(Instant now, DialogId dialog, const std::vector<Header>& headers) {

@@ -151,6 +151,7 @@ struct Call {
     ClientRequest refresh = 0;  // our UPDATE that refreshes the session
     bool takes_update = false;  // the peer's Allow
     std::optional<Account> account;
+    bool follows_source = false;
     Source peer;
 };
 

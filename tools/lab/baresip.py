@@ -35,9 +35,11 @@ ctrl_tcp_listen {address}:{control_port}
 
 
 class Baresip:
-    def __init__(self, folder, name, address, ports, user, password, registrar, tone_hz, log):
-        """`ports`: SIP (the next one is its TLS), control, and the first of 20 for RTP."""
+    def __init__(self, folder, name, address, ports, user, password, registrar, tone_hz, log, prefix=(), connect=None):
+        """`ports`: SIP (the next one is its TLS), control, and the first of 20 for RTP. In another network: `prefix` is what
+        starts a program there, and `connect` what connects to an address of it."""
         self.name, self.address, self.control_port = name, address, ports[1]
+        self.connect = connect or (lambda address: socket.create_connection(address, 1))
         home = pathlib.Path(folder) / f"baresip-{name}"
         home.mkdir(parents=True)
         (home / "config").write_text(CONFIG.format(address=address, sip_port=ports[0], control_port=ports[1],
@@ -47,7 +49,7 @@ class Baresip:
         (home / "contacts").write_text("")
         self.events, self.changed = [], threading.Condition()
         self.log = open(log, "ab")
-        self.popen = subprocess.Popen([shutil.which("baresip") or "baresip", "-f", str(home), "-n", address], stdin=subprocess.DEVNULL,
+        self.popen = subprocess.Popen([*prefix, shutil.which("baresip") or "baresip", "-f", str(home), "-n", address], stdin=subprocess.DEVNULL,
                                       stdout=self.log, stderr=self.log, env={**os.environ, "HOME": str(home)})
         self.socket = self._connect()
         threading.Thread(target=self._read, daemon=True).start()
@@ -56,7 +58,7 @@ class Baresip:
         deadline = time.monotonic() + 10
         while True:
             try:
-                return socket.create_connection((self.address, self.control_port), 1)
+                return self.connect((self.address, self.control_port))
             except OSError:
                 if time.monotonic() > deadline or self.popen.poll() is not None:
                     raise RuntimeError(f"baresip {self.name} did not start") from None

@@ -49,6 +49,7 @@ ring_timeout_ms=15000
 session_ms=600000
 session_min_ms=120000
 options_ms=15000
+nat=false
 ladder_bytes=0
 no_answer_state="ready"
 ready_code="*11"
@@ -183,6 +184,7 @@ scope="admin"
     CHECK(trunk.user + trunk.password == "up");
     CHECK(trunk.registers);
     CHECK(exchange.options_ms == 15000);
+    CHECK_FALSE(exchange.nat);
     CHECK(exchange.ladder_bytes == 0);
     const auto& site = exchange.sites.at(0);
     CHECK(site.name + site.address + site.http + site.prefix == "parissip:127.0.0.2:5060http://127.0.0.2:80902");

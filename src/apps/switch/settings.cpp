@@ -96,6 +96,7 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
     out.site = settings.node.site;
     out.node = settings.node.name;
     out.host = host;
+    out.nat = settings.nat;
     out.ask_every = std::chrono::milliseconds{settings.options_ms};
     for (const auto& text : settings.media) {
         TRY(auto uri, literal(text));
