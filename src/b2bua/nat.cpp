@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "sip/sdp.h"
+#include "sip/transaction.h"
 
 namespace sheaf::b2bua {
 namespace {
@@ -46,10 +47,14 @@ bool is_private(const std::string& address) {
 
 bool is_behind_nat(const sip::Message& request, const sip::Source& source) {
     if (request.list("Via").size() != 1) return false;
+    const auto is_elsewhere = [&](const std::string& host) {
+        return sip::is_ip_literal(host) && host != source.remote.address;
+    };
+    if (const auto via = sip::top_via(request); via && is_elsewhere(via->host)) return true;
     const auto contacts = request.list("Contact");
-    if (contacts.empty()) return false;
-    const auto contact = sip::name_addr_from_text(contacts.front());
-    return contact && sip::is_ip_literal(contact->uri.host) && contact->uri.host != source.remote.address;
+    const auto contact =
+        contacts.empty() ? fail(Errc::not_found, "Contact") : sip::name_addr_from_text(contacts.front());
+    return contact && is_elsewhere(contact->uri.host);
 }
 
 std::string with_reachable_address(const std::string& sdp, const std::string& address) {

@@ -9,7 +9,8 @@
 // Phones behind a NAT say addresses that mean nothing here. Pure.
 namespace sheaf::b2bua {
 
-// A request that came straight from its sender, whose Contact names another address than the one it came from.
+// A request that came straight from its sender, and whose Via or Contact names another address than it came from. (A
+// phone that has learned its outer address from our answers says that in Contact, and its inner one everywhere else.)
 [[nodiscard]] bool is_behind_nat(const sip::Message& request, const sip::Source& source);
 
 // A session description with `address` wherever it names one of its IP version that only its own network knows

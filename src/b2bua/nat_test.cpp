@@ -131,12 +131,15 @@ TEST_CASE("only what has come straight from its sender tells of a NAT") {
             "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
     };
     const sip::Source source{at("udp:127.0.0.6:5060"), at("udp:127.0.0.1:5060"), 0};
-    const std::string via = "Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bK1\r\n";
-    CHECK(is_behind_nat(request(via + "Contact: <sip:a@10.0.0.7>\r\n"), source));
-    CHECK_FALSE(is_behind_nat(request(via + "Contact: <sip:a@127.0.0.6:9>\r\n"), source));
-    CHECK_FALSE(is_behind_nat(request(via + via + "Contact: <sip:a@10.0.0.7>\r\n"), source));
-    CHECK_FALSE(is_behind_nat(request(via + "Contact: <sip:a@phone.example>\r\n"), source));
-    CHECK_FALSE(is_behind_nat(request(via), source));
+    const std::string inside = "Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bK1\r\n";
+    const std::string outside = "Via: SIP/2.0/UDP 127.0.0.6;branch=z9hG4bK1\r\n";
+    CHECK(is_behind_nat(request(inside + "Contact: <sip:a@10.0.0.7>\r\n"), source));
+    CHECK(is_behind_nat(request(inside + "Contact: <sip:a@127.0.0.6:9>\r\n"), source));  // it has learned that
+    CHECK(is_behind_nat(request(outside + "Contact: <sip:a@10.0.0.7>\r\n"), source));
+    CHECK_FALSE(is_behind_nat(request(outside + "Contact: <sip:a@127.0.0.6:9>\r\n"), source));
+    CHECK_FALSE(is_behind_nat(request(outside + inside + "Contact: <sip:a@10.0.0.7>\r\n"), source));
+    CHECK_FALSE(is_behind_nat(request(outside + "Contact: <sip:a@phone.example>\r\n"), source));
+    CHECK_FALSE(is_behind_nat(request(outside), source));
 }
 
 TEST_CASE("only addresses that their own network alone knows are replaced, and only by one of their version") {

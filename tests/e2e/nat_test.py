@@ -6,7 +6,6 @@
 """
 import ctypes
 import os
-import pathlib
 import socket
 import subprocess
 import unittest
@@ -14,6 +13,7 @@ import unittest
 import own_network
 from harness import ADDRESSES, PORT_BASE, LabTest, scenarios
 from lab.baresip import Baresip
+from lab.linphone import Linphone
 from lab.people import TONES
 
 OUTSIDE, ROUTER, INSIDE, PHONE = "203.0.113.1", "203.0.113.2", "10.9.0.1", "10.9.0.2"   # RFC 5737 §3, RFC 1918
@@ -162,6 +162,32 @@ class BehindNat(LabTest):
         mark = phone.mark()
         people.tell("A2", "hangup")
         phone.wait("CALL_CLOSED", mark)
+
+    def test_linphone_is_called_holds_and_takes_back(self):
+        world = self.make_world()
+        stage = scenarios.Stage(world, a2="london", phones=("C",))
+        self.addCleanup(stage.close)
+        people = stage.people
+        phone = Linphone(world.folder, "A1", (5060, 10000), "1001", world.passwords["1001"], f"{OUTSIDE}:{PORT_BASE}",
+                         TONES["A1"], world.folder / "linphone.log", prefix=self.inside.prefix())
+        self.addCleanup(phone.close)
+        stage.not_ready("A1")
+        since = people.call("C", stage.queue()[1], "london")
+        people.wait("C", "established", since)
+        stage.ready("A1")
+        phone.wait("incoming call")
+        phone.send("answer")
+        phone.wait(r"Call 1 with .* connected")
+        people.hears("C", "A1", since=since)
+        self.assertGreater(self.heard_by_phone(), 40)
+        for command, heard in (("pause", []), ("resume", ["A1"])):
+            since = people.mark()
+            phone.send(command)
+            people.hears("C", *heard, since=since)
+        self.assertGreater(self.heard_by_phone(), 40)
+        mark = phone.mark()
+        people.tell("C", "hangup")
+        phone.wait("Call 1 with .* ended", mark)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ def write_tone(path, hz, level_dbfs=-16, seconds=10):
 
 
 class Linphone:
-    def __init__(self, folder, name, ports, user, password, registrar, tone_hz, log):
-        """`ports`: SIP, and the first of 20 for RTP."""
+    def __init__(self, folder, name, ports, user, password, registrar, tone_hz, log, prefix=()):
+        """`ports`: SIP, and the first of 20 for RTP. `prefix` starts a program in another network."""
         self.name = name
         home = pathlib.Path(folder) / f"linphone-{name}"
         home.mkdir(parents=True)
@@ -80,7 +80,7 @@ class Linphone:
         self.input = os.open(fifo, os.O_RDWR)
         self.lines, self.changed = [], threading.Condition()
         self.log = open(log, "ab")
-        self.popen = subprocess.Popen(["linphonec", "-c", str(home / "linphonerc"), "-l", str(home / "phone.log"), "-d", "4"],
+        self.popen = subprocess.Popen([*prefix, "linphonec", "-c", str(home / "linphonerc"), "-l", str(home / "phone.log"), "-d", "4"],
                                       stdin=self.input, stdout=subprocess.PIPE, stderr=self.log,
                                       env={**os.environ, "HOME": str(home), "TERM": "dumb"})
         threading.Thread(target=self._read, daemon=True).start()
