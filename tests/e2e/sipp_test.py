@@ -16,8 +16,8 @@ from sipp import Run, Side
 
 HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9", "proxy": "127.0.0.8"},
          6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9", "proxy": "2001:db8::8"}}
-NUMBER, DIRECT, PASSWORD = "+442071234567", "+442071234999", "a secret"
-TRUNK_PORT, PHONE_PORT = PORT_BASE + 20, PORT_BASE + 40
+NUMBER, DIRECT, AWAY, PASSWORD = "+442071234567", "+442071234999", "+442071234888", "a secret"
+TRUNK_PORT, PHONE_PORT, FAR_PORT, NOBODYS_PORT = PORT_BASE + 20, PORT_BASE + 40, PORT_BASE + 60, PORT_BASE + 62
 
 
 class Lab:
@@ -44,6 +44,11 @@ name="carrier"
 addresses=["sip:{carrier}{way}"]
 user="sheaf"
 password="{PASSWORD}"
+[[switch.trunk]]
+name="far"
+addresses=["sip:{trunk}:{NOBODYS_PORT}{way}", "sip:{trunk}:{FAR_PORT}{way}"]
+user="sheaf"
+password="{PASSWORD}"
 [[switch.agent]]
 dn="1001"
 password="{PASSWORD}"
@@ -55,6 +60,13 @@ dn="8000"
 numbers=["{NUMBER}"]
 treatment=["music:default"]
 targets=["agent:1002"]
+[[switch.routing_point]]
+dn="8001"
+numbers=["{AWAY}"]
+treatment=["music:default"]
+targets=["agent:1002"]
+overflow="trunk:+33142345678@far"
+overflow_after_ms=100
 [[switch.route]]
 match="^\\\\{DIRECT}$"
 to="agent:1001"
@@ -83,12 +95,13 @@ rtp_silence_ms=0
             self.proxy = Kamailio(self.folder, self.first_hop, (self.hosts["switch"], PORT_BASE), transport)
 
     def side(self, who, name):
-        return Side(name, {"trunk": "+447700900123", "phone": "1001"}[who], self.hosts[who])
+        return Side(name, {"trunk": "+447700900123", "phone": "1001", "far": "+33142345678"}[who],
+                    self.hosts["trunk" if who == "far" else who])
 
     def play(self, who, side):
-        port = {"trunk": TRUNK_PORT, "phone": PHONE_PORT}[who]
-        transport = self.transport if who == "trunk" else "udp"
-        run = Run(side, self.folder / "sipp", bracketed(self.hosts[who]), port, self.remote, transport)
+        port = {"trunk": TRUNK_PORT, "phone": PHONE_PORT, "far": FAR_PORT}[who]
+        transport = "udp" if who == "phone" else self.transport
+        run = Run(side, self.folder / "sipp", bracketed(side.address), port, self.remote, transport)
         self.runs.append(run)
         return run
 
@@ -182,6 +195,23 @@ class Trunks:
         self.plays("trunk", side.refused(422, NUMBER, ("Min-SE:", "90")))
 
 
+class Outwards:
+    """Calls that go out to a trunk."""
+
+    def test_a_trunk_that_challenges_is_answered_at_the_address_where_somebody_is(self):
+        far = self.lab.side("far", "challenges")
+        far.request("INVITE").answer("407 Proxy Authentication Required", headers=[
+            'Proxy-Authenticate: Digest realm="far", nonce="0123", algorithm=MD5, qop="auth"'])
+        far.request("ACK")
+        far.request("INVITE", ("Proxy-Authorization:", 'username="sheaf".*nonce="0123".*response="[0-9a-f]{32}"'),
+                    ("P-Asserted-Identity:", "sip:.447700900123@"), ("From:", "sip:.447700900123@"))
+        far.answer("180 Ringing").answer("200 OK", body=far.sdp()).request("ACK")
+        far.request("BYE", ("Reason:", "cause=16")).answer("200 OK", tag=False)
+        side = self.calls("away", AWAY)
+        # UDP says nothing of a port where nobody is: the next address has its turn after four seconds.
+        self.plays("trunk", side.pause(6000).within("BYE", 2).expect(200), ("far", far))
+
+
 class Phones:
     """A phone behind it, too."""
 
@@ -230,7 +260,8 @@ def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
     return type(name, (*bases, unittest.TestCase), {"family": family, "transport": transport, "with_proxy": with_proxy})
 
 
-UDP4, TCP4, UDP6, TCP6 = (variant(f, t) for f in (4, 6) for t in ("udp", "tcp"))
+UDP4, TCP6 = (variant(f, t, bases=(Trunks, Phones, Outwards)) for f, t in ((4, "udp"), (6, "tcp")))
+TCP4, UDP6 = variant(4, "tcp"), variant(6, "udp")
 UDP4Kamailio, UDP6Kamailio = variant(4, "udp", True), variant(6, "udp", True)
 TCP4Kamailio = variant(4, "tcp", True, (Trunks,))   # a proxy without Path (RFC 3327) cannot be called back by TCP
 
