@@ -50,8 +50,9 @@ void B2bua::Core::send_register(Stamp now, const std::string& name, std::uint32_
     request.cseq = std::exchange(one.cseq, one.cseq + 2);  // a challenge takes one more
     sip::NameAddr contact;
     contact.uri = our_uri(trunk->account->user);
-    if (const auto transport = request.target.params.value("transport"))
-        contact.uri.params.set("transport", *transport);
+    if (auto transport = request.target.params.value("transport"); transport) {
+        contact.uri.params.set("transport", std::move(transport));
+    }
     const auto wanted = seconds == 0 ? 0 : std::max(seconds, one.seconds);
     request.headers = {{"Contact", sip::to_text(contact)}, {"Expires", std::to_string(wanted)}};
     request.account = trunk->account;

@@ -52,6 +52,7 @@ private:
         TRY(const auto lost, courier_->unfinished());
         if (lost.calls.empty()) return {};
         std::vector<FactDraft> facts;
+        facts.reserve(lost.calls.size());
         for (const auto& call : lost.calls) {
             facts.push_back({lost.last,
                              "call.ended",

@@ -78,7 +78,7 @@ private:
         std::error_code error;
         std::vector<std::pair<fs::file_time_type, Known>> found;
         for (const auto& entry : fs::directory_iterator(options_.folder, error)) {
-            const auto path = entry.path();
+            const auto& path = entry.path();
             if (path.extension() == kUnfinished) fs::remove(path, error);
             if (path.extension() != kEnding) continue;
             found.push_back({entry.last_write_time(error), {path.stem().string(), entry.file_size(error)}});
