@@ -94,7 +94,7 @@ void on(Turn& turn, const LegTold& event) {
     const bool is_held = state.parties.empty() && !state.held.empty();
     leg.told = state;
     apply(turn, *live, call::FarSide{event.leg, is_held});
-    pause_told(turn, *live, event.leg, state.paused);
+    state_told(turn, *live, event.leg, state.paused);
 }
 
 void tell_neighbours(Turn& turn) {

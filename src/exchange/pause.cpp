@@ -116,7 +116,7 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
 
 void end(Turn& turn, LiveCall& live, const std::string& by, const LegId& from, bool is_told) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
-    live.pauses_over.push_back({over.pause.id, over.began});
+    live.pauses_over.push_back({over.pause.id, over.began, {}});
     if (live.pauses_over.size() > kPausesKept) live.pauses_over.pop_front();
     for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
     apply(turn, live, call::ResumeRecording{by, !over.from.empty() && is_told});
@@ -145,6 +145,20 @@ SitePause fit(const SitePause& told) {
     return {shown(told.by), told.id, told.at_ms, told.ago_ms};
 }
 
+void pause_told(Turn& turn, LiveCall& live, const LegId& id, const SitePause& pause) {
+    const Leg& leg = turn.state.legs.at(id);
+    const auto over = std::ranges::find(live.pauses_over, pause.id, &OverPause::id);
+    if (over != live.pauses_over.end()) return told_of_one_over(turn, live, *over, leg, pause);
+    if (!live.pause) return begin(turn, live, pause, id);
+    if (live.pause->pause.id != pause.id)
+        return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause)});
+    if (began_of(turn, pause) >= live.pause->began) return;
+    live.pause->began = began_of(turn, pause);
+    const std::set<SegmentId> sounding = reach_back(turn, live, pause);
+    for (OwedConfirmation& owed : turn.state.owed_confirmations)
+        if (owed.pause == pause.id) owed.sounding.insert(sounding.begin(), sounding.end());
+}
+
 }  // namespace
 
 std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by) {
@@ -159,24 +173,21 @@ std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by)
     return std::nullopt;
 }
 
-void pause_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional<SitePause>& told) {
+// A state may have waited in its dialog while a pause was told beside it, so that it does not name the pause and yet
+// comes later; the next one of that leg does, and then it has never been over.
+void state_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional<SitePause>& told) {
     if (!told) {
-        if (live.pause && live.pause->from == id) end(turn, live, live.pause->pause.by, id, true);
+        if (!live.pause || live.pause->from != id) return;
+        end(turn, live, live.pause->pause.by, id, true);
+        live.pauses_over.back().unnamed_by = id;
         return;
     }
     if (!is_id(told->id)) return;
-    const Leg& leg = turn.state.legs.at(id);
-    const SitePause pause = fit(*told);
-    const auto over = std::ranges::find(live.pauses_over, pause.id, &OverPause::id);
-    if (over != live.pauses_over.end()) return told_of_one_over(turn, live, *over, leg, pause);
-    if (!live.pause) return begin(turn, live, pause, id);
-    if (live.pause->pause.id != pause.id)
-        return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause)});
-    if (began_of(turn, pause) >= live.pause->began) return;
-    live.pause->began = began_of(turn, pause);
-    const std::set<SegmentId> sounding = reach_back(turn, live, pause);
-    for (OwedConfirmation& owed : turn.state.owed_confirmations)
-        if (owed.pause == pause.id) owed.sounding.insert(sounding.begin(), sounding.end());
+    if (!live.pause) {
+        std::erase_if(live.pauses_over,
+                      [&](const OverPause& over) { return over.id == told->id && over.unnamed_by == id; });
+    }
+    pause_told(turn, live, id, fit(*told));
 }
 
 std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg) {
@@ -202,7 +213,7 @@ void on(Turn& turn, const RecordingSilenced& event) {
 void on(Turn& turn, const PauseTold& event) {
     LegId leg;
     if (LiveCall* live = call_linked(turn, event.site, event.link, leg)) {
-        if (event.on) return pause_told(turn, *live, leg, event.pause);
+        if (event.on) return is_id(event.pause.id) ? pause_told(turn, *live, leg, fit(event.pause)) : void();
         if (live->pause && live->pause->pause.id == event.pause.id) end(turn, *live, shown(event.pause.by), leg, true);
         return;
     }

@@ -10,7 +10,8 @@ namespace sheaf::exchange {
 [[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by);
 [[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by);
 // By the site behind this leg; nullopt: it knows of none.
-void pause_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);
+// In a state told on the leg (each newer than the one before it), or else by a message beside the dialog.
+void state_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);
 // What the site behind this leg is told.
 [[nodiscard]] std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg);
 void pause_not_confirmed(Turn& turn, const std::string& link_and_pause);

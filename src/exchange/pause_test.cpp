@@ -99,6 +99,32 @@ TEST_CASE("a pause told by another site is confirmed when nothing of it is store
     }
 }
 
+TEST_CASE("a state that was on its way when a pause was told beside it ends it only until the next one names it") {
+    Linked site;
+    SiteState state;
+    const auto told = [&](std::optional<SitePause> paused) {
+        ++state.seq;
+        state.paused = std::move(paused);
+        site.step(LegTold{kIn, state});
+    };
+    site.tell(true, 100);
+    told(std::nullopt);
+    CHECK(site.one<ResumeRecording>().label == "paused");
+    site.wait(50ms);
+    SUBCASE("it is in force again, and what was stored meanwhile is erased") {
+        told(SitePause{"agent 2001", "p1", 0, 200});
+        CHECK(site.silences(200));
+        site.tell(false, 0);
+        CHECK(site.one<ResumeRecording>().label == "paused");
+        told(SitePause{"agent 2001", "p1", 0, 100});  // somebody has said that it is over
+        CHECK(!site.any<SilenceRecording>());
+    }
+    SUBCASE("the word beside the dialog once more is none of that kind: it may be an old one") {
+        site.tell(true, 150);
+        CHECK(!site.any<SilenceRecording>());
+    }
+}
+
 TEST_CASE("a pause that is over before the media server has answered is confirmed all the same") {
     Linked site;
     site.tell(true, 300);

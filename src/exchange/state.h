@@ -116,7 +116,8 @@ struct LivePause {
 };
 struct OverPause {
     std::string id;
-    Instant began{};  // as far as this site was told
+    Instant began{};   // as far as this site was told
+    LegId unnamed_by;  // it is over because the state told on this leg did not name it; empty: somebody said so
 };
 inline constexpr Duration kPauseConfirmMax = std::chrono::milliseconds{500};  // later is an alarm
 inline constexpr std::size_t kPausesKept = 16;  // of a call, that are over: a late word of them may still reach back
