@@ -7,6 +7,17 @@
 // Whether trunks, sites and media servers are there: OPTIONS to each address, so that no call waits for one that is
 // not. Any answer but 503 says so, also a refusal.
 namespace sheaf::b2bua {
+namespace {
+
+// Null: nobody asks there.
+template <typename Map>
+auto* watched_at(Map& watched, const sip::Uri& uri) {
+    const auto endpoint = endpoint_of(uri);
+    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
+    return at == watched.end() ? nullptr : &*at;
+}
+
+}  // namespace
 
 sip::Uri B2bua::Core::our_uri(std::string user) const {
     sip::Uri out;
@@ -44,6 +55,7 @@ void B2bua::Core::watch_peers(Stamp now) {
     }
     std::erase_if(watched, [&](const auto& known) {
         if (wanted.contains(known.first)) return false;
+        if (known.second.media) servers.set_down(*known.second.media, false);  // nobody would say that it is back
         ask_requests.erase(known.second.request);
         standing.set({known.first, Standing::ask}, std::nullopt);
         return true;
@@ -96,9 +108,8 @@ void B2bua::Core::set_down(Watched& one, bool is_down) {
 }
 
 void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
-    const auto endpoint = endpoint_of(uri);
-    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
-    if (at == watched.end()) return;
+    auto* at = watched_at(watched, uri);
+    if (at == nullptr) return;
     set_down(at->second, true);
     if (at->second.request == 0) standing.set({at->first, Standing::ask}, now.mono + kAskAgain);
 }
@@ -108,17 +119,15 @@ void B2bua::Core::answers(const Calling& calling) {
     if (calling.order.to.kind != exchange::DeviceKind::trunk) return;
     const auto* trunk = trunk_named(settings, calling.order.to.name);
     if (trunk == nullptr || calling.address >= trunk->addresses.size()) return;
-    const auto endpoint = endpoint_of(trunk->addresses[calling.address]);
-    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
-    if (at == watched.end()) return;
+    auto* at = watched_at(watched, trunk->addresses[calling.address]);
+    if (at == nullptr) return;
     at->second.missed = 0;
     set_down(at->second, false);
 }
 
 bool B2bua::Core::is_down(const sip::Uri& uri) const {
-    const auto endpoint = endpoint_of(uri);
-    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
-    return at != watched.end() && at->second.is_down;
+    const auto* at = watched_at(watched, uri);
+    return at != nullptr && at->second.is_down;
 }
 
 std::optional<std::size_t> B2bua::Core::address_of(const TrunkPeer& trunk, std::size_t from) const {

@@ -168,8 +168,16 @@ TEST_CASE("a media server that does not answer gets no legs, and again once it a
     w.order(exchange::AnswerLeg{w.last<exchange::LegOffered>()->leg, RoomId("u1"), CallUuid("u1")});
     REQUIRE(w.carrier.count<sip::Failed>() == 1);  // at once
     CHECK(w.carrier.last<sip::Failed>()->status == 503);
-    w.media.node.dead = false;
-    w.wire.run(11s);
+    SUBCASE("it answers") {
+        w.media.node.dead = false;
+        w.wire.run(11s);
+    }
+    SUBCASE("nobody asks any more, so that nobody could say so") {
+        auto settings = asking();
+        settings.ask_every = 0s;
+        w.b2bua.reload(w.stamp(), settings);
+        w.media.node.dead = false;
+    }
     w.end(w.answered_call());
 }
 

@@ -9,8 +9,8 @@ namespace sheaf::exchange {
 
 [[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by);
 [[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by);
-// By the site behind this leg; nullopt: it knows of none.
-// In a state told on the leg (each newer than the one before it), or else by a message beside the dialog.
+// In a state that the site behind this leg has told in the dialog, each newer than the one before it; nullopt: it names
+// no pause.
 void state_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);
 // What the site behind this leg is told.
 [[nodiscard]] std::optional<SitePause> pause_for(const Turn& turn, const LiveCall& live, const LegId& leg);

@@ -51,8 +51,8 @@ private:
     boost::asio::steady_timer timer_;
     ladder::Ladder ladder_;
     std::set<CallUuid> recorded_;  // calls in progress
-    std::deque<std::pair<Instant, CallUuid>>
-        to_be_kept_;  // calls that are over, and when their last message has passed
+    // Calls that are over, and when their last message will have passed.
+    std::deque<std::pair<Instant, CallUuid>> to_be_kept_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // watched by what the files' thread posts
     std::unique_ptr<LadderFiles> files_;                          // null: none
 };

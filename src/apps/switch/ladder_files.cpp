@@ -49,8 +49,12 @@ public:
     }
 
     void keep(const CallUuid& call, std::string content) override {
-        if (!is_name(call.text()) || content.size() > options_.bytes_max) return;
+        if (!is_name(call.text())) return;  // none of ours
         const std::size_t size = content.size();
+        if (size > options_.bytes_max) {
+            return config::log_warn("a call's ladder is lost: it has more bytes than all may have",
+                                    {{"call", call.text()}});
+        }
         if (waiting_.fetch_add(size) + size > options_.waiting_bytes_max) {
             waiting_ -= size;
             return config::log_warn("a call's ladder is lost: the disk does not follow", {{"call", call.text()}});
