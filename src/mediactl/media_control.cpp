@@ -2,6 +2,7 @@
 #include "mediactl/media_control.h"
 
 #include <algorithm>
+#include <ranges>
 #include <tuple>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace sheaf::mediactl {
 namespace {
 
 constexpr std::string_view kRetryAfterSeconds = "5";
+constexpr std::string_view kMethods = "INVITE, ACK, BYE, CANCEL, INFO, MESSAGE, OPTIONS";
 constexpr std::string_view kLostControl = "lost-control";
 constexpr std::uint8_t kPcmu = 0;  // RFC 3551 §6
 constexpr std::uint8_t kPcma = 8;
@@ -79,6 +81,14 @@ std::string_view cause_of(sip::EndCause cause) {
 }
 
 }  // namespace
+
+sip::UserAgentOptions options_of_media_server() {
+    sip::UserAgentOptions options;
+    options.contact_user = "msml";
+    for (const auto method : std::views::split(kMethods, std::string_view(", ")))
+        options.allow.emplace_back(std::string_view(method));
+    return options;
+}
 
 MediaControl::MediaControl(MediaControlSettings settings, MediaResources& resources)
     : settings_(std::move(settings)), resources_(resources) {}
@@ -335,7 +345,7 @@ void MediaControl::on_requested(const Stamp& now, const sip::Requested& event) {
     if (method == "OPTIONS") return put(RespondTo{event.id, 200, {}, {}, {}});
     const bool is_message = method == "MESSAGE" && event.dialog == 0;
     if (method != "INFO" && !is_message)
-        return put(RespondTo{event.id, 405, {{"Allow", "INVITE, ACK, BYE, CANCEL, INFO, MESSAGE, OPTIONS"}}, {}, {}});
+        return put(RespondTo{event.id, 405, {{"Allow", std::string(kMethods)}}, {}, {}});
     if (!is_message && of_dialog(event.dialog) == nullptr) return put(RespondTo{event.id, 481, {}, {}, {}});
     const std::string* type = event.request.first("Content-Type");
     if (type == nullptr || !type->starts_with(kMsmlType)) {

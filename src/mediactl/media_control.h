@@ -90,6 +90,9 @@ struct Complain {  // one clear line for the operator
 using Effect =
     std::variant<AnswerInvite, RejectInvite, SendBye, RespondTo, SendInfo, Order, EraseEnded, FactDraft, Complain>;
 
+// What a media server's user agent takes and says; the addresses are the caller's to fill in.
+[[nodiscard]] sip::UserAgentOptions options_of_media_server();
+
 struct MediaControlSettings {
     std::string sdp_address;          // to write into SDP instead of the bound one; empty: as bound
     std::vector<std::string> allow;   // literal addresses that may ask, besides loopback; a stranger gets 403

@@ -15,9 +15,11 @@
 #include "sim/town.h"
 
 // sheaf_sim [--seed N] [--seeds COUNT] [--hours H] [--profile calm|faults|both] [--trace] [--coverage]
-//           [--about CONVERSATION] [--lines N] [--findings N] [--grouping] [--json]
+//           [--about CONVERSATION|-1] [--lines N] [--findings N] [--grouping] [--json]
 namespace sheaf::sim {
 namespace {
+
+constexpr int kEveryone = -1;
 
 struct Wanted {
     Options options;
@@ -27,7 +29,7 @@ struct Wanted {
     bool json = false;  // one line of totals, for programs
     std::size_t lines = 60;
     std::size_t findings = 12;  // shown of a seed
-    int about = 0;              // the conversation whose tale is told; 0: the first finding's
+    int about = 0;              // the conversation whose tale is told, or kEveryone; 0: the first finding's
 };
 
 struct Total {
@@ -41,7 +43,7 @@ struct Total {
 void print_trace(const Trace& trace, int conversation, std::size_t most) {
     std::deque<const Trace::Line*> lines;
     for (const auto& line : trace.lines()) {
-        if (conversation != 0 && line.conversation != conversation) continue;
+        if (conversation != kEveryone && line.conversation != conversation) continue;
         lines.push_back(&line);
         if (lines.size() > most) lines.pop_front();
     }
@@ -50,7 +52,7 @@ void print_trace(const Trace& trace, int conversation, std::size_t most) {
 }
 
 void print_recordings(Town& town, int conversation) {
-    if (conversation == 0) return;
+    if (conversation == kEveryone) return;
     std::set<std::string> shown;
     for (const auto& call : town.truth().conversations()[static_cast<std::size_t>(conversation - 1)].calls) {
         const auto now = to_unix_ms(Clock{}.wall(town.world().now() + std::chrono::hours{24}));
@@ -172,7 +174,7 @@ bool read(int argc, char** argv, Wanted& wanted) {
         if (good) continue;
         fmt::print(
             "usage: sheaf_sim [--seed N] [--seeds COUNT] [--hours H] [--profile calm|faults|both] [--trace] "
-            "[--about CONVERSATION] [--lines N] [--findings N] [--coverage] [--grouping] [--json]\n");
+            "[--about CONVERSATION|-1] [--lines N] [--findings N] [--coverage] [--grouping] [--json]\n");
         return false;
     }
     return true;

@@ -53,10 +53,7 @@ void MediaServer::restart() {
     mediactl::MediaControlSettings settings;
     settings.allow = {allowed_};
     control_ = std::make_unique<mediactl::MediaControl>(std::move(settings), *this);
-    sip::UserAgentOptions options;
-    options.contact_user = "msml";
-    options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS"};
-    start(std::move(options));
+    start(mediactl::options_of_media_server());
     for (auto& [running, when] : std::exchange(left_by_crash_, {})) say_sealed(running, when, "crash");
 }
 

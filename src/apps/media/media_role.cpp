@@ -212,15 +212,13 @@ private:
     }
 
     Result<void> open_sip() {
-        sip::UserAgentOptions options;
+        auto options = mediactl::options_of_media_server();
         for (const auto& text : settings_.sip) {
             TRY(auto endpoint, sip::endpoint_from_text(text));
             options.listen.push_back(std::move(endpoint));
         }
         if (options.listen.empty()) return fail(Errc::malformed, "media.sip is empty");
         options.advertise = host_without_port(settings_.advertise);
-        options.contact_user = "msml";
-        options.allow = {"INVITE", "ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "OPTIONS"};
         mediactl::MediaControlSettings control;
         if (sip::is_ip_literal(options.advertise)) control.sdp_address = options.advertise;
         control.allow = settings_.allow;
