@@ -338,7 +338,9 @@ void Truth::meet(TrueLine& line) {
     }
     line.consult->has_begun = true;
     begin_consult_segment(line, has_company, true);
-    if (somebody_else_in(tree_of(call_of_line(line.id)), line, true)) return;
+    const std::string main = call_of_line(line.id);
+    const bool queue_waits = leg != nullptr && audio_.has_queue(leg->server, RoomId(main));  // for who is to join
+    if (queue_waits || somebody_else_in(tree_of(main), line, true)) return;
     // Whoever waited has gone: the consult call is the line's only one now.
     call_of_line_[line.id] = line.consult->call;
     line.consult.reset();
@@ -516,7 +518,9 @@ Where Truth::where_is(const Conversation& conversation, const TrueLine& line) co
         if (is_there && !now.is_hold) return Where::talk;
     }
     const auto reached = audio_.reach(line.at);
-    if (line.state == TrueLine::State::talking && is_held(line, reached)) return Where::hold;
+    // Who puts a queue on hold waits in it all the same.
+    const bool holds_nobody = line.holds && !somebody_else_in(tree_served_by(line), line, false);
+    if (line.state == TrueLine::State::talking && !holds_nobody && is_held(line, reached)) return Where::hold;
     const bool has_company = std::any_of(reached.begin(), reached.end(), [&](const auto& each) {
         const auto found = lines_.find(each.line);
         return found != lines_.end() && found->second.state == TrueLine::State::talking;
