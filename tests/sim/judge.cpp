@@ -203,6 +203,7 @@ private:
         // Whoever is on hold while nothing is stored anyway: either word will do.
         const bool may_be_paused = was.where == Where::talk || was.where == Where::hold;
         if (was.is_paused && may_be_paused && reason == GapReason::paused) return true;
+        if (was.is_open && reason == GapReason::hold) return true;
         switch (was.where) {
             case Where::queue: return reason == GapReason::queue || reason == GapReason::treatment;
             case Where::ringing: return reason == GapReason::ringing;

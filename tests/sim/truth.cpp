@@ -446,7 +446,7 @@ Slice Truth::seen_from(const TrueLine& line) const {
         // Nobody, because of a hold, and a queue's treatment: either word will do.
         const bool treated =
             std::any_of(reached.begin(), reached.end(), [](const auto& each) { return each.line == 0; });
-        slice.is_open = treated || (line.holds && !somebody_else_in(tree_served_by(line), line, false));
+        slice.is_open = treated || holds_nobody(line);
         return slice;
     }
     std::set<PersonId> persons{line.person};
@@ -509,6 +509,11 @@ Slice Truth::seen_from_leg(const TrueSegment& segment) const {
     return slice;
 }
 
+// Who puts a queue on hold waits in it all the same.
+bool Truth::holds_nobody(const TrueLine& line) const {
+    return line.holds && !somebody_else_in(tree_served_by(line), line, false);
+}
+
 Where Truth::where_is(const Conversation& conversation, const TrueLine& line) const {
     if (line.state == TrueLine::State::over) return Where::away;
     for (const TrueSegment& segment : conversation.segments) {
@@ -518,9 +523,7 @@ Where Truth::where_is(const Conversation& conversation, const TrueLine& line) co
         if (is_there && !now.is_hold) return Where::talk;
     }
     const auto reached = audio_.reach(line.at);
-    // Who puts a queue on hold waits in it all the same.
-    const bool holds_nobody = line.holds && !somebody_else_in(tree_served_by(line), line, false);
-    if (line.state == TrueLine::State::talking && !holds_nobody && is_held(line, reached)) return Where::hold;
+    if (line.state == TrueLine::State::talking && !holds_nobody(line) && is_held(line, reached)) return Where::hold;
     const bool has_company = std::any_of(reached.begin(), reached.end(), [&](const auto& each) {
         const auto found = lines_.find(each.line);
         return found != lines_.end() && found->second.state == TrueLine::State::talking;
@@ -533,20 +536,23 @@ Where Truth::where_is(const Conversation& conversation, const TrueLine& line) co
 
 void Truth::follow_customer(Conversation& conversation) {
     if (conversation.customer == 0) return;
-    Where where = Where::away;
+    Whereabouts now{world_.now(), world_.now(), Where::away, conversation.is_paused, false};
     for (const LineId id : conversation.lines) {
         const TrueLine& line = lines_.at(id);
-        if (where == Where::talk) break;  // by another line: one takes the other's place
+        if (now.where == Where::talk) break;  // by another line: one takes the other's place
         // Whoever is called is there once it answers; who calls, from the first.
         const bool is_there = line.calls ? line.state != TrueLine::State::over : line.state == TrueLine::State::talking;
-        if (line.person == conversation.customer && is_there) where = where_is(conversation, line);
+        if (line.person != conversation.customer || !is_there) continue;
+        now.where = where_is(conversation, line);
+        now.is_open = holds_nobody(line);
     }
     auto& was = conversation.customer_was;
     if (!was.empty()) {
-        if (was.back().where == where && was.back().is_paused == conversation.is_paused) return;
-        was.back().to = world_.now();
+        Whereabouts& last = was.back();
+        if (last.where == now.where && last.is_paused == now.is_paused && last.is_open == now.is_open) return;
+        last.to = now.from;
     }
-    was.push_back({world_.now(), world_.now(), where, conversation.is_paused});
+    was.push_back(now);
 }
 
 void Truth::finish() {

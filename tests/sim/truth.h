@@ -59,6 +59,7 @@ struct Whereabouts {
     Instant from{}, to{};
     Where where = Where::away;
     bool is_paused = false;
+    bool is_open = false;  // who waits so holds, and there is nobody to be held: that word will do, too
 };
 
 struct TrueLine {
@@ -179,6 +180,7 @@ private:
     void begin_consult_segment(const TrueLine& line, bool has_company, bool by_desktop);
     void end_segment(TrueSegment& segment);
     [[nodiscard]] Slice seen_by(const TrueSegment& segment) const;
+    [[nodiscard]] bool holds_nobody(const TrueLine& line) const;
     [[nodiscard]] Where where_is(const Conversation& conversation, const TrueLine& line) const;
     void look_at(TrueSegment& segment, bool is_paused);
     void follow_customer(Conversation& conversation);
