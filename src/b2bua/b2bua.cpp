@@ -38,6 +38,21 @@ Leg* B2bua::Core::leg(const LegId& id) {
     return it == legs.end() ? nullptr : &it->second;
 }
 
+void B2bua::Core::enter(Leg& of, const RoomId& room) {
+    if (const auto left = in_rooms.find(of.room); left != in_rooms.end()) {
+        left->second.erase(of.id);
+        if (left->second.empty()) in_rooms.erase(left);
+    }
+    of.room = room;
+    if (!room.empty()) in_rooms[room].insert(of.id);
+}
+
+const std::set<LegId>& B2bua::Core::legs_in(const RoomId& room) const {
+    static const std::set<LegId> none;
+    const auto found = in_rooms.find(room);
+    return found == in_rooms.end() ? none : found->second;
+}
+
 Leg* B2bua::Core::leg_of(sip::DialogId dialog, bool is_media) {
     const auto it = dialogs.find(dialog);
     return it == dialogs.end() || it->second.is_media != is_media ? nullptr : leg(it->second.leg);
@@ -111,13 +126,14 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         }
         forget(of->peer_dialog);
     }
-    std::visit(Match{[](const NoMedia&) {},
+    std::visit(Match{[](const NoMedia&) {}, [&](const Direct&) { untie(*of); },
                      [&](const auto& media) {
                          if (dialogs.contains(media.dialog)) ua.release(now.mono, media.dialog, 480);
                          forget(media.dialog);
+                         servers.leave(of->room);
                      }},
                of->media);
-    if (!of->room.empty()) servers.leave(of->room);
+    enter(*of, {});
     for (const auto request : {of->msml_request, of->site.request, of->referral ? of->referral->request : 0}) {
         requests.erase(request);
     }
@@ -276,7 +292,10 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
             [&](const exchange::TransferResult& e) {
                 with_leg(e, [&](Leg& leg) { core.tell_transfer(now, leg, e.status); });
             },
-            [&](const exchange::BindRoom& e) { core.servers.bind(e.room, e.near); },
+            [&](const exchange::BindRoom& e) {
+                core.anchor_room(now, e.near);
+                core.servers.bind(e.room, e.near);
+            },
             [&](const exchange::SilenceRecording& e) {
                 Leg* leg = core.leg(e.leg);
                 if (leg != nullptr && leg->recordings.contains(e.segment)) return core.silence(now, *leg, e);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -88,6 +89,7 @@ struct B2bua::Core {
     std::vector<exchange::Event> events;
     std::vector<exchange::Log> logs;
     std::map<LegId, Leg> legs;
+    std::map<RoomId, std::set<LegId>> in_rooms;
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
@@ -107,6 +109,8 @@ struct B2bua::Core {
 
     // b2bua.cpp: dispatch, and what all legs share.
     Leg* leg(const LegId& id);
+    void enter(Leg& of, const RoomId& room);  // empty: it leaves
+    [[nodiscard]] const std::set<LegId>& legs_in(const RoomId& room) const;
     Leg* leg_of(sip::DialogId dialog, bool is_media);
     void on_responded(Stamp now, Leg& of, const sip::Responded& responded);  // may drop
     void watch(sip::DialogId dialog, const Leg& of, bool is_media);
@@ -133,6 +137,7 @@ struct B2bua::Core {
     void answer_if_ready(Stamp now, Leg& of);
     void talks(Stamp now, Leg& of, exchange::Event event);  // `event` tells that it is connected
     void on_acknowledged(Stamp now, Leg& of, const sip::Message& ack);
+    [[nodiscard]] static bool is_changing(const Leg& of);
     void on_reinvited(Stamp now, Leg& of, const sip::Message& request);
     void on_updated(Stamp now, Leg& of, const sip::Requested& requested);
     void on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended);  // drops
@@ -150,6 +155,7 @@ struct B2bua::Core {
     // placed.cpp: legs the exchange wants.
     void place(Stamp now, const exchange::PlaceLeg& order);
     [[nodiscard]] sip::Invitation invitation_for(Stamp now, const Leg& of, const exchange::PlaceLeg& order);
+    [[nodiscard]] std::optional<sip::Endpoint> next_hop_of(const exchange::PlaceLeg& order) const;
     void call_peer(Stamp now, Leg& of);  // drops when there is no way
     void on_progressed(Stamp now, Leg& of, const sip::Message& response);
     void on_answered(Stamp now, Leg& of, const sip::Message& response);  // may drop
@@ -167,9 +173,26 @@ struct B2bua::Core {
     void media_stands(Stamp now, Leg& of);                                      // may drop
     void media_lost(Stamp now, Leg& of);                                        // drops
     void apply(Stamp now, Leg& of, const std::string& sdp);
-    void applied(Stamp now, Leg& of);                   // may drop
-    void apply_failed(Stamp now, Leg& of, int status);  // may drop
+    void applied(Stamp now, Leg& of);                     // may drop
+    void apply_failed(Stamp now, Leg& of, int status);    // may drop
+    bool refuse_waiting(Stamp now, Leg& of, int status);  // the peer's re-INVITE or UPDATE
     void lose_recordings(Leg& of, const std::string& why);
+
+    // direct.cpp: media that passes no media server.
+    [[nodiscard]] bool may_be_direct(Stamp now, const Leg& offered, const exchange::PlaceLeg& order) const;
+    void tie(Leg& offered, Leg& placed, const RoomId& room);
+    void untie(Leg& of);
+    [[nodiscard]] Leg* partner(const Leg& of);
+    [[nodiscard]] static bool lacks_media(const Leg& of);
+    void early_direct(Stamp now, Leg& of, const std::string& sdp);
+    void answered_direct(Stamp now, Leg& of);  // may drop
+    // The leg and its partner go to a media server. False: there is none, or the leg has been dropped.
+    bool anchor(Stamp now, Leg& of);                                       // may drop
+    bool anchor_with_offer(Stamp now, Leg& of, const std::string& offer);  // may drop
+    void ask_media_late(Stamp now, Leg& of);                               // may drop
+    void anchor_room(Stamp now, const RoomId& room);                       // may drop
+    void move_to_media(Stamp now, Leg& of);                                // may drop
+    [[nodiscard]] static std::string as_described(const Leg& of, const std::string& text);
 
     // media_control.cpp: MSML in that dialog.
     void command(Stamp now, Leg& of, MsmlCommand wanted);
@@ -248,12 +271,15 @@ struct B2bua::Core {
     void on_told(Stamp now, Leg& of, const sip::Responded& responded);
     void on_peer_info(Stamp now, Leg& of, const sip::Requested& requested);
 
+    // Whether two descriptions say the same of the media; a version that was counted on is no change.
+    [[nodiscard]] static bool same_media(const std::string& a, const std::string& b);
+
     // identity.cpp: re-INVITEs of our own to the peer.
     void show(Stamp now, Leg& of, const exchange::ShowIdentity& order);
     void show_next(Stamp now, Leg& of);
     void refresh(Stamp now, Leg& of);
-    void on_shown(Stamp now, Leg& of, const sip::Message& answer);
-    void on_show_failed(Stamp now, Leg& of, int status);
+    void on_shown(Stamp now, Leg& of, const sip::Message& answer);  // may drop
+    void on_show_failed(Stamp now, Leg& of, int status);            // may drop
 };
 
 }  // namespace sheaf::b2bua

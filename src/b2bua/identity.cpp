@@ -10,16 +10,6 @@
 namespace sheaf::b2bua {
 namespace {
 
-// Whether two descriptions say the same of the media; a version that was counted on is no change.
-bool same_media(const std::string& a, const std::string& b) {
-    if (a == b) return true;
-    const auto one = sip::sdp_from_text(a);
-    auto other = sip::sdp_from_text(b);
-    if (!one || !other) return false;
-    other->session_version = one->session_version;
-    return *one == *other;
-}
-
 sip::NameAddr name_of(const Settings& settings, const exchange::ShowIdentity& shown) {
     sip::NameAddr who;
     who.display = clean_name(shown.name);
@@ -33,6 +23,16 @@ sip::NameAddr name_of(const Settings& settings, const exchange::ShowIdentity& sh
 
 }  // namespace
 
+// Whether two descriptions say the same of the media; a version that was counted on is no change.
+bool B2bua::Core::same_media(const std::string& a, const std::string& b) {
+    if (a == b) return true;
+    const auto one = sip::sdp_from_text(a);
+    auto other = sip::sdp_from_text(b);
+    if (!one || !other) return false;
+    other->session_version = one->session_version;
+    return *one == *other;
+}
+
 void B2bua::Core::show(Stamp now, Leg& of, const exchange::ShowIdentity& order) {
     of.showing.waits = order;
     show_next(now, of);
@@ -41,10 +41,9 @@ void B2bua::Core::show(Stamp now, Leg& of, const exchange::ShowIdentity& order) 
 void B2bua::Core::show_next(Stamp now, Leg& of) {
     auto& showing = of.showing;
     const auto* talking = std::get_if<Talking>(&of.peer);
-    const auto* media = std::get_if<MediaStands>(&of.media);
-    if (talking == nullptr || media == nullptr || of.described.empty()) return;
+    if (talking == nullptr || of.described.empty()) return;
     const bool is_asked = talking->reinvite_waits || talking->update_waits != 0 || talking->offer_given;
-    if (talking->connect_at_ack || is_asked || media->applying) return;
+    if (talking->connect_at_ack || is_asked || is_changing(of)) return;
     if (showing.out || showing.glare || (!showing.waits && !showing.refresh)) return;
     if (showing.waits) showing.shown = std::exchange(showing.waits, std::nullopt);
     showing.out = showing.shown.value_or(exchange::ShowIdentity{});
@@ -68,9 +67,14 @@ void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
     learn_from_site(of, answer);
     auto* talking = std::get_if<Talking>(&of.peer);
     const auto sdp = sip::sdp_from_text(answer.body);
+    if (talking != nullptr && !sdp && of.heard.empty())
+        return misplaced(now, of, "its peer has not answered the offer");
     if (talking == nullptr || !sdp || same_media(answer.body, of.heard)) return show_next(now, of);
     talking->next_held = sip::is_hold(*sdp);
-    apply(now, of, answer.body);
+    const std::string heard = reachable(of, answer.body);
+    if (std::holds_alternative<MediaStands>(of.media)) return apply(now, of, heard);
+    of.heard = heard;
+    static_cast<void>(anchor(now, of));
 }
 
 void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
@@ -82,6 +86,7 @@ void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
         showing.refresh = !showing.waits;
         return;
     }
+    if (of.heard.empty()) return misplaced(now, of, "its peer does not come to the media server");
     if (!std::exchange(showing.refused, true)) {
         warn(showing.shown ? "a peer does not take who it talks to" : "a peer refuses to refresh its session",
              {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});

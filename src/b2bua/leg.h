@@ -18,6 +18,9 @@ namespace sheaf::b2bua {
 
 // ---- The dialog with the media server ---------------------------------------------------------------------------
 struct NoMedia {};
+struct Direct {  // end to end with that leg: no media server knows of it (direct.cpp)
+    LegId other;
+};
 struct MediaAsked {  // INVITE sent; a leg timer watches over it
     sip::DialogId dialog = 0;
     std::size_t server = 0;
@@ -30,7 +33,7 @@ struct MediaStands {
     std::string offered;    // what the re-INVITE under way carries
     bool applying = false;  // a re-INVITE is under way, or waits for glare to pass
 };
-using Media = std::variant<NoMedia, MediaAsked, MediaStands>;
+using Media = std::variant<NoMedia, Direct, MediaAsked, MediaStands>;
 
 // ---- The dialog with the peer -----------------------------------------------------------------------------------
 struct Offered {                 // their INVITE; no final answer has gone
@@ -60,6 +63,7 @@ struct Talking {
     sip::ServerRequest update_waits = 0;  // so does its UPDATE; 0: none
     std::optional<bool> next_held;        // what the description being applied makes of `held`
     bool offer_given = false;             // to a re-INVITE without one: the ACK brings the answer
+    std::string offer;                    // the peer's new one, for the media server that is being asked
 };
 using Peer = std::variant<Offered, OfferSent, Preparing, Calling, Talking>;
 
@@ -113,6 +117,7 @@ struct Leg {
     Media media;
     RoomId room;                     // empty: joined to nothing
     std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
+    bool was_direct = false;         // its peer has been described another peer's media
     std::string described;           // our session description, as last sent to the peer
     std::string heard;               // the peer's, as last applied
     std::vector<std::size_t> tried;  // media servers

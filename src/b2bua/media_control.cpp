@@ -26,6 +26,13 @@ std::string refusal_in(const sip::Responded& responded, bool& is_full) {
 void B2bua::Core::command(Stamp now, Leg& of, MsmlCommand wanted) {
     // A stop is never left out: there is one a recording.
     const bool is_stop = std::holds_alternative<MsmlEndRecord>(wanted);
+    if (lacks_media(of)) {
+        const LegId id = of.id;
+        const bool is_coming = anchor(now, of);
+        Leg* still = leg(id);
+        if (still == nullptr) return;
+        if (!is_coming) return on_command_failed(now, *still, wanted, "no media server");
+    }
     if (of.msml.size() >= kMsmlWaitingMax && !is_stop)
         return on_command_failed(now, of, wanted, "too many commands wait");
     of.msml.push_back(std::move(wanted));
@@ -221,13 +228,23 @@ void B2bua::Core::on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended) 
 }
 
 void B2bua::Core::move(Stamp now, Leg& of, const RoomId& room) {
+    if (of.room == room) return;
+    if (lacks_media(of)) {
+        const LegId id = of.id;
+        const bool is_coming = anchor(now, of);
+        Leg* still = leg(id);
+        if (still == nullptr) return;
+        if (!is_coming) return misplaced(now, *still, "no media server");
+    }
+    anchor_room(now, room);
     const auto* asked = std::get_if<MediaAsked>(&of.media);
     const auto* stands = std::get_if<MediaStands>(&of.media);
-    if (of.room == room || (asked == nullptr && stands == nullptr)) return;
+    if (asked == nullptr && stands == nullptr) return;
     if (!servers.join(room, asked != nullptr ? asked->server : stands->server)) {
         return on_command_failed(now, of, MsmlJoin{room}, "the room stands at another media server");
     }
-    const RoomId left = std::exchange(of.room, room);
+    const RoomId left = of.room;
+    enter(of, room);
     servers.leave(left);
     if (room.empty()) return command(now, of, MsmlUnjoin{left});
     command(now, of, MsmlJoin{room});

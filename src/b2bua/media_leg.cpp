@@ -27,6 +27,13 @@ Result<std::string> inactive_answer(const std::string& offer) {
     return sip::to_text(answer);
 }
 
+// What the peer offers to whoever answers it; empty: it waits for our offer.
+std::string offer_of(const Leg& of) {
+    if (const auto* offered = std::get_if<Offered>(&of.peer)) return offered->offer;
+    const auto* talking = std::get_if<Talking>(&of.peer);
+    return talking == nullptr ? std::string() : talking->offer;
+}
+
 // Whether the peer's latest description puts us on hold.
 bool is_held(const Leg& of) {
     const auto sdp = sip::sdp_from_text(of.heard);
@@ -40,7 +47,7 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     const bool is_late = now.mono - *of.media_since >= kMediaTriesMax;
     const auto server = is_late ? std::nullopt : servers.enter(room, of.tried, now.mono);
     if (!server) return no_media(now, of, kNoMedia);
-    of.room = room;
+    enter(of, room);
     sip::Invitation invitation;
     invitation.target = settings.media[*server];
     const auto next_hop = endpoint_of(invitation.target);
@@ -58,14 +65,15 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
         invitation.headers.push_back({"X-Sheaf-Switch", settings.site + "/" + settings.node + ";boot=" + boot});
     }
     invitation.session_timer = false;  // it is probed
-    if (const auto* offered = std::get_if<Offered>(&of.peer); offered != nullptr && !offered->offer.empty()) {
+    if (const auto offer = offer_of(of); !offer.empty()) {
         invitation.content_type = "application/sdp";
-        invitation.body = offered->offer;
+        invitation.body = offer;
     }
     const auto dialog = ua.invite(now.mono, invitation);
     of.media = MediaAsked{dialog, *server};
     watch(dialog, of, true);
     timers.set({of.id, LegTimer::media_answer}, now.mono + kMediaAnswerMax);
+    anchor_room(now, room);
 }
 
 void B2bua::Core::on_media_silent(Stamp now, Leg& of) {
@@ -87,7 +95,7 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
     const auto server = asked->server;
     forget(asked->dialog);
     of.media = NoMedia{};
-    const RoomId room = std::exchange(of.room, {});
+    const RoomId room = of.room;
     servers.leave(room);
     of.tried.push_back(server);
     if (failed.status == 488 || failed.status == 415 || failed.status == 606) return no_media(now, of, 488);
@@ -108,6 +116,7 @@ void B2bua::Core::no_media(Stamp now, Leg& of, int status) {
     warn(status == 488 ? "no codec in common with the media server" : "no media server for a leg",
          {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});
     if (std::holds_alternative<Preparing>(of.peer)) return fail_placed(now, of, {of.id, status, {}, {}});
+    if (refuse_waiting(now, of, status)) return ask_media_late(now, of);
     events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::failed, {}});
     drop(now, of.id, status);
 }
@@ -125,7 +134,7 @@ void B2bua::Core::on_media_answered(Stamp now, Leg& of, const sip::Answered& ans
     if (asked == nullptr) return;
     timers.set({of.id, LegTimer::media_answer}, std::nullopt);
     const auto dialog = answered.dialog;
-    const bool they_offer = !std::holds_alternative<Offered>(of.peer) || std::get<Offered>(of.peer).offer.empty();
+    const bool they_offer = offer_of(of).empty();
     of.media = MediaStands{dialog, asked->server, sip::tag_of(answered.response, "To"), body, {}, false};
     if (they_offer) {
         const auto answer = inactive_answer(body);
@@ -140,6 +149,7 @@ void B2bua::Core::media_stands(Stamp now, Leg& of) {
     const LegId id = of.id;
     send_next(now, of);
     if (std::holds_alternative<Preparing>(of.peer)) return call_peer(now, of);
+    if (std::holds_alternative<Talking>(of.peer)) return move_to_media(now, of);
     answer_if_ready(now, of);
 }
 
@@ -173,7 +183,7 @@ void B2bua::Core::applied(Stamp now, Leg& of) {
                          talks(now, of, std::move(event));
                      },
                      [&](Talking& talking) {
-                         const std::string& sdp = std::get<MediaStands>(of.media).sdp;
+                         const std::string sdp = as_described(of, std::get<MediaStands>(of.media).sdp);
                          if (std::exchange(talking.reinvite_waits, false)) answer_peer(now, of, sdp);
                          if (const auto update = std::exchange(talking.update_waits, 0)) {
                              of.described = sdp;
@@ -193,13 +203,20 @@ void B2bua::Core::applied(Stamp now, Leg& of) {
                of.peer);
 }
 
+// RFC 3261 §14.2: the session stays as it was. True: it was a media server's first, and another offer may do.
+bool B2bua::Core::refuse_waiting(Stamp now, Leg& of, int status) {
+    auto* talking = std::get_if<Talking>(&of.peer);
+    if (talking == nullptr) return false;
+    talking->next_held.reset();
+    if (std::exchange(talking->reinvite_waits, false)) ua.reject(now.mono, of.peer_dialog, status);
+    if (const auto update = std::exchange(talking->update_waits, 0)) ua.respond(now.mono, update, status);
+    return !std::exchange(talking->offer, {}).empty();
+}
+
 void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
     const int told = status == 503 ? 503 : 488;
-    if (auto* talking = std::get_if<Talking>(&of.peer)) {
-        talking->next_held.reset();
-        // RFC 3261 §14.2: the session stays as it was.
-        if (std::exchange(talking->reinvite_waits, false)) ua.reject(now.mono, of.peer_dialog, told);
-        if (const auto update = std::exchange(talking->update_waits, 0)) ua.respond(now.mono, update, told);
+    if (std::holds_alternative<Talking>(of.peer)) {
+        refuse_waiting(now, of, told);
         return show_next(now, of);
     }
     warn("media server refuses a peer's session description",

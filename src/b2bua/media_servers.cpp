@@ -36,6 +36,12 @@ std::optional<std::size_t> MediaServers::enter(const RoomId& room, const std::ve
     return std::nullopt;
 }
 
+bool MediaServers::has_any(Instant now) const {
+    for (std::size_t server = 0; server < down_.size(); ++server)
+        if (is_good(server, {}, now)) return true;
+    return false;
+}
+
 void MediaServers::leave(const RoomId& room) {
     const auto known = rooms_.find(room);
     if (known == rooms_.end() || --known->second.legs != 0) return;

@@ -24,6 +24,7 @@ public:
     // empty room: any server, no place.
     [[nodiscard]] std::optional<std::size_t> enter(const RoomId& room, const std::vector<std::size_t>& tried,
                                                    Instant now);
+    [[nodiscard]] bool has_any(Instant now) const;  // that a leg could go to
     void leave(const RoomId& room);
     // One more leg, which stands at `server` already. False: the room stands at another.
     [[nodiscard]] bool join(const RoomId& room, std::size_t server);

@@ -146,7 +146,10 @@ void B2bua::Core::ring(Stamp now, Leg& of, const exchange::RingLeg& order) {
     if (!std::holds_alternative<Offered>(of.peer)) return;
     of.calluuid = order.calluuid;
     of.session_local = session_half_from(order.calluuid.text());
-    ua.provisional(now.mono, of.peer_dialog, 180, response_headers(of));
+    const Leg* with = partner(of);
+    const auto* calling = with == nullptr ? nullptr : std::get_if<Calling>(&with->peer);
+    const bool is_early = calling != nullptr && calling->early;
+    ua.provisional(now.mono, of.peer_dialog, is_early ? 183 : 180, response_headers(of), is_early ? with->heard : "");
     // The media is fetched while it rings, so that an answer is immediate and a failure is told before it.
     if (std::holds_alternative<NoMedia>(of.media)) ask_media(now, of, order.room);
 }
@@ -157,6 +160,8 @@ void B2bua::Core::answer(Stamp now, Leg& of, const exchange::AnswerLeg& order) {
     of.calluuid = order.calluuid;
     of.session_local = session_half_from(order.calluuid.text());
     offered->answer_wanted = true;
+    const Leg* with = partner(of);
+    if (with == nullptr || !std::holds_alternative<Talking>(with->peer)) untie(of);
     if (std::holds_alternative<NoMedia>(of.media)) return ask_media(now, of, order.room);
     if (of.room != order.room) {
         const LegId id = of.id;
@@ -169,18 +174,20 @@ void B2bua::Core::answer(Stamp now, Leg& of, const exchange::AnswerLeg& order) {
 void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
     const auto* offered = std::get_if<Offered>(&of.peer);
     const auto* media = std::get_if<MediaStands>(&of.media);
-    if (offered == nullptr || media == nullptr || !offered->answer_wanted) return;
+    const Leg* with = partner(of);
+    if (offered == nullptr || (media == nullptr && with == nullptr) || !offered->answer_wanted) return;
     const std::string offer = offered->offer;
+    const std::string sdp = with == nullptr ? media->sdp : with->heard;
     if (offer.empty()) {
         of.peer = OfferSent{};
-        return answer_peer(now, of, media->sdp);
+        return answer_peer(now, of, sdp);
     }
     const bool held = is_hold_text(offer);
     Talking talking;
     talking.held = held;
     talking.connect_at_ack = of.replaces;
     of.peer = talking;
-    answer_peer(now, of, media->sdp);
+    answer_peer(now, of, sdp);
     if (!of.replaces) talks(now, of, exchange::LegConnected{of.id, of.invite});
 }
 
@@ -209,25 +216,38 @@ void B2bua::Core::on_acknowledged(Stamp now, Leg& of, const sip::Message& ack) {
     }
     if (!std::exchange(talking->offer_given, false)) return;
     if (ack.body.empty()) return show_next(now, of);
-    talking->next_held = is_hold_text(ack.body);
-    apply(now, of, reachable(of, ack.body));
+    const std::string sdp = reachable(of, ack.body);
+    const bool stands = std::holds_alternative<MediaStands>(of.media);
+    if (!stands && same_media(sdp, of.heard)) return show_next(now, of);
+    talking->next_held = is_hold_text(sdp);
+    if (stands) return apply(now, of, sdp);
+    of.heard = sdp;
+    static_cast<void>(anchor(now, of));
+}
+
+// What one end of it is described is not settled.
+bool B2bua::Core::is_changing(const Leg& of) {
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    return std::holds_alternative<MediaAsked>(of.media) || (media != nullptr && media->applying);
 }
 
 void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) {
     auto* talking = std::get_if<Talking>(&of.peer);
     const auto* media = std::get_if<MediaStands>(&of.media);
     const bool is_busy = talking == nullptr || talking->connect_at_ack || talking->offer_given;
-    if (is_busy || media == nullptr || media->applying) {
-        return ua.reject(now.mono, of.peer_dialog, 491);
-    }
+    if (is_busy || is_changing(of)) return ua.reject(now.mono, of.peer_dialog, 491);
     if (request.body.empty()) {
         talking->offer_given = true;
-        return answer_peer(now, of, as_offer(media->sdp));
+        return answer_peer(now, of, media == nullptr ? of.described : as_described(of, as_offer(media->sdp)));
     }
     if (!sip::sdp_from_text(request.body)) return ua.reject(now.mono, of.peer_dialog, 488);
+    const std::string offer = reachable(of, request.body);
+    if (media == nullptr && same_media(offer, of.heard)) return answer_peer(now, of, of.described);
     talking->reinvite_waits = true;
-    talking->next_held = is_hold_text(request.body);
-    apply(now, of, reachable(of, request.body));
+    talking->next_held = is_hold_text(offer);
+    if (media != nullptr) return apply(now, of, offer);
+    const LegId id = of.id;
+    if (!anchor_with_offer(now, of, offer) && leg(id) != nullptr) refuse_waiting(now, of, 503);
 }
 
 // RFC 3311: as a re-INVITE, but at once. Without a description it asks for nothing but an answer.
@@ -236,13 +256,18 @@ void B2bua::Core::on_updated(Stamp now, Leg& of, const sip::Requested& requested
     const auto refuse = [&](int status) { ua.respond(now.mono, requested.id, status); };
     if (offer.empty()) return ua.respond(now.mono, requested.id, 200, response_headers(of));
     auto* talking = std::get_if<Talking>(&of.peer);
-    const auto* media = std::get_if<MediaStands>(&of.media);
     if (talking == nullptr) return refuse(504);  // §5.2: not without asking somebody
-    if (media == nullptr || media->applying || talking->connect_at_ack || talking->offer_given) return refuse(491);
+    if (is_changing(of) || talking->connect_at_ack || talking->offer_given) return refuse(491);
     if (!sip::sdp_from_text(offer)) return refuse(488);
+    const bool stands = std::holds_alternative<MediaStands>(of.media);
+    if (!stands && same_media(reachable(of, offer), of.heard)) {
+        return ua.respond(now.mono, requested.id, 200, response_headers(of), "application/sdp", of.described);
+    }
     talking->update_waits = requested.id;
     talking->next_held = is_hold_text(offer);
-    apply(now, of, reachable(of, offer));
+    if (stands) return apply(now, of, reachable(of, offer));
+    const LegId id = of.id;
+    if (!anchor_with_offer(now, of, reachable(of, offer)) && leg(id) != nullptr) refuse_waiting(now, of, 503);
 }
 
 void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {

@@ -209,6 +209,16 @@ const std::vector<sip::Header> kHere{{"Contact", "<sip:1001@127.0.0.1:40001>"}, 
 
 }  // namespace
 
+TEST_CASE("a phone that listens at another port than it registers from is called there") {
+    World w;
+    const std::vector<sip::Header> there{{"Contact", "<sip:1001@127.0.0.1:40009>"}, {"Expires", "120"}};
+    CHECK(register_phone(w, registration("ada", there)) == 200);
+    CHECK(w.last<exchange::AgentRegistered>()->next_hop == "udp:127.0.0.1:40009");
+    const std::vector<sip::Header> elsewhere{{"Contact", "<sip:1001@127.0.0.6:40009>"}, {"Expires", "120"}};
+    CHECK(register_phone(w, registration("ada", elsewhere)) == 200);
+    CHECK(w.last<exchange::AgentRegistered>()->next_hop == "udp:127.0.0.1:40001");
+}
+
 TEST_CASE("a phone registers with its password, and unregisters") {
     World w;
     CHECK(register_phone(w, registration("ada", kHere)) == 200);

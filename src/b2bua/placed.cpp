@@ -69,12 +69,18 @@ void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
     leg.session_local = session_half_from(order.session_id.empty() ? order.room.text() : order.session_id);
     // RFC 3261 §16.3 for a back-to-back user agent: what is left of the other leg's, so that a loop through several
     // switches ends.
-    for (const auto& [id, other] : legs) {
-        if (other.room != order.room) continue;
-        leg.max_forwards = std::min(leg.max_forwards, other.max_forwards);
-    }
+    for (const LegId& id : legs_in(order.room)) leg.max_forwards = std::min(leg.max_forwards, legs.at(id).max_forwards);
     auto& placed = legs.emplace(order.leg, std::move(leg)).first->second;
-    ask_media(now, placed, order.room);
+    Leg* with = order.direct.empty() ? nullptr : this->leg(order.direct);
+    if (with == nullptr || !may_be_direct(now, *with, order)) return ask_media(now, placed, order.room);
+    placed.max_forwards = std::min(placed.max_forwards, with->max_forwards);
+    tie(*with, placed, order.room);
+    call_peer(now, placed);
+}
+
+std::optional<sip::Endpoint> B2bua::Core::next_hop_of(const exchange::PlaceLeg& order) const {
+    const auto way = way_of(settings, order, 0);
+    return way ? std::optional{way->next_hop} : std::nullopt;
 }
 
 // The INVITE of a leg whose media stands.
@@ -85,7 +91,9 @@ sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exch
     invitation.call_id = entropy.uuid();
     invitation.from_tag = entropy.token(8);
     invitation.content_type = "application/sdp";
-    invitation.body = std::get<MediaStands>(of.media).sdp;
+    const auto* media = std::get_if<MediaStands>(&of.media);
+    const Leg* with = media == nullptr ? leg(std::get<Direct>(of.media).other) : nullptr;
+    invitation.body = with == nullptr ? media->sdp : with->heard;
     invitation.headers = session_id(of);
     invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
     const bool is_site = order.to.kind == exchange::DeviceKind::site;
@@ -175,6 +183,7 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
     }
     const auto* media = std::get_if<MediaStands>(&of.media);
     const std::string sdp = reachable(of, response.body);
+    if (media == nullptr && !calling->answer) return early_direct(now, of, sdp);
     const bool is_new = media != nullptr && !media->applying && media->offered != sdp;
     if (!sdp.empty() && is_new && !calling->answer && sip::sdp_from_text(sdp)) {
         calling->early = true;
@@ -206,8 +215,8 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
     learn_from_site(of, response);
     calling->answer = PeerAnswer{std::move(event), reachable(of, response.body)};
     const auto* media = std::get_if<MediaStands>(&of.media);
-    if (media == nullptr) return;  // its end is on its way
-    if (media->applying) return;   // `applied` goes on
+    if (media == nullptr) return answered_direct(now, of);
+    if (media->applying) return;  // `applied` goes on
     const bool is_same = response.body.empty() || calling->answer->sdp == media->offered;
     if (calling->early && is_same) {
         calling->answer_applied = true;

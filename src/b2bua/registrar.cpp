@@ -58,6 +58,18 @@ Result<std::vector<Wanted>> wanted_contacts(const sip::Message& request) {
     return out;
 }
 
+// Where its requests go: back on the way that it came, over a connection, a proxy or a NAT; else to where the contact
+// says, which may be another port.
+sip::Endpoint way_to(const sip::Uri& contact, const sip::Message& request, const sip::Source& source) {
+    const auto named = endpoint_of(contact);
+    const auto via = sip::top_via(request);
+    if (!named || !via || source.flow != 0 || request.list("Via").size() != 1) return source.remote;
+    const bool is_as_it_says =
+        via->host == source.remote.address && (via->port == 0 ? 5060 : via->port) == source.remote.port;
+    const bool is_there = named->transport == source.remote.transport && named->address == source.remote.address;
+    return is_as_it_says && is_there ? *named : source.remote;
+}
+
 }  // namespace
 
 std::optional<Registrar::Refusal> Registrar::authenticate(const sip::Message& request, const AgentAccount* agent,
@@ -132,8 +144,8 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
     const auto contact = sip::to_text(newest->uri);
     bindings_[dn] = {contact, source.remote, id, cseq, now + life, is_behind_nat(request, source)};
-    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(source.remote), to_ms(life),
-                                                        request.has_token("Allow-Events", "talk")}};
+    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(way_to(newest->uri, request, source)),
+                                                        to_ms(life), request.has_token("Allow-Events", "talk")}};
 }
 
 }  // namespace sheaf::b2bua

@@ -146,6 +146,8 @@ void MediaDouble::on(Instant now, const sip::Event& event) {
         targets.push_back(e->request.uri().user);
         offers.push_back(e->request.body);
         if (holds_invite) return;
+        const bool is_bad = !refuse_offer.empty() && offers.back().find(refuse_offer) != std::string::npos;
+        if (is_bad) return node.ua->reject(now, e->dialog, 488);
         if (refuse_invite != 0) return node.ua->reject(now, e->dialog, refuse_invite);
         dialogs.push_back(e->dialog);
         node.ua->answer(now, e->dialog, description(e->request.body));

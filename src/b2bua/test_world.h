@@ -90,6 +90,7 @@ struct MediaDouble {
     Node& node;
     int refuse_invite = 0;  // status, 0: take them
     int refuse_reinvite = 0;
+    std::string refuse_offer;      // what an INVITE's offer has that is refused with 488
     bool holds_invite = false;   // leave INVITEs unanswered
     std::string refuse_command;  // text of an element whose result is refuse_code
     int refuse_code = 503;

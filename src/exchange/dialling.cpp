@@ -34,6 +34,16 @@ std::optional<call::ToRecord> to_record(Turn& turn, const Placing& placing) {
     return call::ToRecord{SegmentId{turn.entropy.uuid()}, placing.rule, false, placing.consent};
 }
 
+// Whose media need not pass a media server: nothing is played to the caller, and nobody is recorded.
+LegId direct_with(const State& state, const LiveCall& live, const Placing& placing) {
+    const call::Connection* party = waiting_party(live);
+    const bool is_plain = party && std::holds_alternative<call::Offered>(party->state) &&
+                          std::holds_alternative<call::NotRecorded>(party->recording) && !party->treatment;
+    const bool is_asked = live.menu || live.adding || !live.code.empty();
+    if (!state.settings.direct_media || !is_plain || is_asked || !placing.rule.empty()) return {};
+    return party->leg;
+}
+
 void place(Turn& turn, LiveCall& live, Placing placing) {
     const LegId id{"leg-" + turn.entropy.token(16)};
     const ConnectionId connection{"conn-" + turn.entropy.token(16)};
@@ -47,7 +57,8 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
                     placing.calling_name,
                     std::nullopt,
                     live.call.session_id,
-                    placing.auto_answer};
+                    placing.auto_answer,
+                    direct_with(turn.state, live, placing)};
     if (placing.link) {
         placing.party.link = placing.link->link;
         effect.link =

@@ -91,6 +91,7 @@ struct SiteSettings {
     bool record_consult = false, record_hold = false, leave_conference = false, ready_on_register = true;
     std::int64_t wrap_up_ms = 0;
     std::int64_t ring_timeout_ms = 20'000;
+    bool direct_media = false;           // of calls that nothing is to be recorded of
     bool ready_after_no_answer = false;  // an agent who does not answer: else not ready
     FeatureCodes codes = {};
     std::vector<AgentSettings> agents;
@@ -330,6 +331,7 @@ struct PlaceLeg {  // LegPlaced, LegAlerting, LegAnswered or LegFailed follow
     std::optional<LinkHeader> link;  // to peer sites: to be signed
     std::string session_id;
     bool auto_answer = false;
+    LegId direct;  // an offered leg, waiting for this one, whose media may go end to end with it; empty: none
 };
 struct EndLeg {  // CANCEL, BYE or a refusal, as its state demands; nothing follows
     LegId leg;

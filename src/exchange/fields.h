@@ -56,6 +56,7 @@ SHEAF_FIELDS(SiteSettings) {
     v("wrap_up_ms", it.wrap_up_ms)("ring_timeout_ms", it.ring_timeout_ms)("agents", it.agents)("trunks", it.trunks);
     v("peers", it.peers)("routing_points", it.routing_points)("routes", it.routes)("calls_max", it.calls_max);
     v("queue_max", it.queue_max)("ready_after_no_answer", it.ready_after_no_answer)("codes", it.codes);
+    v("direct_media", it.direct_media);
 }
 SHEAF_FIELDS(Device) {
     v("kind", it.kind)("name", it.name);
@@ -182,7 +183,7 @@ SHEAF_FIELDS(RejectLeg) {
 SHEAF_FIELDS(PlaceLeg) {
     v("leg", it.leg)("room", it.room)("to", it.to)("number", it.number)("contact", it.contact);
     v("next_hop", it.next_hop)("calling", it.calling)("calling_name", it.calling_name)("link", it.link);
-    v("session_id", it.session_id)("auto_answer", it.auto_answer);
+    v("session_id", it.session_id)("auto_answer", it.auto_answer)("direct", it.direct);
 }
 SHEAF_FIELDS(EndLeg) {
     v("leg", it.leg)("status", it.status)("cause", it.cause);

@@ -322,6 +322,7 @@ void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     if (settings.session_ms < settings.session_min_ms) reader.problem("session_ms", "must not be below session_min_ms");
     settings.ladder_bytes = static_cast<std::uint64_t>(
         reader.number("ladder_bytes", static_cast<std::int64_t>(settings.ladder_bytes), 0, kLadderBytesMax));
+    settings.direct_media = reader.flag("direct_media", true);
     settings.nat = reader.flag("nat", true);
     settings.options_ms = read_ms(reader, "options_ms", 30'000, 0, kOptionsMsMax);
     if (settings.options_ms > 0 && settings.options_ms < kOptionsMsMin)

@@ -118,6 +118,7 @@ struct SwitchSettings {
     int session_ms = 1'800'000;  // of a session timer; at least session_min_ms
     int session_min_ms = 90'000;
     std::uint64_t ladder_bytes = 256ULL << 20;  // of recorded calls' SIP messages on disk; 0: none
+    bool direct_media = true;                  // of calls that nothing is to be recorded of
     bool nat = true;                            // phones may stand behind one
     int options_ms = 30'000;  // from one question whether a peer is there to the next; 0: nobody is asked
     std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none

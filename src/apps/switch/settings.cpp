@@ -74,6 +74,7 @@ exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings)
     out.ready_on_register = settings.ready_on_register;
     out.wrap_up_ms = settings.wrap_up_ms;
     out.ring_timeout_ms = settings.ring_timeout_ms;
+    out.direct_media = settings.direct_media;
     out.ready_after_no_answer = settings.ready_after_no_answer;
     out.codes = {settings.ready_code, settings.not_ready_code, settings.wrap_up_done_code};
     for (const auto& agent : settings.agents) {

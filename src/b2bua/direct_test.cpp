@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "b2bua/test_world.h"
+
+using namespace sheaf;
+using namespace sheaf::b2bua;
+using namespace sheaf::b2bua::test;
+
+namespace {
+
+const RoomId kRoom("u1");
+const std::string kCustomerSdp = sdp_of("127.0.0.9", 30'000);
+const std::string kAgentSdp = sdp_of("127.0.0.1", 40'100);
+
+std::string session_of(const std::string& sdp) {
+    const auto parsed = sip::sdp_from_text(sdp);
+    REQUIRE(parsed);
+    return parsed->origin_user + " " + std::to_string(parsed->session_id) + " " + parsed->origin_address;
+}
+
+std::uint64_t version_of(const std::string& sdp) {
+    const auto parsed = sip::sdp_from_text(sdp);
+    return parsed ? parsed->session_version : 0;
+}
+
+std::string port_of(const std::string& sdp) {
+    const auto at = sdp.find("m=audio ");
+    return sdp.substr(at + 8, sdp.find(' ', at + 8) - at - 8);
+}
+
+// A customer and an agent who talk end to end.
+struct DirectCall : World {
+    LegId a;
+    LegId b{"leg-a"};
+    sip::DialogId agent = 0;
+
+    explicit DirectCall(Settings given = settings()) : World(std::move(given)) {}
+    void begin(const std::string& offer = kCustomerSdp) {
+        customer = call(carrier, "1001", {}, offer);
+        REQUIRE(last<exchange::LegOffered>() != nullptr);
+        a = last<exchange::LegOffered>()->leg;
+        auto wanted = to_phone();
+        wanted.direct = a;
+        order(wanted);
+        REQUIRE(phone.last<sip::Invited>() != nullptr);
+        agent = phone.last<sip::Invited>()->dialog;
+    }
+    void ring() {
+        phone.ua->provisional(wire.now, agent, 180);
+        wire.settle();
+        order(exchange::RingLeg{a, kRoom, CallUuid("u1")});
+    }
+    void answer() {
+        phone.ua->answer(wire.now, agent, kAgentSdp);
+        wire.settle();
+        REQUIRE(count<exchange::LegAnswered>() == 1);
+        order(exchange::AnswerLeg{a, kRoom, CallUuid("u1")});
+        REQUIRE(count<exchange::LegConnected>() == 1);
+    }
+    void talk() {
+        begin();
+        ring();
+        answer();
+    }
+    // The phones take what they are offered.
+    void follow() {
+        for (Node* node : {&carrier, &phone}) {
+            const auto* offered = node->last<sip::Reinvited>();
+            if (offered == nullptr) continue;
+            node->ua->answer(wire.now, offered->dialog, node == &carrier ? kCustomerSdp : kAgentSdp);
+        }
+        wire.settle();
+    }
+    [[nodiscard]] std::string offered_to(const Node& node) const {
+        const auto* offered = node.last<sip::Reinvited>();
+        return offered == nullptr ? std::string() : offered->request.body;
+    }
+    void over() {
+        end(a);
+        end(b);
+        must_be_clean();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what one describes goes to the other as it is, and no media server hears of the call") {
+    DirectCall w;
+    w.begin();
+    CHECK(w.phone.last<sip::Invited>()->request.body == kCustomerSdp);
+    w.ring();
+    CHECK(w.carrier.last<sip::Progressed>()->response.status() == 180);
+    w.answer();
+    CHECK(w.carrier.last<sip::Answered>()->response.body == kAgentSdp);
+    CHECK(w.media.offers.empty());
+    w.carrier.ua->bye(w.wire.now, w.customer);
+    w.wire.settle();
+    CHECK(w.last<exchange::LegEnded>()->leg == w.a);
+    w.end(w.b);
+    CHECK(w.phone.count<sip::Ended>() == 1);
+    w.must_be_clean();
+}
+
+TEST_CASE("early media passes, with the 180 that it came with or after it") {
+    for (const bool is_late : {false, true}) {
+        CAPTURE(is_late);
+        DirectCall w;
+        w.begin();
+        if (is_late) w.ring();
+        w.phone.ua->provisional(w.wire.now, w.agent, 183, {}, kAgentSdp);
+        w.wire.settle();
+        if (!is_late) w.order(exchange::RingLeg{w.a, kRoom, CallUuid("u1")});
+        CHECK(w.carrier.last<sip::Progressed>()->response.status() == 183);
+        CHECK(w.carrier.last<sip::Progressed>()->response.body == kAgentSdp);
+        w.answer();
+        CHECK(w.carrier.last<sip::Answered>()->response.body == kAgentSdp);
+        w.over();
+    }
+}
+
+TEST_CASE("music brings both to the media server: each is offered the same session in a later version") {
+    DirectCall w;
+    w.talk();
+    w.order(exchange::StartPlay{w.a, "t1", {"music:hold"}, true});
+    CHECK(w.media.targets == std::vector<std::string>{"msml=u1", "msml=u1"});
+    CHECK(w.media.offers == std::vector<std::string>{"", ""});
+    CHECK(session_of(w.offered_to(w.carrier)) == session_of(kAgentSdp));
+    CHECK(session_of(w.offered_to(w.phone)) == session_of(kCustomerSdp));
+    CHECK(version_of(w.offered_to(w.carrier)) == version_of(kAgentSdp) + 1);
+    CHECK(version_of(w.offered_to(w.phone)) == version_of(kCustomerSdp) + 1);
+    CHECK(port_of(w.offered_to(w.carrier)) != port_of(w.offered_to(w.phone)));
+    w.follow();
+    CHECK(w.media.offers == std::vector<std::string>{"", "", kCustomerSdp, kAgentSdp});
+    REQUIRE(w.media.commands.size() == 1);
+    CHECK(w.media.commands[0].find("music:hold") != std::string::npos);
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    // From now on it is a call like any other.
+    w.carrier.ua->reinvite(w.wire.now, w.customer, sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly));
+    w.wire.settle();
+    CHECK(w.count<exchange::LegHeld>() == 1);
+    CHECK(session_of(w.carrier.last<sip::Answered>()->response.body) == session_of(kAgentSdp));
+    CHECK(version_of(w.carrier.last<sip::Answered>()->response.body) == version_of(kAgentSdp) + 2);
+    w.over();
+}
+
+TEST_CASE("a recording is started as soon as the media server has the leg") {
+    DirectCall w;
+    w.talk();
+    w.order(exchange::StartRecording{w.b, SegmentId("s1"), CallUuid("u1"), ConnectionId("c1"), {}});
+    w.follow();
+    REQUIRE(w.media.commands.size() == 1);
+    CHECK(w.media.commands[0].find("segment=\"s1\"") != std::string::npos);
+    CHECK(w.count<exchange::RecordingFailed>() == 0);
+    w.over();
+}
+
+TEST_CASE("a hold by either phone is answered by the media server, and the other follows") {
+    for (const bool by_agent : {false, true}) {
+        CAPTURE(by_agent);
+        DirectCall w;
+        w.talk();
+        Node& holder = by_agent ? w.phone : w.carrier;
+        const auto hold = by_agent ? sdp_of("127.0.0.1", 40'100, sip::Direction::sendonly)
+                                   : sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly);
+        holder.ua->reinvite(w.wire.now, by_agent ? w.agent : w.customer, hold);
+        w.wire.settle();
+        REQUIRE(w.count<exchange::LegHeld>() == 1);
+        CHECK(w.last<exchange::LegHeld>()->leg == (by_agent ? w.b : w.a));
+        const std::string answer = holder.last<sip::Answered>()->response.body;
+        CHECK(answer.find("a=recvonly") != std::string::npos);
+        CHECK(session_of(answer) == session_of(by_agent ? kCustomerSdp : kAgentSdp));
+        CHECK(w.offered_to(holder).empty());
+        CHECK_FALSE(w.offered_to(by_agent ? w.carrier : w.phone).empty());
+        w.follow();
+        holder.ua->reinvite(w.wire.now, by_agent ? w.agent : w.customer, by_agent ? kAgentSdp : kCustomerSdp);
+        w.wire.settle();
+        CHECK(w.count<exchange::LegRetrieved>() == 1);
+        w.over();
+    }
+}
+
+TEST_CASE("a third party brings the two along") {
+    DirectCall w;
+    w.talk();
+    auto third = w.to_phone("leg-c");
+    third.to = {exchange::DeviceKind::site, "paris"};
+    third.number = "2001";
+    w.order(third);
+    CHECK(w.media.targets == std::vector<std::string>{"msml=u1", "msml=u1", "msml=u1"});
+    w.follow();
+    CHECK(w.media.offers.size() == 5);
+    w.end(LegId("leg-c"));
+    w.over();
+}
+
+TEST_CASE("one that goes to another room is moved there, and who is left stands where it was") {
+    DirectCall w;
+    w.talk();
+    w.order(exchange::MoveLeg{w.b, RoomId("u2")});
+    w.follow();
+    REQUIRE(w.media.commands.size() == 1);
+    CHECK(w.media.commands[0].find("conf:u2") != std::string::npos);
+    w.over();
+}
+
+TEST_CASE("a room that is bound to theirs finds them at a media server") {
+    DirectCall w;
+    w.talk();
+    w.order(exchange::BindRoom{RoomId("u2"), kRoom});
+    CHECK(w.media.targets.size() == 2);
+    w.follow();
+    w.over();
+}
+
+TEST_CASE("a refresh changes nothing: re-INVITE, UPDATE and one without an offer") {
+    DirectCall w;
+    w.talk();
+    w.carrier.ua->reinvite(w.wire.now, w.customer, kCustomerSdp);
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Answered>()->response.body == kAgentSdp);
+    static_cast<void>(w.phone.ua->request(w.wire.now, w.agent, "UPDATE", {}, "application/sdp", kAgentSdp));
+    w.wire.settle();
+    CHECK(w.phone.last<sip::Responded>()->response->body == kCustomerSdp);
+    w.carrier.ua->reinvite(w.wire.now, w.customer, "");
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Answered>()->response.body == kAgentSdp);
+    w.carrier.ua->ack(w.wire.now, w.customer, "application/sdp", kCustomerSdp);
+    w.wire.settle();
+    CHECK(w.media.offers.empty());
+    // Another answer than before is one more offer.
+    w.carrier.ua->reinvite(w.wire.now, w.customer, "");
+    w.wire.settle();
+    w.carrier.ua->ack(w.wire.now, w.customer, "application/sdp", sdp_of("127.0.0.9", 30'002));
+    w.wire.settle();
+    CHECK(w.media.offers == std::vector<std::string>{"", ""});
+    w.follow();
+    w.over();
+}
+
+TEST_CASE("who cannot reach the other, and who offers nothing to talk by, meets the media server from the first") {
+    const auto hold = sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly);
+    for (const std::string& offer : {std::string(), hold, sdp_of("::1", 30'000)}) {
+        CAPTURE(offer);
+        DirectCall w;
+        w.begin(offer);
+        CHECK(w.media.targets == std::vector<std::string>{"msml=u1"});
+        CHECK(w.phone.last<sip::Invited>()->request.body != offer);
+        w.over();
+    }
+}
+
+TEST_CASE("without a media server a call is none the worse, until it needs one") {
+    auto settings = World::settings();
+    settings.media.clear();
+    DirectCall w(settings);
+    w.talk();
+    w.carrier.ua->reinvite(w.wire.now, w.customer, sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly));
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Failed>()->status == 503);
+    static_cast<void>(w.carrier.ua->request(w.wire.now, w.customer, "UPDATE", {}, "application/sdp",
+                                            sdp_of("127.0.0.9", 30'000, sip::Direction::inactive)));
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Responded>()->status == 503);
+    w.order(exchange::StartRecording{w.b, SegmentId("s1"), CallUuid("u1"), ConnectionId("c1"), {}});
+    CHECK(w.count<exchange::RecordingFailed>() == 1);
+    w.order(exchange::StartPlay{w.b, "t1", {"music:hold"}, true});
+    CHECK(w.count<exchange::PlayEnded>() == 1);
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    w.order(exchange::MoveLeg{w.b, RoomId("u2")});
+    CHECK(w.last<exchange::LegEnded>()->leg == w.b);
+    w.end(w.a);
+    w.must_be_clean();
+}
+
+TEST_CASE("a phone that does not come to the media server has left the call") {
+    DirectCall w;
+    w.talk();
+    w.order(exchange::StartPlay{w.b, "t1", {"music:hold"}, true});
+    w.phone.ua->reject(w.wire.now, w.phone.last<sip::Reinvited>()->dialog, 488);
+    w.carrier.ua->answer(w.wire.now, w.carrier.last<sip::Reinvited>()->dialog, kCustomerSdp);
+    w.wire.settle();
+    REQUIRE(w.count<exchange::LegEnded>() == 1);
+    CHECK(w.last<exchange::LegEnded>()->leg == w.b);
+    w.end(w.a);
+    w.must_be_clean();
+}
+
+TEST_CASE("an offer that no media server takes is refused, and the call goes on") {
+    DirectCall w;
+    w.talk();
+    const std::string fax =
+        "v=0\r\no=c 1 2 IN IP4 127.0.0.9\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\n"
+        "m=image 30002 udptl t38\r\n";
+    w.media.refuse_offer = "m=image";
+    w.carrier.ua->reinvite(w.wire.now, w.customer, fax);
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Failed>()->status == 488);
+    w.follow();
+    CHECK(w.media.offers == std::vector<std::string>{fax, "", "", kCustomerSdp, kAgentSdp});
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    w.over();
+}
+
+TEST_CASE("the caller may be answered while the phone still rings: each comes to the media server in its time") {
+    DirectCall w;
+    w.begin();
+    w.ring();
+    w.order(exchange::AnswerLeg{w.a, kRoom, CallUuid("u1")});
+    REQUIRE(w.count<exchange::LegConnected>() == 1);
+    CHECK(port_of(w.carrier.last<sip::Answered>()->response.body) == "20002");
+    w.phone.ua->answer(w.wire.now, w.agent, kAgentSdp);
+    w.wire.settle();
+    CHECK(w.count<exchange::LegAnswered>() == 1);
+    CHECK(w.offered_to(w.carrier).empty());
+    CHECK_FALSE(w.offered_to(w.phone).empty());
+    w.follow();
+    CHECK(w.media.offers.back() == kAgentSdp);
+    w.over();
+}
+
+TEST_CASE("a phone that is busy leaves the caller free for another, by the media server or direct again") {
+    DirectCall w;
+    w.begin();
+    w.phone.ua->reject(w.wire.now, w.agent, 486);
+    w.wire.settle();
+    CHECK(w.count<exchange::LegFailed>() == 1);
+    auto wanted = w.to_phone();
+    wanted.direct = w.a;
+    w.order(wanted);
+    w.agent = w.phone.last<sip::Invited>()->dialog;
+    w.answer();
+    CHECK(w.media.offers.empty());
+    w.over();
+}
+
+TEST_CASE("both hold at once: one is answered, the other is told to try again") {
+    DirectCall w;
+    w.talk();
+    w.carrier.ua->reinvite(w.wire.now, w.customer, sdp_of("127.0.0.9", 30'000, sip::Direction::sendonly));
+    w.phone.ua->reinvite(w.wire.now, w.agent, sdp_of("127.0.0.1", 40'100, sip::Direction::sendonly));
+    w.wire.settle();
+    CHECK(w.count<exchange::LegHeld>() == 1);
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    w.over();
+}
+
+TEST_CASE("whoever is left alone of a direct call comes to the media server when something is said to it") {
+    DirectCall w;
+    w.talk();
+    w.carrier.ua->bye(w.wire.now, w.customer);
+    w.wire.settle();
+    w.order(exchange::StartPlay{w.b, "t1", {"music:ringback"}, true});
+    w.follow();
+    REQUIRE(w.media.commands.size() == 1);
+    w.end(w.b);
+    w.must_be_clean();
+}
