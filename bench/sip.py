@@ -224,7 +224,7 @@ class Proxy(Measured):
         folder.mkdir()
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {OURS})
-        self.kamailio = Kamailio(folder, (THEIRS, PORT), (CALLED, PORT))
+        self.kamailio = Kamailio(folder, (THEIRS, PORT), (CALLED, PORT), memory_mb=512)
         os.sched_setaffinity(0, before)
         super().__init__(self.kamailio.popen)
 

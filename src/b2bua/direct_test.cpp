@@ -317,6 +317,22 @@ TEST_CASE("the caller may be answered while the phone still rings: each comes to
     w.over();
 }
 
+TEST_CASE("a phone that rings for one who has gone is answered where it has been moved to meanwhile") {
+    DirectCall w;
+    w.begin();
+    w.ring();
+    w.order(exchange::MoveLeg{w.b, RoomId("u2")});
+    w.end(w.a);
+    w.phone.ua->answer(w.wire.now, w.agent, kAgentSdp);
+    w.wire.settle();
+    CHECK(w.count<exchange::LegAnswered>() == 1);
+    w.follow();
+    CHECK(w.media.targets.back() == "msml=u2");
+    CHECK(w.media.offers.back() == kAgentSdp);
+    w.end(w.b);
+    w.must_be_clean();
+}
+
 TEST_CASE("a phone that is busy leaves the caller free for another, by the media server or direct again") {
     DirectCall w;
     w.begin();

@@ -239,7 +239,7 @@ void B2bua::Core::move(Stamp now, Leg& of, const RoomId& room) {
     anchor_room(now, room);
     const auto* asked = std::get_if<MediaAsked>(&of.media);
     const auto* stands = std::get_if<MediaStands>(&of.media);
-    if (asked == nullptr && stands == nullptr) return;
+    if (asked == nullptr && stands == nullptr) return enter(of, room);  // it rings; there it will be asked for
     if (!servers.join(room, asked != nullptr ? asked->server : stands->server)) {
         return on_command_failed(now, of, MsmlJoin{room}, "the room stands at another media server");
     }

@@ -34,13 +34,15 @@ std::optional<call::ToRecord> to_record(Turn& turn, const Placing& placing) {
     return call::ToRecord{SegmentId{turn.entropy.uuid()}, placing.rule, false, placing.consent};
 }
 
-// Whose media need not pass a media server: nothing is played to the caller, and nobody is recorded.
+// Whose media need not pass a media server: nothing is played to the caller, and nobody is recorded. A consult is to
+// become one with its main call, and without a moment of silence.
 LegId direct_with(const State& state, const LiveCall& live, const Placing& placing) {
     const call::Connection* party = waiting_party(live);
     const bool is_plain = party && std::holds_alternative<call::Offered>(party->state) &&
                           std::holds_alternative<call::NotRecorded>(party->recording) && !party->treatment;
     const bool is_asked = live.menu || live.adding || !live.code.empty();
-    if (!state.settings.direct_media || !is_plain || is_asked || !placing.rule.empty()) return {};
+    const bool is_recorded = !placing.rule.empty();
+    if (!state.settings.direct_media || !is_plain || is_asked || is_recorded || !live.call.consult_of.empty()) return {};
     return party->leg;
 }
 

@@ -61,6 +61,7 @@ Switch::Settings settings_of(int index) {
     exchange.record_consult = records_consults(index);
     exchange.leave_conference = site == "paris";
     exchange.ring_timeout_ms = 12'000;
+    exchange.direct_media = true;
     auto& b2bua = out.b2bua;
     b2bua.site = site;
     b2bua.host = switch_address(index);

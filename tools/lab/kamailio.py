@@ -56,7 +56,7 @@ request_route {{
 class Kamailio:
     """One process group on `here`, (host, port); everything that does not come from `switch` goes there."""
 
-    def __init__(self, folder, here, switch, transport="udp"):
+    def __init__(self, folder, here, switch, transport="udp", memory_mb=32):
         def text(address):
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
             return f"{host}:{address[1]}"
@@ -67,7 +67,7 @@ class Kamailio:
         config.write_text(CONFIG.format(here=text(here), switch=text(switch), switch_host=host,
                                         way=";transport=tcp" if transport == "tcp" else ""))
         self.log = open(folder / "kamailio.log", "ab")
-        self.popen = subprocess.Popen(["kamailio", "-f", str(config), "-DD", "-E", "-m", "32", "-M", "4",
+        self.popen = subprocess.Popen(["kamailio", "-f", str(config), "-DD", "-E", "-m", str(memory_mb), "-M", "4",
                                        "-P", str(folder / "kamailio.pid"), "-Y", str(folder)],
                                       stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
         self._wait_until_up()
