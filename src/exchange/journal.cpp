@@ -63,6 +63,18 @@ Result<JournalledInput> input_from(const boost::json::object& object) {
     return journalled;
 }
 
+void add_text(std::string& out, const Effect& effect) {
+    std::visit(
+        [&]<typename E>(const E& it) {
+            out += kTypeName<E>;
+            const std::size_t before = out.size();
+            out += ' ';
+            write_object(out, it);
+            if (out.ends_with(" {}") && out.size() == before + 3) out.resize(before);
+        },
+        effect);
+}
+
 }  // namespace
 
 bool JsonReader::read(const boost::json::value& json, std::string& text) {
@@ -80,19 +92,20 @@ bool JsonReader::read(const boost::json::value& json, std::string& text) {
 }
 
 std::string settings_line(const SiteSettings& settings) {
-    return boost::json::serialize(boost::json::object{{"journal", kVersion}, {"settings", to_object(settings)}});
+    std::string out = "{\"journal\":" + std::to_string(kVersion) + ",\"settings\":";
+    write_object(out, settings);
+    return out + "}";
 }
 
 std::string input_line(const Input& input, const std::vector<Effect>& effects) {
     return std::visit(
         [&]<typename E>(const E& event) {
-            return boost::json::serialize(
-                boost::json::object{{"input", kTypeName<E>},
-                                    {"mono_ns", input.now.mono.time_since_epoch().count()},
-                                    {"wall_ms", to_unix_ms(input.now.wall)},
-                                    {"seed", to_hex(Bytes{input.seed.data(), input.seed.size()})},
-                                    {"data", to_object(event)},
-                                    {"effects", effects_digest(effects)}});
+            std::string out = "{\"input\":\"" + std::string(kTypeName<E>) + "\",\"mono_ns\":";
+            out += std::to_string(input.now.mono.time_since_epoch().count());
+            out += ",\"wall_ms\":" + std::to_string(to_unix_ms(input.now.wall)) + ",\"seed\":\"";
+            out += to_hex(Bytes{input.seed.data(), input.seed.size()}) + "\",\"data\":";
+            write_object(out, event);
+            return out + ",\"effects\":\"" + effects_digest(effects) + "\"}";
         },
         input.event);
 }
@@ -118,20 +131,18 @@ Result<Event> event_from_text(std::string_view name, const boost::json::object& 
 }
 
 std::string to_text(const Effect& effect) {
-    return std::visit(
-        []<typename E>(const E& it) {
-            const boost::json::object object = to_object(it);
-            std::string text{kTypeName<E>};
-            if (!object.empty()) text += " " + boost::json::serialize(object);
-            return text;
-        },
-        effect);
+    std::string out;
+    add_text(out, effect);
+    return out;
 }
 
 std::string effects_digest(const std::vector<Effect>& effects) {
-    Sha256Stream hash;
-    for (const Effect& effect : effects) hash.add(as_bytes(to_text(effect) + "\n"));
-    const Sha256 digest = hash.finish();
+    std::string text;
+    for (const Effect& effect : effects) {
+        add_text(text, effect);
+        text += '\n';
+    }
+    const Sha256 digest = sha256(as_bytes(text));
     return to_hex(Bytes{digest.data(), digest.size()});
 }
 

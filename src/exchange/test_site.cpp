@@ -93,6 +93,7 @@ std::vector<SiteSettings> changes_of(const SiteSettings& settings) {
 void add_policies(SiteSettings& settings, std::uint64_t seed) {
     settings.codes = {"*11", "*12", "*13"};
     settings.ready_after_no_answer = seed % 2 == 0;
+    settings.direct_media = seed % 2 == 1;
     RoutingPointSettings asking = settings.routing_points[0];
     asking.dn = "8002";
     asking.numbers = {};

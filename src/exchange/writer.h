@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <charconv>
 #include <concepts>
 #include <type_traits>
 
@@ -8,7 +10,8 @@
 #include "exchange/fields.h"
 #include "exchange/text.h"
 
-// Visits the fields of a value and makes JSON of it. A field that is empty, zero or false is left out.
+// Visits the fields of a value and writes them as a JSON object. A field that is empty, zero or false is left out. Text
+// at once, with no tree between: every step of a switch writes its input and its effects.
 namespace sheaf::exchange {
 
 class JsonWriter {
@@ -16,78 +19,119 @@ public:
     template <typename T>
     using Of = const T;
 
+    explicit JsonWriter(std::string& out) : out_(out) { out_ += '{'; }
+    void finish() { out_ += '}'; }
+
     template <typename T>
     JsonWriter& operator()(std::string_view name, const T& value) {
-        boost::json::value json = json_of(value);
-        if (!is_default(json)) object[name] = std::move(json);
+        if (is_default(value)) return *this;
+        if (!std::exchange(is_first_, false)) out_ += ',';
+        out_ += '"';
+        out_ += name;
+        out_ += "\":";
+        write(value);
         return *this;
     }
 
-    boost::json::object object;
-
 private:
-    template <typename T>
-    static boost::json::value json_of(const T& value) {
-        if constexpr (std::same_as<T, bool> || std::same_as<T, boost::json::value>) {
-            return value;
-        } else if constexpr (std::same_as<T, boost::json::object>) {
-            return value;
-        } else if constexpr (std::integral<T>) {
-            return value;
-        } else if constexpr (std::is_enum_v<T>) {
-            return boost::json::value(EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
-        } else {
-            JsonWriter writer;
-            fields(writer, value);
-            return std::move(writer.object);
-        }
-    }
+    void write(bool value) { out_ += value ? "true" : "false"; }
+    void write(const boost::json::value& value) { out_ += boost::json::serialize(value); }
+    void write(const boost::json::object& value) { out_ += boost::json::serialize(value); }
     // Bytes that are not text cannot stand in JSON: they go as {"hex": …}.
-    static boost::json::value json_of(const std::string& text) {
-        if (is_utf8(text)) return boost::json::value(text);
-        return boost::json::object{{"hex", to_hex(as_bytes(text))}};
+    void write(const std::string& text) {
+        if (is_utf8(text)) return write_text(text);
+        out_ += R"({"hex":")" + to_hex(as_bytes(text)) + "\"}";
     }
     template <typename Tag>
-    static boost::json::value json_of(const Id<Tag>& id) {
-        return json_of(id.text());
+    void write(const Id<Tag>& id) {
+        write(id.text());
     }
     template <typename T>
-    static boost::json::value json_of(const std::optional<T>& value) {
-        return value ? json_of(*value) : boost::json::value{};
+    void write(const std::optional<T>& value) {
+        write(*value);
     }
     template <typename T>
-    static boost::json::value json_of(const std::vector<T>& values) {
-        boost::json::array array;
-        for (const T& value : values) array.push_back(json_of(value));
-        return array;
+    void write(const std::vector<T>& values) {
+        char before = '[';
+        for (const T& value : values) {
+            out_ += std::exchange(before, ',');
+            write(value);
+        }
+        out_ += before == '[' ? "[]" : "]";
     }
-    static boost::json::value json_of(const std::pair<std::string, std::string>& pair) {
-        boost::json::array array;
-        array.push_back(json_of(pair.first));
-        array.push_back(json_of(pair.second));
-        return array;
+    void write(const std::pair<std::string, std::string>& pair) {
+        out_ += '[';
+        write(pair.first);
+        out_ += ',';
+        write(pair.second);
+        out_ += ']';
+    }
+    template <typename T>
+    void write(const T& value) {
+        if constexpr (std::integral<T>) {
+            std::array<char, 24> digits{};
+            out_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
+        } else if constexpr (std::is_enum_v<T>) {
+            write_text(EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
+        } else {
+            JsonWriter writer(out_);
+            fields(writer, value);
+            writer.finish();
+        }
+    }
+    void write_text(std::string_view text) {
+        constexpr std::string_view kHexDigits = "0123456789abcdef";
+        out_ += '"';
+        for (const char c : text) {
+            switch (c) {
+                case '"': out_ += "\\\""; break;
+                case '\\': out_ += "\\\\"; break;
+                case '\b': out_ += "\\b"; break;
+                case '\f': out_ += "\\f"; break;
+                case '\n': out_ += "\\n"; break;
+                case '\r': out_ += "\\r"; break;
+                case '\t': out_ += "\\t"; break;
+                default:
+                    if (static_cast<unsigned char>(c) >= 0x20) {
+                        out_ += c;
+                        break;
+                    }
+                    out_ += "\\u00";
+                    out_ += c < 0x10 ? '0' : '1';
+                    out_ += kHexDigits[static_cast<unsigned char>(c) % 16];
+            }
+        }
+        out_ += '"';
     }
 
-    static bool is_default(const boost::json::value& value) {
-        switch (value.kind()) {
-            case boost::json::kind::null: return true;
-            case boost::json::kind::bool_: return !value.get_bool();
-            case boost::json::kind::int64: return value.get_int64() == 0;
-            case boost::json::kind::uint64: return value.get_uint64() == 0;
-            case boost::json::kind::double_: return false;
-            case boost::json::kind::string: return value.get_string().empty();
-            case boost::json::kind::array: return value.get_array().empty();
-            case boost::json::kind::object: return false;
-        }
+    template <typename T>
+    static bool is_default(const T& value) {
+        if constexpr (std::integral<T>) return value == T{};
         return false;
     }
+    static bool is_default(const std::string& text) { return text.empty(); }
+    template <typename Tag>
+    static bool is_default(const Id<Tag>& id) {
+        return id.empty();
+    }
+    template <typename T>
+    static bool is_default(const std::optional<T>& value) {
+        return !value || is_default(*value);
+    }
+    template <typename T>
+    static bool is_default(const std::vector<T>& values) {
+        return values.empty();
+    }
+
+    std::string& out_;
+    bool is_first_ = true;
 };
 
 template <typename T>
-[[nodiscard]] boost::json::object to_object(const T& value) {
-    JsonWriter writer;
+void write_object(std::string& out, const T& value) {
+    JsonWriter writer(out);
     fields(writer, value);
-    return std::move(writer.object);
+    writer.finish();
 }
 
 }  // namespace sheaf::exchange

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/people.h"
@@ -149,12 +150,13 @@ void Carrier::rings(Phone&, Line& line, const sip::Message& invite) {
     customer.person = around_.truth.add_person({0, true, customer.number, {}, false});
     around_.truth.line_began(id, conversation, customer.person, line.at, line.ours);
     around_.truth.line_has_dialog(id, line.call_id);
-    customers_[id] = customer;
-    if (chance_.happens(0.15)) {
+    const bool is_busy =
+        std::ranges::any_of(customers_, [&](const auto& at) { return at.second.number == customer.number; });
+    if (chance_.happens(0.15) || is_busy) {
         around_.truth.line_over(id);
-        customers_.erase(id);
-        return phone_->reject(id, chance_.happens(0.5) ? 486 : 404);
+        return phone_->reject(id, chance_.happens(0.5) || is_busy ? 486 : 404);
     }
+    customers_[id] = customer;
     phone_->ring(id);
     around_.truth.line_rings(id);
     around_.world.after(chance_.between(milliseconds{500}, seconds{12}), [this, id] {

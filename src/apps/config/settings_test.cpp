@@ -50,6 +50,7 @@ session_ms=600000
 session_min_ms=120000
 options_ms=15000
 nat=false
+direct_media=false
 ladder_bytes=0
 no_answer_state="ready"
 ready_code="*11"
@@ -160,6 +161,7 @@ scope="admin"
     CHECK(exchange.wrap_up_ms == 5000);
     CHECK(exchange.ring_timeout_ms == 15000);
     CHECK((exchange.session_ms == 600'000 && exchange.session_min_ms == 120'000));
+    CHECK_FALSE(exchange.direct_media);
     CHECK(exchange.ready_after_no_answer);
     CHECK(exchange.ready_code + exchange.not_ready_code + exchange.wrap_up_done_code == "*11*12*13");
     const auto& point = exchange.routing_points.at(0);

@@ -21,7 +21,7 @@ namespace {
 
 class Keeper final : public FactKeeper {
 public:
-    Keeper() : guard_(io_.get_executor()), retry_(io_), alive_(io_) {}
+    Keeper() : guard_(io_.get_executor()), again_(io_), alive_(io_) {}
     ~Keeper() override {
         if (!thread_.joinable()) return;
         boost::asio::post(io_, [this] { finish(); });
@@ -85,10 +85,14 @@ private:
         config::log_error("facts are lost: the outbox has not taken any for too long",
                           {{"lost", std::to_string(lost_)}});
     }
+    // One after a pause is stored at once; of many, those of a moment together: each time is a write to the disk.
     void store() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < next_store_) return store_at(next_store_);
         auto facts = take();
         if (facts.empty()) return;
         const auto added = courier_->add(facts);
+        next_store_ = now + std::chrono::milliseconds{kFactsTogetherMs};
         if (added) return;
         config::log_error("the outbox does not take facts", {{"why", added.error().what}});
         {
@@ -99,8 +103,11 @@ private:
             shed();
             is_posted_ = true;  // the retry takes what comes meanwhile
         }
-        retry_.expires_after(std::chrono::milliseconds{kFactsRetryMs});
-        retry_.async_wait([this](const boost::system::error_code& error) {
+        store_at(now + std::chrono::milliseconds{kFactsRetryMs});
+    }
+    void store_at(std::chrono::steady_clock::time_point when) {
+        again_.expires_at(when);
+        again_.async_wait([this](const boost::system::error_code& error) {
             if (!error) store();
         });
     }
@@ -111,7 +118,7 @@ private:
                               {{"lost", std::to_string(facts.size())}});
         }
         courier_.reset();
-        retry_.cancel();
+        again_.cancel();
         alive_.cancel();
         guard_.reset();
         io_.stop();
@@ -119,9 +126,10 @@ private:
 
     boost::asio::io_context io_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
-    boost::asio::steady_timer retry_;             // the keeper's thread's
-    boost::asio::steady_timer alive_;             // likewise
-    std::unique_ptr<delivery::Courier> courier_;  // likewise, once it runs
+    boost::asio::steady_timer again_;                     // the keeper's thread's
+    boost::asio::steady_timer alive_;                     // likewise
+    std::chrono::steady_clock::time_point next_store_{};  // likewise
+    std::unique_ptr<delivery::Courier> courier_;          // likewise, once it runs
     Mutex mutex_;
     std::vector<FactDraft> waiting_ GUARDED_BY(mutex_);
     bool is_posted_ GUARDED_BY(mutex_) = false;
