@@ -201,7 +201,7 @@ class Switch(Measured):
             lines += ['[[switch.agent]]', f'dn = "{dn}"', f'password = "{password_of(dn)}"']
         config.write_text("\n".join(lines) + "\n")
         self.log = open(folder / "log", "ab")
-        super().__init__(subprocess.Popen(["taskset", "-c", str(OURS), "env", "LD_PRELOAD=" + os.environ.get("PRE", ""), SHEAF, "run", "--config", config],
+        super().__init__(subprocess.Popen(["taskset", "-c", str(OURS), SHEAF, "run", "--config", config],
                                           stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log))
         deadline = time.monotonic() + 30
         while "msg=started" not in (folder / "log").read_text():

@@ -20,6 +20,11 @@ bool is_registered_alike(const TrunkPeer& a, const TrunkPeer& b) {
            a.account->user == b.account->user && a.account->password == b.account->password;
 }
 
+Settings in_order(Settings settings) {
+    std::ranges::sort(settings.agents, {}, &AgentAccount::dn);
+    return settings;
+}
+
 }  // namespace
 
 std::string B2bua::Core::reachable(const Leg& of, const std::string& sdp) {
@@ -27,7 +32,7 @@ std::string B2bua::Core::reachable(const Leg& of, const std::string& sdp) {
 }
 
 B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::Seed& seed)
-    : settings(std::move(given)),
+    : settings(in_order(std::move(given))),
       ua(user_agent),
       entropy(seed),
       registrar(settings.site, entropy.token(32)),
@@ -364,7 +369,7 @@ void B2bua::reload(Stamp now, Settings settings) {
         if (before == nullptr || after == nullptr || !is_registered_alike(*before, *after)) gone.push_back(name);
     }
     for (const auto& name : gone) core_->unregister(now, name);
-    core_->settings = std::move(settings);
+    core_->settings = in_order(std::move(settings));
     if (!core_->has_started) return;
     core_->watch_peers(now);
     core_->register_with_trunks(now);

@@ -88,8 +88,8 @@ struct B2bua::Core {
     MediaServers servers;
     std::vector<exchange::Event> events;
     std::vector<exchange::Log> logs;
-    std::map<LegId, Leg> legs;
-    std::map<RoomId, std::set<LegId>> in_rooms;
+    std::unordered_map<LegId, Leg> legs;
+    std::unordered_map<RoomId, std::set<LegId>> in_rooms;
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;

@@ -32,8 +32,8 @@ const SitePeer* site_named(const Settings& settings, std::string_view name) {
 }
 
 const AgentAccount* agent_with(const Settings& settings, std::string_view dn) {
-    const auto it = std::ranges::find(settings.agents, dn, &AgentAccount::dn);
-    return it == settings.agents.end() ? nullptr : &*it;
+    const auto it = std::ranges::lower_bound(settings.agents, dn, {}, &AgentAccount::dn);
+    return it == settings.agents.end() || it->dn != dn ? nullptr : &*it;
 }
 
 }  // namespace sheaf::b2bua

@@ -36,16 +36,17 @@ struct Settings {
     std::vector<sip::Uri> media;  // media servers
     std::vector<TrunkPeer> trunks;
     std::vector<SitePeer> sites;
-    std::vector<AgentAccount> agents;
-    std::size_t legs_max = 20'000;  // beyond: 503
-    bool nat = true;                // phones may stand behind one
-    Duration ask_every{};           // of trunks, sites and media servers: alive? Zero: nobody is asked
+    std::vector<AgentAccount> agents;  // a B2bua has them in order of dn
+    std::size_t legs_max = 20'000;     // beyond: 503
+    bool nat = true;                   // phones may stand behind one
+    Duration ask_every{};              // of trunks, sites and media servers: alive? Zero: nobody is asked
 };
 
 // Where a URI with a literal host is reached. Errc::unsupported: a name, or a transport we do not speak.
 [[nodiscard]] Result<sip::Endpoint> endpoint_of(const sip::Uri& uri);
 [[nodiscard]] const TrunkPeer* trunk_named(const Settings& settings, std::string_view name);
 [[nodiscard]] const SitePeer* site_named(const Settings& settings, std::string_view name);
+// Of settings whose agents are in order.
 [[nodiscard]] const AgentAccount* agent_with(const Settings& settings, std::string_view dn);
 
 }  // namespace sheaf::b2bua

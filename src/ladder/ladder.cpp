@@ -48,13 +48,20 @@ void Ladder::rank(const std::string& call_id, Dialog& dialog) {
     const bool is_live = leg != legs_.end() && leg->second.is_live;
     const bool is_stray = leg == legs_.end() || leg->second.calls.empty();
     const Class now = is_live ? Class::live : is_stray ? Class::stray : Class::over;
-    if (dialog.rank != Class::live) order_[static_cast<std::size_t>(dialog.rank)].erase(dialog.place);
+    if (dialog.rank == Class::live && now == Class::live) return;
     if (dialog.rank == Class::stray && now != Class::stray) stray_bytes_ -= dialog.bytes;
     if (dialog.rank != Class::stray && now == Class::stray) stray_bytes_ += dialog.bytes;
-    dialog.rank = now;
-    if (now == Class::live) return;
+    const Class before = std::exchange(dialog.rank, now);
+    if (now == Class::live) {
+        order_[static_cast<std::size_t>(before)].erase(dialog.place);
+        return;
+    }
     auto& list = order_[static_cast<std::size_t>(now)];
-    dialog.place = list.insert(list.end(), call_id);
+    if (before == Class::live) {
+        dialog.place = list.insert(list.end(), call_id);
+    } else {
+        list.splice(list.end(), order_[static_cast<std::size_t>(before)], dialog.place);
+    }
 }
 
 bool Ladder::make_room(std::size_t bytes) {
@@ -80,7 +87,7 @@ void Ladder::forget_oldest(Class rank) {
     dialogs_.erase(found);
 }
 
-void Ladder::forget_leg(std::map<LegId, Leg>::iterator leg) {
+void Ladder::forget_leg(Legs::iterator leg) {
     for (const CallUuid& call : leg->second.calls) {
         const auto of = calls_.find(call);
         of->second.erase(leg->first);

@@ -68,16 +68,18 @@ private:
         bool is_live = true;
     };
 
+    using Legs = std::unordered_map<LegId, Leg>;
+
     Dialog& dialog_of(const std::string& call_id);
     void rank(const std::string& call_id, Dialog& dialog);
     bool make_room(std::size_t bytes);
     void forget_oldest(Class rank);
-    void forget_leg(std::map<LegId, Leg>::iterator leg);
+    void forget_leg(Legs::iterator leg);
 
     Limits limits_;
     std::unordered_map<std::string, Dialog> dialogs_;
-    std::map<LegId, Leg> legs_;
-    std::map<CallUuid, std::set<LegId>> calls_;
+    Legs legs_;
+    std::unordered_map<CallUuid, std::set<LegId>> calls_;
     std::list<std::string> order_[2];  // Call-IDs of stray dialogs, of those that are over; the longest silent first
     std::size_t bytes_ = 0;
     std::size_t stray_bytes_ = 0;

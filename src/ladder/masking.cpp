@@ -50,12 +50,14 @@ private:
         const auto line = std::string_view(text_).substr(begin, end - begin);
         const auto colon = line.find(':');
         if (colon == std::string_view::npos) return;
-        const std::string name = sip::lower(sip::trimmed(line.substr(0, colon)));
+        const auto is = [name = sip::trimmed(line.substr(0, colon))](std::string_view other) {
+            return sip::same_name(name, other);
+        };
         const std::size_t value = begin + colon + 1;
-        if (name == "authorization" || name == "proxy-authorization") return mask_credentials(value, end);
-        if (name == "authentication-info") return mask_parameter(value, end, "rspauth=");
-        if (name == "x-sheaf-link") return mask_parameter(value, end, "mac=");
-        if (name == "content-type" || name == "c") type_ = sip::lower(line.substr(colon + 1));
+        if (is("Authorization") || is("Proxy-Authorization")) return mask_credentials(value, end);
+        if (is("Authentication-Info")) return mask_parameter(value, end, "rspauth=");
+        if (is("X-Sheaf-Link")) return mask_parameter(value, end, "mac=");
+        if (is("Content-Type") || is("c")) type_ = sip::lower(line.substr(colon + 1));
     }
     void mask_credentials(std::size_t from, std::size_t to) {
         while (from < to && (text_[from] == ' ' || text_[from] == '\t')) ++from;

@@ -17,15 +17,19 @@ class TimerQueue {
 public:
     // Moves the key's deadline; nullopt clears it.
     void set(const Key& key, std::optional<Instant> at) {
-        const auto known = by_key_.find(key);
-        if (known != by_key_.end()) {
-            if (at == known->second) return;
-            by_time_.erase({known->second, key});
-            if (!at) by_key_.erase(known);
+        if (!at) {
+            const auto known = by_key_.find(key);
+            if (known == by_key_.end()) return;
+            by_time_.erase(known->second);
+            by_key_.erase(known);
+            return;
         }
-        if (!at) return;
-        by_key_[key] = *at;
-        by_time_.insert({*at, key});
+        const auto [known, is_new] = by_key_.try_emplace(key);
+        if (!is_new) {
+            if (known->second->first == *at) return;
+            by_time_.erase(known->second);
+        }
+        known->second = by_time_.emplace(*at, key).first;
     }
     [[nodiscard]] std::optional<Instant> next() const {
         if (by_time_.empty()) return std::nullopt;
@@ -42,8 +46,9 @@ public:
     [[nodiscard]] std::size_t size() const { return by_key_.size(); }
 
 private:
-    std::set<std::pair<Instant, Key>> by_time_;
-    std::map<Key, Instant> by_key_;
+    using ByTime = std::set<std::pair<Instant, Key>>;
+    ByTime by_time_;
+    std::map<Key, typename ByTime::iterator> by_key_;
 };
 
 }  // namespace sheaf::sip

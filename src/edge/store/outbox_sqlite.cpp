@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/store/outbox_sqlite.h"
 
+#include <unordered_map>
 #include <utility>
 
 #include "base/json.h"
@@ -55,6 +56,21 @@ CREATE TABLE alive (
 ) WITHOUT ROWID;
 )sql";
 
+// A fact's id is a hash: an index by it would be written to all over for each one. Rows are found by their seq.
+constexpr std::string_view kFactsBySeq = R"sql(
+CREATE TABLE fact_by_seq (
+    seq     INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL,
+    owner   TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    refused TEXT
+);
+INSERT INTO fact_by_seq SELECT seq, id, owner, body, refused FROM fact ORDER BY seq;
+DROP TABLE fact;
+ALTER TABLE fact_by_seq RENAME TO fact;
+CREATE INDEX fact_waiting ON fact (owner, seq) WHERE refused IS NULL;
+)sql";
+
 class SqliteOutbox final : public link::Outbox {
 public:
     SqliteOutbox(Database database, Fact sender, std::string owner)
@@ -67,7 +83,9 @@ public:
     Result<std::vector<OutboxFile>> pending_files(std::size_t count) override;
     Result<void> delivered(const std::vector<std::string>& fact_ids) override;
     Result<void> refused(const std::string& fact_id, const std::string& reason) override {
-        return set_aside("UPDATE fact SET refused = ?2 WHERE id = ?1", fact_id, reason);
+        TRY(const auto seq, take_seq(fact_id));
+        TRY(auto update, database_.prepare("UPDATE fact SET refused = ?2 WHERE seq = ?1"));
+        return update.bind(1, seq).bind(2, reason).run();
     }
     Result<void> file_delivered(const std::string& segment, const std::string& sha256) override;
     Result<void> file_refused(const std::string& segment, const std::string& sha256,
@@ -82,13 +100,14 @@ public:
 private:
     [[nodiscard]] Result<void> follow_calls(const std::vector<FactDraft>& drafts);
     [[nodiscard]] Result<void> heard_of(const Stamp& now);
-    [[nodiscard]] Result<void> set_aside(std::string_view sql, const std::string& key, const std::string& reason);
+    [[nodiscard]] Result<std::int64_t> take_seq(const std::string& fact_id);  // 0: unknown, no row has that
     [[nodiscard]] Result<std::uint64_t> last_seq();
     [[nodiscard]] Result<Fact> stamped(const FactDraft& draft, std::uint64_t seq) const;
 
     Database database_;
     Fact sender_;  // tenant, site and node of every fact
     std::string owner_;
+    std::unordered_map<std::string, std::int64_t> given_;  // seqs of what `pending` has given, by id
 };
 
 // A new file takes this node's name, and keeps it.
@@ -201,7 +220,8 @@ Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
 }
 
 Result<std::vector<Fact>> SqliteOutbox::pending(std::size_t count, std::size_t bytes) {
-    TRY(auto select, database_.prepare("SELECT id, body FROM fact WHERE owner = ? AND refused IS NULL ORDER BY seq"));
+    TRY(auto select,
+        database_.prepare("SELECT id, body, seq FROM fact WHERE owner = ? AND refused IS NULL ORDER BY seq"));
     select.bind(1, owner_);
     std::vector<Fact> facts;
     std::vector<std::string> unreadable;
@@ -211,6 +231,7 @@ Result<std::vector<Fact>> SqliteOutbox::pending(std::size_t count, std::size_t b
         const std::string body = select.text(1);
         if (!facts.empty() && taken + body.size() > bytes) break;
         taken += body.size();
+        given_[select.text(0)] = select.integer(2);
         auto value = json_from_text(body);
         auto fact = value ? fact_from_json(*value) : Result<Fact>(std::unexpected(value.error()));
         if (fact) {
@@ -238,21 +259,27 @@ Result<std::vector<OutboxFile>> SqliteOutbox::pending_files(std::size_t count) {
     return files;
 }
 
+Result<std::int64_t> SqliteOutbox::take_seq(const std::string& fact_id) {
+    if (const auto given = given_.extract(fact_id)) return given.mapped();
+    TRY(auto select, database_.prepare("SELECT seq FROM fact WHERE id = ?"));
+    select.bind(1, fact_id);
+    TRY(const bool found, select.step());
+    return found ? select.integer(0) : 0;
+}
+
 Result<void> SqliteOutbox::delivered(const std::vector<std::string>& fact_ids) {
     TRY(auto transaction, Transaction::begin(database_));
-    TRY(auto remove, database_.prepare("DELETE FROM fact WHERE id = ?"));
-    for (const auto& id : fact_ids) TRY_VOID(remove.bind(1, id).run());
+    TRY(auto remove, database_.prepare("DELETE FROM fact WHERE seq = ?"));
+    for (const auto& id : fact_ids) {
+        TRY(const auto seq, take_seq(id));
+        TRY_VOID(remove.bind(1, seq).run());
+    }
     return transaction.commit();
 }
 
 Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std::string& sha256) {
     TRY(auto remove, database_.prepare("DELETE FROM file WHERE segment = ? AND sha256 = ?"));
     return remove.bind(1, segment).bind(2, sha256).run();
-}
-
-Result<void> SqliteOutbox::set_aside(std::string_view sql, const std::string& key, const std::string& reason) {
-    TRY(auto update, database_.prepare(sql));
-    return update.bind(1, key).bind(2, reason).run();
 }
 
 Result<link::Outbox::Counts> SqliteOutbox::counts() {
@@ -270,7 +297,7 @@ Result<link::Outbox::Counts> SqliteOutbox::counts() {
 Result<std::unique_ptr<link::Outbox>> open_outbox(const std::string& path, const std::string& tenant,
                                                   const std::string& site, const std::string& node,
                                                   const std::string& owner) {
-    TRY(auto database, Database::open(path, {kSchema, kOpenCalls}));
+    TRY(auto database, Database::open(path, {kSchema, kOpenCalls, kFactsBySeq}));
     Fact sender;
     sender.tenant = tenant;
     sender.site = site;

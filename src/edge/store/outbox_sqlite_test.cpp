@@ -195,7 +195,7 @@ TEST_CASE("a fact that the disk has spoilt is kept apart and holds up nothing") 
     auto outbox = folder.open();
     REQUIRE(outbox->add({draft(1), draft(2)}));
     {
-        auto database = Database::open(folder.path / "outbox.db", {"", ""});
+        auto database = Database::open(folder.path / "outbox.db", {"", "", ""});
         REQUIRE(database);
         REQUIRE(database->execute("UPDATE fact SET body = replace(body, 'u1', 'u9') WHERE seq = 1"));
     }
