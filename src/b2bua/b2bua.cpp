@@ -186,7 +186,8 @@ sip::UserAgentOptions options_of_switch() {
     options.contact_user = "switch";
     options.allow = {"INVITE", "ACK",  "BYE",    "CANCEL", "OPTIONS", "REGISTER",
                      "REFER",  "INFO", "NOTIFY", "PRACK",  "UPDATE"};
-    options.supported = {"100rel", "norefersub", "replaces", "timer"};
+    options.supported = {"100rel", "norefersub", "path", "replaces", "timer"};
+    options.transactions_max = kTransactionsMax;
     return options;
 }
 

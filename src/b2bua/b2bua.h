@@ -47,6 +47,9 @@ inline constexpr std::uint32_t kRegisterSecondsMax = 86'400;             // the 
 inline constexpr Duration kRegisterAgain = std::chrono::seconds{30};     // after a refusal; doubled each time,
 inline constexpr Duration kRegisterAgainMax = std::chrono::minutes{10};  // up to this
 
+// A transaction over UDP is kept for 64·T1, 32 s, after its end: two thousand calls a second.
+inline constexpr std::size_t kTransactionsMax = 200'000;
+
 // What a switch's user agent takes and says; the addresses are the caller's to fill in.
 [[nodiscard]] sip::UserAgentOptions options_of_switch();
 

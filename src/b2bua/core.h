@@ -183,6 +183,7 @@ struct B2bua::Core {
     void tie(Leg& offered, Leg& placed, const RoomId& room);
     void untie(Leg& of);
     [[nodiscard]] Leg* partner(const Leg& of);
+    [[nodiscard]] const Leg* partner(const Leg& of) const;
     [[nodiscard]] static bool lacks_media(const Leg& of);
     void early_direct(Stamp now, Leg& of, const std::string& sdp);
     void answered_direct(Stamp now, Leg& of);  // may drop

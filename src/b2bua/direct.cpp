@@ -57,6 +57,12 @@ Leg* B2bua::Core::partner(const Leg& of) {
     return direct == nullptr ? nullptr : leg(direct->other);
 }
 
+const Leg* B2bua::Core::partner(const Leg& of) const {
+    const auto* direct = std::get_if<Direct>(&of.media);
+    const auto with = direct == nullptr ? legs.end() : legs.find(direct->other);
+    return with == legs.end() ? nullptr : &with->second;
+}
+
 bool B2bua::Core::lacks_media(const Leg& of) {
     const bool is_alone = std::holds_alternative<NoMedia>(of.media) && std::holds_alternative<Talking>(of.peer);
     return is_alone || std::holds_alternative<Direct>(of.media);

@@ -333,6 +333,28 @@ TEST_CASE("a phone that rings for one who has gone is answered where it has been
     w.must_be_clean();
 }
 
+TEST_CASE("a trunk's next address is offered the same, also when the caller has been moved meanwhile") {
+    for (const bool is_moved : {false, true}) {
+        CAPTURE(is_moved);
+        auto settings = World::settings();
+        settings.trunks.push_back({"far", {uri("sip:127.0.0.66:5060"), uri("sip:127.0.0.1:40001")}, std::nullopt});
+        DirectCall w(settings);
+        w.customer = w.call(w.carrier, "933", {}, kCustomerSdp);
+        w.a = w.last<exchange::LegOffered>()->leg;
+        auto wanted = w.to_phone();
+        wanted.to = {exchange::DeviceKind::trunk, "far"};
+        wanted.number = "33";
+        wanted.direct = w.a;
+        w.order(wanted);
+        CHECK(w.phone.last<sip::Invited>() == nullptr);
+        if (is_moved) w.order(exchange::MoveLeg{w.b, RoomId("u2")});
+        w.wire.run(kPeerSilenceMax + 1s);
+        REQUIRE(w.phone.last<sip::Invited>() != nullptr);
+        CHECK(w.phone.last<sip::Invited>()->request.body == kCustomerSdp);
+        w.over();
+    }
+}
+
 TEST_CASE("a phone that is busy leaves the caller free for another, by the media server or direct again") {
     DirectCall w;
     w.begin();

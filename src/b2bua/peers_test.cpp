@@ -219,6 +219,36 @@ TEST_CASE("a phone that listens at another port than it registers from is called
     CHECK(w.last<exchange::AgentRegistered>()->next_hop == "udp:127.0.0.1:40001");
 }
 
+TEST_CASE("a phone behind a proxy that wants to stay in the way is called through it (RFC 3327)") {
+    World w;
+    const std::vector<sip::Header> behind{{"Contact", "<sip:1001@192.0.2.7:5070;transport=tcp>"},
+                                          {"Expires", "120"},
+                                          {"Path", "<sip:edge@127.0.0.1:40001;lr>"},
+                                          {"Path", "<sip:192.0.2.6;lr>"}};
+    CHECK(register_phone(w, registration("ada", behind)) == 200);
+    CHECK(w.phone.last<sip::Responded>()->response->list("Path").size() == 2);
+    const auto* registered = w.last<exchange::AgentRegistered>();
+    REQUIRE(registered != nullptr);
+    CHECK(registered->next_hop == "udp:127.0.0.1:40001");
+    auto order = w.to_phone();
+    order.contact = registered->contact;
+    order.next_hop = registered->next_hop;
+    w.order(order);
+    const auto invite = w.wire.last_seen("INVITE sip:1001@192.0.2.7:5070;transport=tcp ");
+    CHECK(invite.find("Route: <sip:edge@127.0.0.1:40001;lr>\r\nRoute: <sip:192.0.2.6;lr>\r\n") != std::string::npos);
+    w.phone.ua->reject(w.wire.now, w.phone.last<sip::Invited>()->dialog, 486);
+    w.wire.settle();
+    w.must_be_clean();
+    for (const char* bad : {"<sip:edge.example;lr>", "nonsense", "<tel:1>"}) {
+        CAPTURE(bad);
+        CHECK(register_phone(w, registration("ada", {{"Contact", "<sip:1001@127.0.0.1>"}, {"Path", bad}})) == 400);
+    }
+    const std::vector<sip::Header> many(kPathMax + 1, {"Path", "<sip:127.0.0.1;lr>"});
+    auto headers = many;
+    headers.push_back({"Contact", "<sip:1001@127.0.0.1>"});
+    CHECK(register_phone(w, registration("ada", headers)) == 400);
+}
+
 TEST_CASE("a phone registers with its password, and unregisters") {
     World w;
     CHECK(register_phone(w, registration("ada", kHere)) == 200);

@@ -91,9 +91,10 @@ sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exch
     invitation.call_id = entropy.uuid();
     invitation.from_tag = entropy.token(8);
     invitation.content_type = "application/sdp";
+    // Of a direct leg whose partner has left it while it was called: as at the address before.
     const auto* media = std::get_if<MediaStands>(&of.media);
-    const Leg* with = media == nullptr ? leg(std::get<Direct>(of.media).other) : nullptr;
-    invitation.body = with == nullptr ? media->sdp : with->heard;
+    const Leg* with = partner(of);
+    invitation.body = media != nullptr ? media->sdp : with != nullptr ? with->heard : of.described;
     invitation.headers = session_id(of);
     invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
     const bool is_site = order.to.kind == exchange::DeviceKind::site;
@@ -135,6 +136,8 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     invitation.next_hop = way->next_hop;
     const auto* binding =
         order.to.kind == exchange::DeviceKind::agent ? registrar.binding_of(order.to.name, now.mono) : nullptr;
+    for (const auto& proxy : binding != nullptr ? binding->path : std::vector<std::string>{})
+        invitation.headers.push_back({"Route", proxy});
     invitation.follow_source = settings.nat && binding != nullptr && binding->behind_nat;
     of.nat_address = invitation.follow_source ? way->next_hop.address : std::string();
     invitation.account = way->account;

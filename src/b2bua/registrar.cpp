@@ -58,9 +58,26 @@ Result<std::vector<Wanted>> wanted_contacts(const sip::Message& request) {
     return out;
 }
 
-// Where its requests go: back on the way that it came, over a connection, a proxy or a NAT; else to where the contact
-// says, which may be another port.
-sip::Endpoint way_to(const sip::Uri& contact, const sip::Message& request, const sip::Source& source) {
+// RFC 3327 §5.3. Nullopt: one that cannot be followed.
+std::optional<std::vector<std::string>> path_of(const sip::Message& request) {
+    std::vector<std::string> path;
+    for (const auto& text : request.list("Path")) {
+        const auto proxy = sip::name_addr_from_text(text);
+        if (!proxy || !endpoint_of(proxy->uri) || path.size() >= kPathMax) return std::nullopt;
+        path.emplace_back(sip::trimmed(text));
+    }
+    return path;
+}
+
+// Where its requests go: to the first proxy of its path; else back on the way that it came, over a connection, a proxy
+// or a NAT; else to where the contact says, which may be another port.
+sip::Endpoint way_to(const sip::Uri& contact, const std::vector<std::string>& path, const sip::Message& request,
+                     const sip::Source& source) {
+    if (!path.empty()) {
+        const auto proxy = sip::name_addr_from_text(path.front());
+        const auto at = proxy ? endpoint_of(proxy->uri) : fail(Errc::not_found, "Path");
+        return at ? *at : source.remote;
+    }
     const auto named = endpoint_of(contact);
     const auto via = sip::top_via(request);
     if (!named || !via || source.flow != 0 || request.list("Via").size() != 1) return source.remote;
@@ -141,11 +158,18 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
         return {current(dn, now), exchange::AgentUnregistered{dn}};
     }
     if (newest->seconds < kExpiresMin) return {{423, {{"Min-Expires", std::to_string(kExpiresMin)}}, {}}, std::nullopt};
+    auto path = path_of(request);
+    if (!path) return {{400, {}, "Bad Path"}, std::nullopt};
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
     const auto contact = sip::to_text(newest->uri);
-    bindings_[dn] = {contact, source.remote, id, cseq, now + life, is_behind_nat(request, source)};
-    return {current(dn, now), exchange::AgentRegistered{dn, contact, sip::to_text(way_to(newest->uri, request, source)),
-                                                        to_ms(life), request.has_token("Allow-Events", "talk")}};
+    const auto next_hop = sip::to_text(way_to(newest->uri, *path, request, source));
+    const bool behind_nat = path->empty() && is_behind_nat(request, source);  // else that is its proxies' business
+    auto& binding = bindings_[dn];
+    binding = {contact, source.remote, id, cseq, now + life, behind_nat, std::move(*path)};
+    auto answer = current(dn, now);
+    for (const auto& proxy : binding.path) answer.headers.push_back({"Path", proxy});
+    return {std::move(answer),
+            exchange::AgentRegistered{dn, contact, next_hop, to_ms(life), request.has_token("Allow-Events", "talk")}};
 }
 
 }  // namespace sheaf::b2bua

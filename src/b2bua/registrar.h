@@ -25,6 +25,8 @@ struct Answer {
     std::string reason;  // empty: the code's own
 };
 
+inline constexpr std::size_t kPathMax = 8;  // proxies
+
 struct Binding {
     std::string contact;     // URI text
     sip::Endpoint next_hop;  // where the registration came from
@@ -32,6 +34,8 @@ struct Binding {
     std::uint32_t cseq = 0;
     Instant expires{};
     bool behind_nat = false;  // its Contact is not where it came from
+    std::vector<std::string> path =
+        {};  // RFC 3327: the proxies before it, the nearest to us first; its requests' Route
 };
 
 class Registrar {

@@ -33,7 +33,11 @@ void take_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
 }  // namespace
 
 UserAgent::State::State(UserAgentOptions given, const Entropy::Seed& seed)
-    : options(std::move(given)), times{options.t1, options.t2, options.t4}, entropy(seed) {}
+    : options(std::move(given)),
+      // An IPv6 address without brackets is no host with a port.
+      advertised(host_port_from_text(options.advertise, false).value_or(HostPort{options.advertise, 0})),
+      times{options.t1, options.t2, options.t4},
+      entropy(seed) {}
 
 Call& UserAgent::State::open_call(Dialog dialog, bool we_called) {
     const DialogId id = ++last_id;

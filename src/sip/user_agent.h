@@ -140,7 +140,7 @@ struct OutsideRequest {
 
 struct UserAgentOptions {
     std::vector<Endpoint> listen;    // bound addresses, to fill Via and Contact; the transport chosen must be among them
-    std::string advertise;           // host to write instead of the bound one; empty: as bound
+    std::string advertise;           // host, or host:port, to write instead of the bound one; empty: as bound
     std::string product = "Sheaf";   // User-Agent, Server
     std::string contact_user = "sheaf";
     std::vector<std::string> allow;  // methods taken; others get 405

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sip/dialog.h"
+#include "sip/grammar.h"
 #include "sip/timer_queue.h"
 #include "sip/transaction.h"
 #include "sip/user_agent.h"
@@ -159,6 +160,7 @@ struct UserAgent::State {
     State(UserAgentOptions options, const Entropy::Seed& seed);
 
     UserAgentOptions options;
+    HostPort advertised;  // an empty host: as bound
     TransactionTimes times;
     Entropy entropy;
     std::vector<Send> sends;

@@ -64,6 +64,30 @@ TEST_CASE("a call is set up, re-negotiated and torn down") {
     wire.check_nothing_left();
 }
 
+TEST_CASE("what is advertised stands in Via and Contact: a host with the bound port, or with its own") {
+    struct Advertised {
+        std::string text, via, contact;
+    };
+    for (const Advertised& one : {Advertised{"sbc.example", "sbc.example:5060", "sip:sheaf@sbc.example:5060"},
+                                  Advertised{"192.0.2.1:5099", "192.0.2.1:5099", "sip:sheaf@192.0.2.1:5099"},
+                                  Advertised{"2001:db8::1", "[2001:db8::1]:5060", "sip:sheaf@[2001:db8::1]:5060"},
+                                  Advertised{"[2001:db8::1]:5099", "[2001:db8::1]:5099", "sip:sheaf@[2001:db8::1]:5099"}}) {
+        CAPTURE(one.text);
+        auto options = test_options("10.0.0.1");
+        options.advertise = one.text;
+        UserAgent agent(std::move(options), {});
+        Invitation invitation;
+        invitation.target = *uri_from_text("sip:bob@10.0.0.2");
+        invitation.from.uri = *uri_from_text("sip:alice@10.0.0.1");
+        invitation.to.uri = invitation.target;
+        static_cast<void>(agent.invite(Instant{}, invitation));
+        const auto sends = agent.take_sends();
+        REQUIRE(sends.size() == 1);
+        CHECK(sends[0].bytes.find("Via: SIP/2.0/UDP " + one.via + ";") != std::string::npos);
+        CHECK(sends[0].bytes.find("Contact: <" + one.contact + ">") != std::string::npos);
+    }
+}
+
 TEST_CASE("calls come and go over a wire that loses, doubles and reorders") {
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         CAPTURE(seed);

@@ -95,8 +95,8 @@ std::optional<Endpoint> UserAgent::State::endpoint_of(const Uri& uri) const {
 Via UserAgent::State::via_of(const Endpoint& local, const std::string& branch) const {
     Via via;
     via.transport = local.transport == Transport::udp ? "UDP" : "TCP";
-    via.host = options.advertise.empty() ? local.address : options.advertise;
-    via.port = local.port;
+    via.host = advertised.host.empty() ? local.address : advertised.host;
+    via.port = advertised.port == 0 ? local.port : advertised.port;
     via.params.set("branch", branch);
     via.params.set("rport", std::nullopt);  // RFC 3581
     return via;
@@ -105,8 +105,8 @@ Via UserAgent::State::via_of(const Endpoint& local, const std::string& branch) c
 std::string UserAgent::State::contact(const Endpoint& local) const {
     NameAddr value;
     value.uri.user = options.contact_user;
-    value.uri.host = options.advertise.empty() ? local.address : options.advertise;
-    value.uri.port = local.port;
+    value.uri.host = advertised.host.empty() ? local.address : advertised.host;
+    value.uri.port = advertised.port == 0 ? local.port : advertised.port;
     if (local.transport == Transport::tcp) value.uri.params.set("transport", "tcp");
     return to_text(value);
 }

@@ -251,8 +251,25 @@ class Phones:
         phone.request("PRACK", ("RAck:", "17 1 INVITE")).answer("200 OK", tag=False).pause(300)
         phone.answer("200 OK", body=phone.sdp(), tag=False, to_invite=True).request("ACK")
         phone.request("BYE", ("Reason:", "cause=16")).answer("200 OK", tag=False)
-        side = self.calls("early", DIRECT)
+        side = self.lab.side("trunk", "early")
+        side.begin("INVITE", DIRECT, body=side.sdp()).trying().expect(183, ("*", f"c=IN IP. {phone.address}"))
+        side.expect(200).within("ACK", 1)
         self.with_phone(phone, "trunk", side.pause(500).within("BYE", 2).expect(200))
+
+    def test_media_goes_end_to_end_until_a_hold_brings_both_to_the_media_server(self):
+        media = f"c=IN IP. {self.lab.hosts['switch']}"
+        phone = self.lab.side("phone", "direct-phone")
+        side = self.lab.side("trunk", "direct")
+        phone.request("INVITE", ("*", f"c=IN IP. {side.address}")).answer("180 Ringing")
+        phone.answer("200 OK", body=phone.sdp()).request("ACK")
+        phone.request("INVITE", ("*", media)).answer("200 OK", body=phone.sdp(), tag=False, to_invite=True).request("ACK")
+        phone.request("BYE").answer("200 OK", tag=False)
+        side.begin("INVITE", DIRECT, body=side.sdp()).trying().expect(180, optional=True)
+        side.expect(200, ("*", f"c=IN IP. {phone.address}")).within("ACK", 1).pause(200)
+        side.within("INVITE", 2, body=side.sdp("sendonly")).trying().expect(200, ("*", media), ("*", "a=recvonly"))
+        side.within("ACK", 2).pause(500)
+        side.within("INVITE", 3, body=side.sdp()).trying().expect(200, ("*", "a=sendrecv")).within("ACK", 3).pause(200)
+        self.with_phone(phone, "trunk", side.within("BYE", 4).expect(200))
 
 
 def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
@@ -263,7 +280,7 @@ def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
 UDP4, TCP6 = (variant(f, t, bases=(Trunks, Phones, Outwards)) for f, t in ((4, "udp"), (6, "tcp")))
 TCP4, UDP6 = variant(4, "tcp"), variant(6, "udp")
 UDP4Kamailio, UDP6Kamailio = variant(4, "udp", True), variant(6, "udp", True)
-TCP4Kamailio = variant(4, "tcp", True, (Trunks,))   # a proxy without Path (RFC 3327) cannot be called back by TCP
+TCP4Kamailio = variant(4, "tcp", True)
 
 if __name__ == "__main__":
     own_network.enter()

@@ -14,9 +14,11 @@ tcp_children=1
 auto_aliases=no
 listen=udp:{here}
 listen=tcp:{here}
+tcp_source_ipv{version}={host}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
+loadmodule "path.so"
 loadmodule "maxfwd.so"
 loadmodule "pv.so"
 loadmodule "siputils.so"
@@ -45,6 +47,12 @@ request_route {{
         exit;
     }}
     if (is_method("INVITE|REFER|SUBSCRIBE")) record_route();
+    # A phone that has registered through here is called through here (RFC 3327).
+    if (is_method("REGISTER")) add_path();
+    if (is_present_hf("Route") && loose_route()) {{
+        t_relay();
+        exit;
+    }}
     # What the switch sends goes where it says; what others send goes to the switch.
     if (src_ip != {switch_host}) $du = "sip:{switch}{way}";
     if (!t_relay()) sl_reply_error();
@@ -64,7 +72,8 @@ class Kamailio:
         self.here = here
         config = folder / "kamailio.cfg"
         host = f"[{switch[0]}]" if ":" in switch[0] else switch[0]
-        config.write_text(CONFIG.format(here=text(here), switch=text(switch), switch_host=host,
+        config.write_text(CONFIG.format(here=text(here), version=6 if ":" in here[0] else 4, host=text(here).rsplit(":", 1)[0],
+                                        switch=text(switch), switch_host=host,
                                         way=";transport=tcp" if transport == "tcp" else ""))
         self.log = open(folder / "kamailio.log", "ab")
         self.popen = subprocess.Popen(["kamailio", "-f", str(config), "-DD", "-E", "-m", str(memory_mb), "-M", "4",

@@ -36,11 +36,6 @@ using media_role::Worker;
 constexpr std::chrono::seconds kLook{1};
 constexpr std::string_view kOutbox = "outbox.db";
 
-std::string host_without_port(const std::string& advertise) {
-    const auto parsed = sip::host_port_from_text(advertise, false);
-    return parsed ? parsed->host : advertise;
-}
-
 // Ports and prompts for the control.
 class Resources : public mediactl::MediaResources {
 public:
@@ -218,9 +213,11 @@ private:
             options.listen.push_back(std::move(endpoint));
         }
         if (options.listen.empty()) return fail(Errc::malformed, "media.sip is empty");
-        options.advertise = host_without_port(settings_.advertise);
+        options.advertise = settings_.advertise;
         mediactl::MediaControlSettings control;
-        if (sip::is_ip_literal(options.advertise)) control.sdp_address = options.advertise;
+        const auto advertised = sip::host_port_from_text(settings_.advertise, false);
+        const std::string host = advertised ? advertised->host : settings_.advertise;
+        if (sip::is_ip_literal(host)) control.sdp_address = host;
         control.allow = settings_.allow;
         control.switch_silence_max = std::chrono::milliseconds{settings_.switch_silence_ms};
         control_ = std::make_unique<mediactl::MediaControl>(std::move(control), *resources_);

@@ -41,11 +41,6 @@ std::chrono::seconds whole_seconds(int ms) {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds{ms});
 }
 
-std::string host_without_port(const std::string& advertise) {
-    const auto parsed = sip::host_port_from_text(advertise, false);
-    return parsed ? parsed->host : advertise;
-}
-
 class Role final : public SwitchRole {
 public:
     Role(boost::asio::io_context& io, config::SwitchSettings settings)
@@ -139,7 +134,7 @@ private:
         }
         if (options.listen.empty()) return fail(Errc::malformed, "switch.listen is empty");
         options.session = {whole_seconds(settings_.session_ms), whole_seconds(settings_.session_min_ms)};
-        options.advertise = host_without_port(settings_.advertise);
+        options.advertise = settings_.advertise;
         TRY(node_, net::SipNode::start(
                        io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); },
                        [this](const net::SipNode::Passed& message) { ladder_->passed(message); }));
