@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "b2bua/msml_client.h"
+#include "base/boxed.h"
 #include "exchange/exchange.h"
 #include "sip/user_agent.h"
 
@@ -40,20 +40,20 @@ struct Offered {                 // their INVITE; no final answer has gone
     std::string offer;           // empty: none, the media server makes it
     bool answer_wanted = false;  // AnswerLeg has come, the media has not
 };
-struct OfferSent {};  // our 200 carried the media server's offer, their ACK brings the answer
-struct Preparing {    // a leg to place: its media is asked, the peer knows nothing
-    exchange::PlaceLeg order;
+struct OfferSent {};                  // our 200 carried the media server's offer, their ACK brings the answer
+struct Preparing {                    // a leg to place: its media is asked, the peer knows nothing
+    Boxed<exchange::PlaceLeg> order;  // there
 };
 struct PeerAnswer {
     exchange::LegAnswered event;
     std::string sdp;
 };
-struct Calling {  // our INVITE is out
-    exchange::PlaceLeg order;
-    std::size_t address = 0;  // which of the trunk's
+struct Calling {                      // our INVITE is out
+    Boxed<exchange::PlaceLeg> order;  // there
+    std::size_t address = 0;          // which of the trunk's
     bool alerted = false;
-    bool early = false;                // a 183's description has been applied
-    std::optional<PeerAnswer> answer;  // the 200 has come; its description is being applied
+    bool early = false;        // a 183's description has been applied
+    Boxed<PeerAnswer> answer;  // the 200 has come; its description is being applied
     bool answer_applied = false;
 };
 struct Talking {
@@ -87,19 +87,19 @@ struct Telling {
     int tries = 0;
 };
 struct SiteTalk {
-    bool takes = false;                        // the peer's Recv-Info names our package
-    std::uint64_t told = 0;                    // seq of our last
-    std::uint64_t heard = 0;                   // seq of its newest
-    sip::ClientRequest request = 0;            // our INFO; 0: none is out
-    std::optional<Telling> out;                // what it carries
-    std::optional<Telling> waits;              // the newest since
-    std::optional<exchange::SiteState> early;  // told before the leg was answered
+    bool takes = false;                // the peer's Recv-Info names our package
+    std::uint64_t told = 0;            // seq of our last
+    std::uint64_t heard = 0;           // seq of its newest
+    sip::ClientRequest request = 0;    // our INFO; 0: none is out
+    Boxed<Telling> out;                // what it carries
+    Boxed<Telling> waits;              // the newest since
+    Boxed<exchange::SiteState> early;  // told before the leg was answered
 };
-struct Showing {                                  // ShowIdentity
-    std::optional<exchange::ShowIdentity> waits;  // the newest
-    std::optional<exchange::ShowIdentity> out;    // our re-INVITE is under way, or waits for glare to pass
-    std::optional<exchange::ShowIdentity> shown;  // the last that went out
-    bool refresh = false;                         // the session's timer wants a re-INVITE
+struct Showing {                          // ShowIdentity
+    Boxed<exchange::ShowIdentity> waits;  // the newest
+    Boxed<exchange::ShowIdentity> out;    // our re-INVITE is under way, or waits for glare to pass
+    Boxed<exchange::ShowIdentity> shown;  // the last that went out
+    bool refresh = false;                 // the session's timer wants a re-INVITE
     bool glare = false;
     bool refused = false;  // has been said in the log
 };
@@ -142,7 +142,7 @@ struct Leg {
     bool collects = false;     // digits
     std::set<SegmentId> recordings;
     std::map<std::string, Play> plays;
-    std::deque<MsmlCommand> msml;         // in order; one is under way at a time
+    std::vector<MsmlCommand> msml;        // in order; one is under way at a time
     sip::ClientRequest msml_request = 0;  // the front's INFO; 0: none is out
     Instant msml_sent{};                  // when it went out
     bool msml_waits = false;              // the front is said again in a moment

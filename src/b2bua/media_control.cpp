@@ -84,7 +84,7 @@ void B2bua::Core::on_msml_result(Stamp now, Leg& of, const sip::Responded& respo
     if (of.msml.empty()) return;
     of.msml_request = 0;
     MsmlCommand done = std::move(of.msml.front());
-    of.msml.pop_front();
+    of.msml.erase(of.msml.begin());
     bool is_full = false;
     const std::string why = refusal_in(responded, is_full);
     if (is_full && says_again(now, of, done)) return;
@@ -104,7 +104,7 @@ bool B2bua::Core::says_again(Stamp now, Leg& of, MsmlCommand& command) {
     auto* resume = std::get_if<MsmlResume>(&command);
     int* tries = silence != nullptr ? &silence->tries : resume != nullptr ? &resume->tries : nullptr;
     if (tries == nullptr || ++*tries >= kSilenceTriesMax) return false;
-    of.msml.push_front(std::move(command));
+    of.msml.insert(of.msml.begin(), std::move(command));
     of.msml_waits = true;
     timers.set({of.id, LegTimer::msml_again}, now.mono + kSilenceAgain);
     return true;
@@ -129,7 +129,7 @@ void B2bua::Core::on_command_done(Stamp now, Leg& of, MsmlCommand done) {
     const Duration took = now.mono - of.msml_sent;
     if (silence->erases() && took > silence->margin && !std::exchange(silence->is_late, true)) {
         silence->margin = took;
-        of.msml.push_front(std::move(done));
+        of.msml.insert(of.msml.begin(), std::move(done));
         return;
     }
     events.emplace_back(exchange::RecordingSilenced{of.id, silence->segment, silence->silence.label});

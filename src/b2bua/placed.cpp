@@ -117,7 +117,7 @@ sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exch
 
 void B2bua::Core::call_peer(Stamp now, Leg& of) {
     const bool is_first = std::holds_alternative<Preparing>(of.peer);
-    const exchange::PlaceLeg order = is_first ? std::get<Preparing>(of.peer).order : std::get<Calling>(of.peer).order;
+    const exchange::PlaceLeg order = is_first ? *std::get<Preparing>(of.peer).order : *std::get<Calling>(of.peer).order;
     const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
     const std::size_t address = !is_first          ? std::get<Calling>(of.peer).address
                                 : trunk == nullptr ? 0
@@ -155,11 +155,11 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
 
 bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
     auto* calling = std::get_if<Calling>(&of.peer);
-    if (calling == nullptr || calling->order.to.kind != exchange::DeviceKind::trunk || calling->alerted ||
+    if (calling == nullptr || calling->order->to.kind != exchange::DeviceKind::trunk || calling->alerted ||
         calling->answer) {
         return false;
     }
-    const auto* trunk = trunk_named(settings, calling->order.to.name);
+    const auto* trunk = trunk_named(settings, calling->order->to.name);
     const auto next = trunk == nullptr ? std::nullopt : address_of(*trunk, calling->address + 1);
     if (!next) return false;
     warn("trunk address does not answer",

@@ -116,8 +116,8 @@ void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
 
 // Whoever answers a call is there, also one that answers no OPTIONS.
 void B2bua::Core::answers(const Calling& calling) {
-    if (calling.order.to.kind != exchange::DeviceKind::trunk) return;
-    const auto* trunk = trunk_named(settings, calling.order.to.name);
+    if (calling.order->to.kind != exchange::DeviceKind::trunk) return;
+    const auto* trunk = trunk_named(settings, calling.order->to.name);
     if (trunk == nullptr || calling.address >= trunk->addresses.size()) return;
     auto* at = watched_at(watched, trunk->addresses[calling.address]);
     if (at == nullptr) return;

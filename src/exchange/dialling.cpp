@@ -42,7 +42,8 @@ LegId direct_with(const State& state, const LiveCall& live, const Placing& placi
                           std::holds_alternative<call::NotRecorded>(party->recording) && !party->treatment;
     const bool is_asked = live.menu || live.adding || !live.code.empty();
     const bool is_recorded = !placing.rule.empty();
-    if (!state.settings.direct_media || !is_plain || is_asked || is_recorded || !live.call.consult_of.empty()) return {};
+    if (!state.settings.direct_media || !is_plain || is_asked || is_recorded || !live.call.consult_of.empty())
+        return {};
     return party->leg;
 }
 
@@ -72,7 +73,7 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
     placed.connection = connection;
     placed.device = placing.to;
     placed.placed = true;
-    placed.link = std::move(placing.link);
+    if (placing.link) placed.link = std::move(*placing.link);
     turn.state.legs[id] = std::move(placed);
     live.ringing = id;
     turn.state.timers.set({Timer::Kind::ring, id.text()}, turn.now.mono + placing.ring_limit);

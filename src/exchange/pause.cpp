@@ -117,7 +117,7 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
 void end(Turn& turn, LiveCall& live, const std::string& by, const LegId& from, bool is_told) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
     live.pauses_over.push_back({over.pause.id, over.began, {}});
-    if (live.pauses_over.size() > kPausesKept) live.pauses_over.pop_front();
+    if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
     for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
     apply(turn, live, call::ResumeRecording{by, !over.from.empty() && is_told});
 }

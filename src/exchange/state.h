@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/boxed.h"
 #include "call/call.h"
 #include "exchange/exchange.h"
 #include "exchange/numbers.h"
@@ -94,15 +95,15 @@ struct Leg {
     ConnectionId connection;
     Device device;
     bool placed = false;  // by us
-    std::optional<LinkHalf> link;
-    std::optional<LinkHalf> moved_link;  // the one it carried before, not yet answered
+    Boxed<LinkHalf> link;
+    Boxed<LinkHalf> moved_link;  // the one it carried before, not yet answered
     std::vector<Parked> parked;
     bool has_ended = false;                 // its peer is gone; its calls are being told
     LinkId header_link;                     // that its INVITE carried
     LegId replaces;                         // that leg goes once this one stands
     CallUuid peer_call;                     // of a leg to a site: its call there, once known
-    std::optional<SiteState> told;          // by the peer site: who is behind this leg
-    std::optional<SiteState> telling;       // what the peer site was told last
+    Boxed<SiteState> told;                  // by the peer site: who is behind this leg
+    Boxed<SiteState> telling;               // what the peer site was told last
     std::string shown_number;               // whom the peer has been shown, or has called by itself
     std::optional<std::string> shown_name;  // none: of whom it has called
 };
@@ -194,7 +195,7 @@ struct LiveCall {
     Instant waiting_since{};
     std::optional<LegId> ringing;  // the leg placed for it that has not been answered
     LegId overflowing;             // the leg placed last because it waited too long
-    std::optional<Menu> menu;
+    Boxed<Menu> menu;
     std::set<std::string> asked_at;      // routing points whose menus it has been asked
     std::string chosen_at;               // whose menu's choice is being called
     std::string code;                    // the agent has dialled a feature code: what is said, before the call ends
@@ -204,15 +205,15 @@ struct LiveCall {
     std::uint64_t number = 0;            // in the order they began
     bool is_over = false;                // ended in this step, or merged into another
     std::optional<Instant> waits_since;  // its place in the queue is another call's
-    std::optional<Adding> adding;
-    std::optional<Leaving> leaving;
+    Boxed<Adding> adding;
+    Boxed<Leaving> leaving;
     bool may_leave = false;              // two parties remain after a transfer: try to leave the loop
     std::optional<Destination> avoided;  // who has just given it away is not offered it again before that moment
     Instant avoided_until{};
     std::string transferor;  // dn to call when the target of a transfer does not answer
-    std::optional<LivePause> pause;
-    std::deque<OverPause> pauses_over;  // the newest last
-    LinkId consult_link;                // of a consult call to its main call
+    Boxed<LivePause> pause;
+    std::vector<OverPause> pauses_over;  // the newest last
+    LinkId consult_link;                 // of a consult call to its main call
 };
 
 struct State {

@@ -36,7 +36,7 @@ void UserAgent::State::request_in_turn(Instant now, Call& call, Waiting wanted) 
 void UserAgent::State::send_waiting(Instant now, DialogId id) {
     for (Call* of = live_call(id); of != nullptr && !of->waiting.empty() && may_request(*of); of = live_call(id)) {
         const Waiting next = std::move(of->waiting.front());
-        of->waiting.pop_front();
+        of->waiting.erase(of->waiting.begin());
         if (next.id == 0)
             reinvite(now, *of, next);
         else

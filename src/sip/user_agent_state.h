@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
 #include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/boxed.h"
 #include "sip/dialog.h"
 #include "sip/grammar.h"
 #include "sip/timer_queue.h"
@@ -136,12 +136,12 @@ struct Call {
     std::optional<AwaitedAck> awaited_ack;
     std::vector<Unacked> unacked;
     ClientRequest under_way = 0;  // ours, other than INVITE and BYE, without final response
-    std::deque<Waiting> waiting;  // each starts when the one before it is over
+    std::vector<Waiting> waiting;  // each starts when the one before it is over
     std::optional<Instant> glare_at;
     bool glare_when_idle = false;
     std::optional<Instant> provisional_at;
     std::uint32_t rseq = 0;  // of our last reliable provisional response; 0: none
-    std::optional<Unpracked> unpracked;
+    Boxed<Unpracked> unpracked;
     std::vector<Provisional> provisionals;  // wait for its PRACK
     std::optional<Answer> held_answer;     // so does this
     std::string answered_reliably;         // the description that a PRACK has acknowledged

@@ -114,14 +114,6 @@ std::vector<Audio::Reached> Audio::reach(const std::string& at) const {
     return out;
 }
 
-bool Audio::has_queue(const std::string& server, const RoomId& room) const {
-    const auto found = rooms_.find({server, room});
-    return found != rooms_.end() && std::ranges::any_of(found->second, [&](const std::string& at) {
-               const AudioEnd* peer = peer_of(ends_.at(at));
-               return peer != nullptr && peer->treats;
-           });
-}
-
 std::size_t Audio::ends_of(const std::string& server) const {
     return static_cast<std::size_t>(
         std::count_if(ends_.begin(), ends_.end(), [&](const auto& entry) { return entry.second.server == server; }));

@@ -61,8 +61,6 @@ public:
     [[nodiscard]] bool has_room(const std::string& server, const RoomId& room) const {
         return rooms_.contains({server, room});
     }
-    // A leg of the room goes to where a queue plays, at another site.
-    [[nodiscard]] bool has_queue(const std::string& server, const RoomId& room) const;
     [[nodiscard]] std::size_t ends_of(const std::string& server) const;
 
 private:

@@ -211,7 +211,9 @@ void Truth::call_begins(ConversationId id, const std::string& call_id) {
     if (own == nullptr || conversation.calls.empty()) return;
     const bool is_in_talk = std::any_of(conversation.lines.begin(), conversation.lines.end(), [&](LineId each) {
         const TrueLine& other = lines_.at(each);
-        return other.id != own->id && other.person == own->person && other.state == TrueLine::State::talking;
+        const AudioEnd* end = audio_.find(other.at);
+        const bool stands = end != nullptr && audio_.find(end->to) != nullptr;  // else its BYE is on the way
+        return other.id != own->id && other.person == own->person && other.state == TrueLine::State::talking && stands;
     });
     // A switch that has started anew does not know of the call in which its agent still is.
     const bool is_forgotten = conversation.shaken.contains("crash of the switch of " + person(own->person).site);
@@ -339,8 +341,9 @@ void Truth::meet(TrueLine& line) {
     line.consult->has_begun = true;
     begin_consult_segment(line, has_company, true);
     const std::string main = call_of_line(line.id);
-    const bool queue_waits = leg != nullptr && audio_.has_queue(leg->server, RoomId(main));  // for who is to join
-    if (queue_waits || somebody_else_in(tree_of(main), line, true)) return;
+    // Its room stands while the switch has not heard of it, or a queue elsewhere looks for who is to join.
+    const bool stands = leg != nullptr && audio_.has_room(leg->server, RoomId(main));
+    if (stands || somebody_else_in(tree_of(main), line, true)) return;
     // Whoever waited has gone: the consult call is the line's only one now.
     call_of_line_[line.id] = line.consult->call;
     line.consult.reset();
@@ -478,6 +481,7 @@ Slice Truth::seen_from_leg(const TrueSegment& segment) const {
     Slice slice;
     std::set<PersonId> near, behind;
     for (const auto& each : audio_.reach(segment.leg)) {
+        slice.is_open = slice.is_open || each.line == 0;  // a queue plays there
         const auto found = lines_.find(each.line);
         if (found == lines_.end() || found->second.state != TrueLine::State::talking || found->second.holds) continue;
         (each.behind ? behind : near).insert(found->second.person);
@@ -500,6 +504,7 @@ Slice Truth::seen_from_leg(const TrueSegment& segment) const {
             near_holds = true;
     }
     slice.is_hold = (near.empty() && near_holds) || (behind.empty() && behind_holds);
+    slice.is_open = slice.is_open && slice.is_hold;  // either word will do
     if (slice.is_hold) {
         slice.flaw.clear();
         return slice;
