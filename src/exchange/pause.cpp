@@ -114,12 +114,13 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
     return sounding;
 }
 
-void end(Turn& turn, LiveCall& live, const std::string& by, const LegId& from, bool is_told) {
+// `by`: a value, for it may be of the pause that ends.
+void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
     live.pauses_over.push_back({over.pause.id, over.began, {}});
     if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
     for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
-    apply(turn, live, call::ResumeRecording{by, !over.from.empty() && is_told});
+    apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told});
 }
 
 LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, LegId& by) {
