@@ -34,17 +34,32 @@ std::optional<call::ToRecord> to_record(Turn& turn, const Placing& placing) {
     return call::ToRecord{SegmentId{turn.entropy.uuid()}, placing.rule, false, placing.consent};
 }
 
-// Whose media need not pass a media server: nothing is played to the caller, and nobody is recorded. A consult is to
-// become one with its main call, and without a moment of silence.
+const TrunkSettings* trunk_named(const State& state, const std::string& name) {
+    for (const TrunkSettings& trunk : state.settings.trunks)
+        if (trunk.name == name) return &trunk;
+    return nullptr;
+}
+
+bool is_recorded_on_demand(const State& state, const Device& device) {
+    if (device.kind == DeviceKind::agent) {
+        const auto agent = state.agents.find(device.name);
+        return agent != state.agents.end() && agent->second.settings.record.policy == RecordPolicy::on_demand;
+    }
+    const auto* trunk = device.kind == DeviceKind::trunk ? trunk_named(state, device.name) : nullptr;
+    return trunk && trunk->record.policy == RecordPolicy::on_demand;
+}
+
+// Whose media need not pass a media server: nothing is played to the caller, and nobody is recorded, nor may be at a
+// moment's notice. A consult is to become one with its main call, and without a moment of silence.
 LegId direct_with(const State& state, const LiveCall& live, const Placing& placing) {
     const call::Connection* party = waiting_party(live);
     const bool is_plain = party && std::holds_alternative<call::Offered>(party->state) &&
                           std::holds_alternative<call::NotRecorded>(party->recording) && !party->treatment;
-    const bool is_asked = live.menu || live.adding || !live.code.empty();
-    const bool is_recorded = !placing.rule.empty();
-    if (!state.settings.direct_media || !is_plain || is_asked || is_recorded || !live.call.consult_of.empty())
-        return {};
-    return party->leg;
+    if (!state.settings.direct_media || !is_plain || !placing.rule.empty() || !live.call.consult_of.empty()) return {};
+    if (live.menu || live.adding || !live.code.empty()) return {};
+    const bool may_be =
+        is_recorded_on_demand(state, placing.to) || is_recorded_on_demand(state, state.legs.at(party->leg).device);
+    return may_be ? LegId() : party->leg;
 }
 
 void place(Turn& turn, LiveCall& live, Placing placing) {
@@ -89,12 +104,6 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
 
 Duration ring_timeout(const State& state) {
     return std::chrono::milliseconds{state.settings.ring_timeout_ms};
-}
-
-const TrunkSettings* trunk_named(const State& state, const std::string& name) {
-    for (const TrunkSettings& trunk : state.settings.trunks)
-        if (trunk.name == name) return &trunk;
-    return nullptr;
 }
 
 bool records_twice(const State& state, const std::string& site) {

@@ -37,6 +37,16 @@ TEST_CASE("media goes end to end where nothing is recorded and nobody waits") {
     CHECK(direct_of(london_settings(), "1003").empty());
 }
 
+TEST_CASE("who is recorded on demand is to be so at once: the media passes a media server from the first") {
+    auto settings = with_direct_media();
+    settings.agents[2].record = {RecordPolicy::on_demand, 0};
+    CHECK(direct_of(settings, "1003").empty());
+    CHECK(direct_of(settings, "91234", {DeviceKind::agent, "1003"}).empty());
+    CHECK(direct_of(settings, "2001") == LegId{"c"});
+    settings.trunks[0].record = {RecordPolicy::on_demand, 0};
+    CHECK(direct_of(settings, "2001").empty());
+}
+
 TEST_CASE("a recorded caller's media passes a media server, whoever is called") {
     auto settings = with_direct_media();
     settings.trunks[0].record = {RecordPolicy::always, 0};
