@@ -21,7 +21,8 @@
 // Every leg is two dialogs: one with its peer (phone, trunk, site) and one with a media server, which anchors its
 // media. The peer's offer goes to the media server and the answer back; a placed leg takes the media server's offer,
 // which is ACKed at once with an inactive answer and negotiated anew when the peer has answered, so that nothing
-// hangs on a ringing phone.
+// hangs on a ringing phone. Where the exchange allows it (PlaceLeg.direct) a leg has no dialog with a media server until
+// one is needed, and the two peers' descriptions pass as they are (docs/decisions/0004-media-end-to-end.md).
 namespace sheaf::b2bua {
 
 inline constexpr Duration kPeerSilenceMax = std::chrono::seconds{4};  // then a trunk's next address is tried

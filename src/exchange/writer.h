@@ -5,6 +5,7 @@
 #include <charconv>
 #include <concepts>
 #include <type_traits>
+#include <utility>
 
 #include "base/bytes.h"
 #include "exchange/fields.h"

@@ -203,6 +203,41 @@ TEST_CASE("a fact that the disk has spoilt is kept apart and holds up nothing") 
     CHECK(outbox->counts()->facts_refused == 1);
 }
 
+TEST_CASE("an outbox of the former layout is converted with all that waits in it") {
+    Folder folder;
+    {
+        auto outbox = folder.open();
+        REQUIRE(outbox->add({draft(1), draft(2), draft(3)}));
+        const auto facts = outbox->pending(10, 1 << 20);
+        REQUIRE(facts);
+        REQUIRE(outbox->refused((*facts)[1].id, "too old"));
+    }
+    {  // as version 2 had it
+        auto database = Database::open(folder.path / "outbox.db", {"", "", ""});
+        REQUIRE(database);
+        REQUIRE(
+            database->execute("DROP INDEX fact_waiting; ALTER TABLE fact RENAME TO later;"
+                              "CREATE TABLE fact (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT NOT "
+                              "NULL, body TEXT NOT NULL, refused TEXT);"
+                              "INSERT INTO fact SELECT seq, id, owner, body, refused FROM later; DROP TABLE later;"
+                              "CREATE INDEX fact_waiting ON fact (owner, seq) WHERE refused IS NULL;"
+                              "PRAGMA user_version=2"));
+    }
+    auto outbox = folder.open();
+    const auto facts = outbox->pending(10, 1 << 20);
+    REQUIRE(facts);
+    CHECK(seqs(*facts) == std::vector<std::uint64_t>{1, 3});
+    CHECK(outbox->counts()->facts_refused == 1);
+    REQUIRE(outbox->delivered({(*facts)[0].id}));
+    CHECK(seqs(*outbox->pending(10, 1 << 20)) == std::vector<std::uint64_t>{3});
+    REQUIRE(outbox->add({draft(4)}));
+    CHECK(seqs(*outbox->pending(10, 1 << 20)) == std::vector<std::uint64_t>{3, 4});
+    outbox.reset();
+    auto database = Database::open(folder.path / "outbox.db", {"", "", ""});
+    REQUIRE(database);  // no index by id any more: it could stand there twice
+    CHECK(database->execute("INSERT INTO fact SELECT 99, id, owner, body, refused FROM fact WHERE seq = 3"));
+}
+
 // The child adds batches of three for as long as it lives and says each last seq through the pipe once `add` returned.
 [[noreturn]] void add_for_ever(const Folder& folder, int pipe) {
     const auto outbox = open_outbox(folder.path / "outbox.db", "default", "london", "london-1", "switch");
