@@ -114,12 +114,15 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
     return sounding;
 }
 
-// `by`: a value, for it may be of the pause that ends.
-void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told) {
+// `by`: a value, for it may be of the pause that ends. Where only a state has left it unnamed, which may be an old one,
+// that is passed on in states as well: a word beside them would be the last one.
+enum class Ended { said, unnamed };
+void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told, Ended how = Ended::said) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
     live.pauses_over.push_back({over.pause.id, over.began, {}});
     if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
-    for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
+    if (how == Ended::said)
+        for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
     apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told});
 }
 
@@ -179,7 +182,7 @@ std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by)
 void state_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional<SitePause>& told) {
     if (!told) {
         if (!live.pause || live.pause->from != id) return;
-        end(turn, live, live.pause->pause.by, id, true);
+        end(turn, live, live.pause->pause.by, id, true, Ended::unnamed);
         live.pauses_over.back().unnamed_by = id;
         return;
     }
