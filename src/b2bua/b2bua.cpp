@@ -36,7 +36,9 @@ B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::See
       ua(user_agent),
       entropy(seed),
       registrar(settings.site, entropy.token(32)),
-      servers(settings.media.size()) {}
+      servers(settings.media.size()) {
+    know_peers();
+}
 
 Leg* B2bua::Core::leg(const LegId& id) {
     const auto it = legs.find(id);
@@ -147,6 +149,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         timers.set({id, timer}, std::nullopt);
     }
     if (dialog_watcher) dialog_watcher(id, {});
+    count(*of, false);
     legs.erase(id);
 }
 
@@ -371,6 +374,7 @@ void B2bua::reload(Stamp now, Settings settings) {
     }
     for (const auto& name : gone) core_->unregister(now, name);
     core_->settings = in_order(std::move(settings));
+    core_->know_peers();
     if (!core_->has_started) return;
     core_->watch_peers(now);
     core_->register_with_trunks(now);

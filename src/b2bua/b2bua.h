@@ -11,6 +11,7 @@
 #include "base/entropy.h"
 #include "base/time.h"
 #include "exchange/exchange.h"
+#include "sip/admission.h"
 #include "sip/user_agent.h"
 
 // The switch's translator: what the site's user agent hears becomes events of the exchange, what the exchange wants
@@ -21,8 +22,8 @@
 // Every leg is two dialogs: one with its peer (phone, trunk, site) and one with a media server, which anchors its
 // media. The peer's offer goes to the media server and the answer back; a placed leg takes the media server's offer,
 // which is ACKed at once with an inactive answer and negotiated anew when the peer has answered, so that nothing
-// hangs on a ringing phone. Where the exchange allows it (PlaceLeg.direct) a leg has no dialog with a media server until
-// one is needed, and the two peers' descriptions pass as they are (docs/decisions/0004-media-end-to-end.md).
+// hangs on a ringing phone. Where the exchange allows it (PlaceLeg.direct) a leg has no dialog with a media server
+// until one is needed, and the two peers' descriptions pass as they are (docs/decisions/0004-media-end-to-end.md).
 namespace sheaf::b2bua {
 
 inline constexpr Duration kPeerSilenceMax = std::chrono::seconds{4};  // then a trunk's next address is tried
@@ -78,6 +79,9 @@ public:
 
     // Told of every dialog that a leg begins, by its Call-ID, and, with an empty one, that the leg is gone.
     void watch_dialogs(std::function<void(const LegId& leg, std::string_view call_id)> watcher);
+
+    // Who sends from there, for an edge that lets each have its share only.
+    [[nodiscard]] sip::Sender sender_at(const std::string& address) const;
 
     // Peers and agents anew; calls and registrations stay, media servers stay as they were at the start.
     void reload(Stamp now, Settings settings);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "b2bua/b2bua.h"
@@ -90,6 +91,10 @@ struct B2bua::Core {
     std::vector<exchange::Log> logs;
     std::unordered_map<LegId, Leg> legs;
     std::unordered_map<RoomId, std::set<LegId>> in_rooms;
+    std::unordered_set<std::string> peer_addresses;               // of the settings
+    std::unordered_map<std::string, std::size_t> calls_at;        // by Leg::caller_at
+    std::unordered_map<std::string, std::size_t> calls_of_trunk;  // by its name
+    std::size_t calls_of_strangers = 0;
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer
     sip::TimerQueue<std::pair<LegId, LegTimer>> timers;
@@ -127,6 +132,12 @@ struct B2bua::Core {
     [[nodiscard]] std::vector<sip::Header> session_id(const Leg& of) const;
     // Ends both dialogs as their states demand and forgets the leg. `status` for a peer's INVITE without final answer.
     void drop(Stamp now, const LegId& id, int status, std::string_view reason = {});
+
+    // shares.cpp: how much each may have of this switch.
+    void know_peers();  // anew, from the settings
+    Leg& add(Leg leg);
+    void count(const Leg& of, bool comes);
+    [[nodiscard]] std::string_view lacks_room(const exchange::Device& device, const std::string& address) const;
 
     // offered.cpp: legs the peer began.
     void on_invited(Stamp now, const sip::Invited& invited);

@@ -117,6 +117,7 @@ struct Leg {
     Media media;
     RoomId room;                     // empty: joined to nothing
     std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
+    std::string caller_at;           // the address that a stranger or an agent has called from; else empty
     bool was_direct = false;         // its peer has been described another peer's media
     std::string described;           // our session description, as last sent to the peer
     std::string heard;               // the peer's, as last applied

@@ -48,6 +48,13 @@ std::string called_in(const sip::Message& request, const TrunkPeer* trunk, const
     return number.empty() ? clean_number(user) : number;
 }
 
+// Whoever has a token of ours is no stranger.
+const exchange::Device kAtPivot{exchange::DeviceKind::agent, {}};
+
+bool is_peer(const exchange::Device& device) {
+    return device.kind == exchange::DeviceKind::trunk || device.kind == exchange::DeviceKind::site;
+}
+
 std::uint32_t forwards_left(const sip::Message& request) {
     const auto* text = request.first("Max-Forwards");
     const auto number = text == nullptr ? std::optional<std::uint64_t>{70} : sip::number_from_text(*text, 255);
@@ -60,14 +67,14 @@ std::uint32_t forwards_left(const sip::Message& request) {
 void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     const auto& request = invited.request;
     const auto remote = sip::to_text(invited.source.remote);
-    if (legs.size() >= settings.legs_max) {
-        warn("too many calls", {{"from", remote}});
-        const auto seconds = std::to_string(kRetryAfterSeconds);
-        return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", seconds}});
-    }
+    const auto& address = invited.source.remote.address;
     const auto claimed = identity_of(request, false);
     auto caller = caller_of(settings, registrar, invited.source, claimed.number, now.mono);
     const bool at_pivot = request.uri().user.starts_with(kPivotStart);
+    if (const auto lacks = lacks_room(at_pivot ? kAtPivot : caller.device, address); !lacks.empty()) {
+        warn(std::string(lacks), {{"from", remote}, {"device", caller.device.name}});
+        return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", std::to_string(kRetryAfterSeconds)}});
+    }
     if (at_pivot && caller.must_authenticate) {
         caller = {};  // its token says what it may do, not who it is
     } else if (caller.must_authenticate) {
@@ -91,6 +98,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     Leg leg;
     leg.id = LegId(entropy.uuid());
     leg.device = caller.device;
+    if (!is_peer(caller.device)) leg.caller_at = address;
     leg.peer_dialog = invited.dialog;
     if (settings.nat && caller.device.kind == exchange::DeviceKind::agent && is_behind_nat(request, invited.source)) {
         leg.nat_address = invited.source.remote.address;
@@ -102,9 +110,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
     leg.invite = message_id(request);
-    const bool believed =
-        caller.device.kind == exchange::DeviceKind::trunk || caller.device.kind == exchange::DeviceKind::site;
-    const auto identity = identity_of(request, believed);
+    const auto identity = identity_of(request, is_peer(caller.device));
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
@@ -118,7 +124,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     if (at_pivot) this->leg(claim.replaces->leg)->pivot.clear();  // single use
     learn_from_site(leg, request);
     watch(invited.dialog, leg, false);
-    legs.emplace(leg.id, std::move(leg));
+    add(std::move(leg));
     events.emplace_back(std::move(event));
 }
 

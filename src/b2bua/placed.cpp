@@ -58,9 +58,9 @@ CallUuid peer_call_of(const Leg& of, const sip::Message& response) {
 
 void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
     if (legs.contains(order.leg)) return;
-    if (legs.size() >= settings.legs_max) {
+    if (const auto lacks = lacks_room(order.to, {}); !lacks.empty()) {
         events.emplace_back(exchange::LegFailed{order.leg, kNoMedia, {}, {}});
-        return warn("too many calls", {{"leg", order.leg.text()}});
+        return warn(std::string(lacks), {{"leg", order.leg.text()}, {"to", order.to.name}});
     }
     Leg leg;
     leg.id = order.leg;
@@ -70,7 +70,7 @@ void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
     // RFC 3261 §16.3 for a back-to-back user agent: what is left of the other leg's, so that a loop through several
     // switches ends.
     for (const LegId& id : legs_in(order.room)) leg.max_forwards = std::min(leg.max_forwards, legs.at(id).max_forwards);
-    auto& placed = legs.emplace(order.leg, std::move(leg)).first->second;
+    auto& placed = add(std::move(leg));
     Leg* with = order.direct.empty() ? nullptr : this->leg(order.direct);
     if (with == nullptr || !may_be_direct(now, *with, order)) return ask_media(now, placed, order.room);
     placed.max_forwards = std::min(placed.max_forwards, with->max_forwards);

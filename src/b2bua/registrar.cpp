@@ -128,6 +128,25 @@ Answer Registrar::current(const std::string& dn, Instant now) const {
     return answer;
 }
 
+std::size_t Registrar::bindings_at(const std::string& address) const {
+    const auto found = at_.find(address);
+    return found == at_.end() ? 0 : found->second;
+}
+
+void Registrar::bind(const std::string& dn, Binding binding) {
+    unbind(dn);
+    ++at_[binding.next_hop.address];
+    bindings_[dn] = std::move(binding);
+}
+
+void Registrar::unbind(const std::string& dn) {
+    const auto known = bindings_.find(dn);
+    if (known == bindings_.end()) return;
+    const auto at = at_.find(known->second.next_hop.address);
+    if (--at->second == 0) at_.erase(at);
+    bindings_.erase(known);
+}
+
 Registrar::Outcome Registrar::register_agent(const sip::Message& request, const sip::Source& source,
                                              const std::string& dn, Instant now) {
     const auto contacts = request.list("Contact");
@@ -142,7 +161,7 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     if (contacts.size() == 1 && sip::trimmed(contacts.front()) == "*") {
         const auto* expires = request.first("Expires");
         if (expires == nullptr || sip::trimmed(*expires) != "0") return {{400, {}, "Contact * needs Expires 0"}, {}};
-        bindings_.erase(dn);
+        unbind(dn);
         return {current(dn, now), exchange::AgentUnregistered{dn}};
     }
     const auto wanted = wanted_contacts(request);
@@ -154,7 +173,7 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
                               return sip::to_text(w.uri) == known->contact;
                           });
         if (!ours) return {current(dn, now), std::nullopt};
-        bindings_.erase(dn);
+        unbind(dn);
         return {current(dn, now), exchange::AgentUnregistered{dn}};
     }
     if (newest->seconds < kExpiresMin) return {{423, {{"Min-Expires", std::to_string(kExpiresMin)}}, {}}, std::nullopt};
@@ -164,10 +183,9 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     const auto contact = sip::to_text(newest->uri);
     const auto next_hop = sip::to_text(way_to(newest->uri, *path, request, source));
     const bool behind_nat = path->empty() && is_behind_nat(request, source);  // else that is its proxies' business
-    auto& binding = bindings_[dn];
-    binding = {contact, source.remote, id, cseq, now + life, behind_nat, std::move(*path)};
+    bind(dn, {contact, source.remote, id, cseq, now + life, behind_nat, std::move(*path)});
     auto answer = current(dn, now);
-    for (const auto& proxy : binding.path) answer.headers.push_back({"Path", proxy});
+    for (const auto& proxy : bindings_.at(dn).path) answer.headers.push_back({"Path", proxy});
     return {std::move(answer),
             exchange::AgentRegistered{dn, contact, next_hop, to_ms(life), request.has_token("Allow-Events", "talk")}};
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "b2bua/settings.h"
@@ -59,13 +60,18 @@ public:
     [[nodiscard]] Outcome register_agent(const sip::Message& request, const sip::Source& source, const std::string& dn,
                                          Instant now);
     [[nodiscard]] const Binding* binding_of(const std::string& dn, Instant now) const;
+    // Bindings that came from there, those that have run out and were not renewed elsewhere too.
+    [[nodiscard]] std::size_t bindings_at(const std::string& address) const;
 
 private:
+    void bind(const std::string& dn, Binding binding);
+    void unbind(const std::string& dn);
     [[nodiscard]] Answer current(const std::string& dn, Instant now) const;
 
     sip::Authenticator authenticator_;
     std::string realm_;
-    std::map<std::string, Binding> bindings_;  // by dn: never more than there are agents
+    std::map<std::string, Binding> bindings_;          // by dn: never more than there are agents
+    std::unordered_map<std::string, std::size_t> at_;  // of them, by the address they came from
 };
 
 }  // namespace sheaf::b2bua

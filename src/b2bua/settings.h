@@ -18,7 +18,8 @@ struct TrunkPeer {
     std::string name;
     std::vector<sip::Uri> addresses;  // tried in this order; at least one
     std::optional<sip::Account> account;
-    bool registers = false;  // with the account, at one of the addresses
+    bool registers = false;     // with the account, at one of the addresses
+    std::size_t calls_max = 0;  // both ways; 0: as many as the switch
 };
 struct SitePeer {
     std::string name;
@@ -36,10 +37,12 @@ struct Settings {
     std::vector<sip::Uri> media;  // media servers
     std::vector<TrunkPeer> trunks;
     std::vector<SitePeer> sites;
-    std::vector<AgentAccount> agents;  // a B2bua has them in order of dn
-    std::size_t legs_max = 20'000;     // beyond: 503
-    bool nat = true;                   // phones may stand behind one
-    Duration ask_every{};              // of trunks, sites and media servers: alive? Zero: nobody is asked
+    std::vector<AgentAccount> agents;       // a B2bua has them in order of dn
+    std::size_t legs_max = 20'000;          // beyond: 503
+    std::size_t stranger_calls_max = 10;    // of one address; beyond: 503
+    std::size_t strangers_calls_max = 200;  // of all strangers together; beyond: 503
+    bool nat = true;                        // phones may stand behind one
+    Duration ask_every{};                   // of trunks, sites and media servers: alive? Zero: nobody is asked
 };
 
 // Where a URI with a literal host is reached. Errc::unsupported: a name, or a transport we do not speak.

@@ -112,9 +112,8 @@ std::vector<Effect> MediaControl::handle(const Stamp& now, const sip::Event& eve
     return std::exchange(effects_, {});
 }
 
-bool MediaControl::is_allowed(const sip::Source& source) const {
-    return sip::is_loopback(source.remote.address) ||
-           std::ranges::find(settings_.allow, source.remote.address) != settings_.allow.end();
+bool MediaControl::is_allowed(const std::string& address) const {
+    return sip::is_loopback(address) || std::ranges::find(settings_.allow, address) != settings_.allow.end();
 }
 
 void MediaControl::reject(sip::DialogId dialog, int status, const std::string& reason, const LegId& leg) {
@@ -149,7 +148,8 @@ bool MediaControl::has_place(const RoomId& room, const Leg& leg, bool active) co
 void MediaControl::on_invited(const Stamp& now, const sip::Invited& event, const std::string& local_tag) {
     const auto room = room_of(event.request.uri());
     const bool has_offer = !event.request.body.empty();
-    if (!is_allowed(event.source)) return reject(event.dialog, 403, "from " + event.source.remote.address);
+    if (!is_allowed(event.source.remote.address))
+        return reject(event.dialog, 403, "from " + event.source.remote.address);
     if (!room) return reject(event.dialog, 404, "asked for " + event.request.uri().user);
     if (has_offer && !is_sdp(event.request)) return reject(event.dialog, 415, "a body that is no SDP");
     if (legs_.size() >= settings_.legs_max) return reject(event.dialog, 503, "too many legs");
@@ -340,7 +340,7 @@ std::vector<Effect> MediaControl::shut_down(const std::string& cause) {
 
 void MediaControl::on_requested(const Stamp& now, const sip::Requested& event) {
     const std::string& method = event.request.method();
-    if (!is_allowed(event.source)) return put(RespondTo{event.id, 403, {}, {}, {}});
+    if (!is_allowed(event.source.remote.address)) return put(RespondTo{event.id, 403, {}, {}, {}});
     heard(now, event.dialog);
     if (method == "OPTIONS") return put(RespondTo{event.id, 200, {}, {}, {}});
     const bool is_message = method == "MESSAGE" && event.dialog == 0;

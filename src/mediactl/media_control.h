@@ -120,6 +120,7 @@ public:
         std::size_t rooms = 0;
         std::size_t recordings = 0;
     };
+    [[nodiscard]] bool is_allowed(const std::string& address) const;  // to ask for anything
     [[nodiscard]] Counts counts() const { return {legs_.size(), rooms_.size(), recordings_.size()}; }
 
 private:
@@ -191,7 +192,6 @@ private:
     [[nodiscard]] Result<media::LegMedia> agree(const Leg& leg, const sip::SessionDescription& ours,
                                                 const sip::SessionDescription& theirs) const;
     [[nodiscard]] bool has_place(const RoomId& room, const Leg& leg, bool active) const;
-    [[nodiscard]] bool is_allowed(const sip::Source& source) const;
     void reject(sip::DialogId dialog, int status, const std::string& reason, const LegId& leg = {});
     void enter(Leg& leg, const RoomId& room);
     void leave(Leg& leg);

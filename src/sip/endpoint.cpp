@@ -40,6 +40,13 @@ bool is_loopback(std::string_view address) {
     return six == kOne || std::memcmp(six.data(), kMapped.data(), 13) == 0;
 }
 
+std::string network_of(std::string_view address) {
+    Address6 six{};
+    if (!read_address(AF_INET6, address, six)) return std::string(address);
+    const bool is_mapped = std::memcmp(six.data(), kMapped.data(), 12) == 0;
+    return is_mapped ? std::string(address) : std::string(six.begin(), six.begin() + 8);
+}
+
 Result<Endpoint> endpoint_from_text(std::string_view text) {
     Endpoint out;
     const auto colon = text.find(':');

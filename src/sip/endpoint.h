@@ -24,5 +24,8 @@ struct Endpoint {
 [[nodiscard]] std::string to_text(const Endpoint& endpoint);
 [[nodiscard]] bool is_ip_literal(std::string_view host);
 [[nodiscard]] bool is_loopback(std::string_view address);
+// What stands for one sender: an IPv4 address as it is; of an IPv6 one the first 64 bits, for whoever has one of them
+// has them all. What is no address: as it is.
+[[nodiscard]] std::string network_of(std::string_view address);
 
 }  // namespace sheaf::sip

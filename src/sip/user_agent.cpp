@@ -183,6 +183,14 @@ void UserAgent::receive_message(Instant now, const Source& source, const Result<
     }
 }
 
+void UserAgent::turn_away(const Source& source, std::string_view bytes) {
+    if (const auto message = message_from_datagram(bytes)) turn_away(source, *message);
+}
+
+void UserAgent::turn_away(const Source& source, const Message& message) {
+    if (message.is_request() && message.method() != "ACK") state_->refuse_unseen(message, source);
+}
+
 void UserAgent::tick(Instant now) {
     while (const auto due = state_->timers.pop_due(now)) state_->on_timer(now, *due);
 }

@@ -174,6 +174,9 @@ public:
     // Inputs.
     void receive_datagram(Instant now, const Source& source, std::string_view bytes);
     void receive_message(Instant now, const Source& source, const Result<Message>& message);  // from a stream
+    // Of a sender beyond its share: 503 with Retry-After to a request that can be read; nothing is kept or looked up.
+    void turn_away(const Source& source, std::string_view bytes);
+    void turn_away(const Source& source, const Message& message);
     void transport_failed(Instant now, const std::string& branch);  // the edge could not send it or lost the connection
     void tick(Instant now);                                         // due timers; cheap when none is
     [[nodiscard]] std::optional<Instant> next_deadline() const;

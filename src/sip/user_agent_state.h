@@ -203,6 +203,7 @@ struct UserAgent::State {
     void reply(Instant now, TransactionId id, Message response);
     void reply(Instant now, TransactionId id, int status, const std::vector<Header>& headers = {});
     void refuse(const Message& request, const Source& source, int status, std::string_view reason = {});
+    void refuse_unseen(Message request, const Source& source);  // 503
     void on_bytes_refused(const Source& source, std::string_view bytes, const Error& error);
 
     // user_agent_outside.cpp: which request or response this is.

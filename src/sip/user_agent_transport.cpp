@@ -267,6 +267,13 @@ void UserAgent::State::refuse(const Message& request, const Source& source, int 
     sends.push_back(std::move(send));
 }
 
+void UserAgent::State::refuse_unseen(Message request, const Source& source) {
+    auto via = top_via(request);
+    if (!via) return;
+    note_source(request, *via, source.remote);
+    refuse(request, source, 503);
+}
+
 void UserAgent::State::on_bytes_refused(const Source& source, std::string_view bytes, const Error& error) {
     auto request = salvage_request(bytes);
     if (!request || !request->is_request()) return;

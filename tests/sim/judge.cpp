@@ -215,6 +215,12 @@ private:
         return false;
     }
 
+    // One phone has been let go of and the next one does not ring yet; the first rings on until it has heard of it.
+    [[nodiscard]] bool is_between_phones(const archive::GapView& gap, const Whereabouts& was) const {
+        return was.where == Where::ringing && gap.reason == GapReason::queue &&
+               gap.to - gap.from <= tolerance_.count();
+    }
+
     void compare(const Whereabouts& was, const std::string& customer) {
         const Ms from = ms(was.from + tolerance_);
         const Ms to = ms(was.to - tolerance_);
@@ -224,7 +230,7 @@ private:
             if (gap.from >= to || gap.to <= from || address_of(gap.party) != customer) continue;
             // Between two of a customer's legs, one in the other's place, is a moment without either.
             if (gap.from > reached + tolerance_.count() && !is_recorded) break;
-            if (!means(gap.reason, was))
+            if (!means(gap.reason, was) && !is_between_phones(gap, was))
                 return say(fmt::format("gap of {} from {:.3f} to {:.3f} s: {}, in truth {}", customer,
                                        at(std::max(gap.from, from)), at(std::min(gap.to, to)),
                                        archive::name_of(gap.reason), name_of(was.where)));

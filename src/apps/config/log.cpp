@@ -85,24 +85,25 @@ Log& the_log() {
 std::optional<std::uint64_t> LogRepetition::admit(std::string_view key, std::int64_t now_ms) {
     auto found = seen_.find(key);
     if (found == seen_.end()) {
-        if (seen_.size() < kLogMessagesMax) seen_.emplace(std::string(key), Seen{now_ms, 0});
+        if (seen_.size() < kLogMessagesMax) seen_.emplace(std::string(key), Seen{.written_ms = now_ms});
         return 0;
     }
     auto& seen = found->second;
-    if (now_ms - seen.written_ms < kLogRepeatMs) {
+    if (now_ms - seen.written_ms < seen.wait_ms) {
         ++seen.left_out;
         return std::nullopt;
     }
     seen.written_ms = now_ms;
+    seen.wait_ms = seen.left_out < kLogFlood ? kLogRepeatMs : std::min(seen.wait_ms * 2, kLogRepeatMsMax);
     return std::exchange(seen.left_out, 0);
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> LogRepetition::overdue(std::int64_t now_ms) {
     std::vector<std::pair<std::string, std::uint64_t>> out;
     for (auto& [key, seen] : seen_) {
-        if (now_ms - seen.written_ms >= kLogRepeatMs && seen.left_out > 0) out.emplace_back(key, seen.left_out);
+        if (now_ms - seen.written_ms >= seen.wait_ms && seen.left_out > 0) out.emplace_back(key, seen.left_out);
     }
-    std::erase_if(seen_, [&](const auto& item) { return now_ms - item.second.written_ms >= kLogRepeatMs; });
+    std::erase_if(seen_, [&](const auto& item) { return now_ms - item.second.written_ms >= item.second.wait_ms; });
     return out;
 }
 

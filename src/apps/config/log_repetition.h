@@ -12,20 +12,24 @@
 namespace sheaf::config {
 
 inline constexpr std::int64_t kLogRepeatMs = 1'000;
+inline constexpr std::int64_t kLogRepeatMsMax = 60'000;
+inline constexpr std::uint64_t kLogFlood = 20;  // left out since the last one: it is said half as often from then on
 inline constexpr std::size_t kLogMessagesMax = 1'024;  // remembered at once; beyond, lines are not held back
 
-// Which of the same lines are written: the first, then one a second, which says how many were left out. No clock.
+// Which of the same lines are written: the first, then one a second, which says how many were left out; of a flood, one
+// in two, four and at last sixty seconds. No clock.
 class LogRepetition {
 public:
     // The number of lines left out since this one was last written; nullopt: leave this one out too.
     [[nodiscard]] std::optional<std::uint64_t> admit(std::string_view key, std::int64_t now_ms);
-    // Lines left out that nobody repeated within the second: to be said now. Forgets what is old.
+    // Lines left out that nobody repeated within that time: to be said now. Forgets what is old.
     [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> overdue(std::int64_t now_ms);
 
 private:
     struct Seen {
         std::int64_t written_ms = 0;
         std::uint64_t left_out = 0;
+        std::int64_t wait_ms = kLogRepeatMs;
     };
     std::map<std::string, Seen, std::less<>> seen_;
 };

@@ -28,6 +28,25 @@ TEST_CASE("what was left out and did not come again is said later, once") {
     CHECK(repetition.admit("a", 3'000) == 0);
 }
 
+TEST_CASE("a flood of the same line is said ever more seldom, at last once a minute, and as before when it is over") {
+    LogRepetition repetition;
+    std::uint64_t told = 0;
+    int lines = 0;
+    for (std::int64_t ms = 0; ms < 600'000; ms += 10) {
+        const auto left_out = repetition.admit("warn flood", ms);
+        if (!left_out) continue;
+        ++lines;
+        told += 1 + *left_out;
+    }
+    CHECK(lines <= 17);
+    CHECK(told > 54'000);
+    CHECK_FALSE(repetition.admit("warn flood", 600'000));
+    CHECK(repetition.overdue(700'000).size() == 1);
+    CHECK(repetition.admit("warn flood", 700'000) == 0);
+    CHECK_FALSE(repetition.admit("warn flood", 700'900));
+    CHECK(repetition.admit("warn flood", 701'000) == 1);
+}
+
 TEST_CASE("more messages than are remembered are all written") {
     LogRepetition repetition;
     for (std::size_t i = 0; i < kLogMessagesMax; ++i) CHECK(repetition.admit(std::to_string(i), 0) == 0);

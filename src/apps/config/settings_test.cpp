@@ -56,10 +56,18 @@ no_answer_state="ready"
 ready_code="*11"
 not_ready_code="*12"
 wrap_up_done_code="*13"
+[switch.limits]
+stranger_calls=1
+strangers_calls=2
+stranger_messages=3
+strangers_messages=4
+caller_messages=5
+peer_messages=6
 [[switch.trunk]]
 name="carrier"
 addresses=["sip:127.0.0.9:5060", "sip:sbc.example;transport=tcp"]
 refer=false
+calls_max=30
 record="always"
 user="u"
 password="p"
@@ -186,6 +194,10 @@ scope="admin"
     CHECK(trunk.user + trunk.password == "up");
     CHECK(trunk.registers);
     CHECK(exchange.options_ms == 15000);
+    CHECK((exchange.limits.stranger_calls == 1 && exchange.limits.strangers_calls == 2));
+    CHECK((exchange.limits.stranger_messages == 3 && exchange.limits.strangers_messages == 4));
+    CHECK((exchange.limits.caller_messages == 5 && exchange.limits.peer_messages == 6));
+    CHECK(trunk.calls_max == 30);
     CHECK_FALSE(exchange.nat);
     CHECK(exchange.ladder_bytes == 0);
     const auto& site = exchange.sites.at(0);
@@ -303,6 +315,9 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {"switch=1\n" + kArchive, "must be written [switch]"},
         {trunk + "register=true\n", "switch.trunk.register: needs user and password"},
         {kSwitch + "ladder_bytes=-1\n", "switch.ladder_bytes"},
+        {kSwitch + "[switch.limits]\nstranger_calls=0\n", "switch.limits.stranger_calls"},
+        {kSwitch + "[switch.limits]\ncalls=1\n", "switch.limits.calls: unknown key"},
+        {trunk + "calls_max=-1\n", "switch.trunk.calls_max"},
         {kSwitch + "options_ms=999\n", "switch.options_ms: must be 0 or at least 1000"},
         {trunk + "record=\"sometimes\"\n", "switch.trunk.record"},
         {trunk + "record=\"101%\"\n", "switch.trunk.record"},

@@ -21,6 +21,8 @@ constexpr std::int64_t kSessionMsMax = 86'400'000;
 constexpr std::int64_t kLadderBytesMax = 1LL << 40;
 constexpr std::int64_t kOptionsMsMin = 1'000;
 constexpr std::int64_t kOptionsMsMax = 3'600'000;
+constexpr std::int64_t kCallsMax = 100'000;
+constexpr std::int64_t kMessagesMax = 1'000'000;  // a second
 constexpr std::int64_t kPositionMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMax = 600'000;
@@ -103,6 +105,7 @@ TrunkSettings read_trunk(Reader& reader, Names& names) {
     trunk.consent = read_consent(reader);
     trunk.registers = reader.flag("register", false);
     if (trunk.registers && trunk.user.empty()) reader.problem("register", "needs user and password");
+    trunk.calls_max = static_cast<int>(reader.number("calls_max", 0, 0, kCallsMax));
     return trunk;
 }
 
@@ -297,6 +300,21 @@ void check_route(Reader& reader, const RouteSettings& route, const Names& names)
     }
 }
 
+LimitSettings read_limits(Reader reader) {
+    LimitSettings limits;
+    const auto read = [&](const std::string& key, int& value, std::int64_t most) {
+        value = static_cast<int>(reader.number(key, value, 1, most));
+    };
+    read("stranger_calls", limits.stranger_calls, kCallsMax);
+    read("strangers_calls", limits.strangers_calls, kCallsMax);
+    read("stranger_messages", limits.stranger_messages, kMessagesMax);
+    read("strangers_messages", limits.strangers_messages, kMessagesMax);
+    read("caller_messages", limits.caller_messages, kMessagesMax);
+    read("peer_messages", limits.peer_messages, kMessagesMax);
+    reader.finish();
+    return limits;
+}
+
 void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.listen = read_listen(reader, "listen");
     settings.advertise = read_advertise(reader);
@@ -340,6 +358,7 @@ SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
     settings.node = node;
     Names names;
     read_main(reader, settings, names);
+    settings.limits = read_limits(reader.table("limits"));
     std::set<std::string> secrets;
     std::vector<Reader> points;
     reader.each("trunk", kEntriesMax, [&](Reader& one) { settings.trunks.push_back(read_trunk(one, names)); });

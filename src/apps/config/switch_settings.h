@@ -36,6 +36,7 @@ struct TrunkSettings {
     std::string user;        // empty: no credentials
     std::string password;    // the secret itself
     bool registers = false;  // with user and password
+    int calls_max = 0;       // both ways; 0: as many as the switch
     ConsentRule consent;
 };
 
@@ -99,6 +100,16 @@ struct RouteSettings {
     std::string number;  // $0 to $9 are the match and its groups; empty: as dialled
 };
 
+// [switch.limits]: what a flood can have. Messages are so many a second, ten seconds' worth at once.
+struct LimitSettings {
+    int stranger_calls = 10;     // of one address
+    int strangers_calls = 200;   // of all strangers together
+    int stranger_messages = 20;  // of one address
+    int strangers_messages = 400;
+    int caller_messages = 100;   // of an address with registrations or calls
+    int peer_messages = 20'000;  // of a trunk's, a site's or a media server's address
+};
+
 // [switch]. All names and dns are unique, all references resolve.
 struct SwitchSettings {
     NodeSettings node;
@@ -118,10 +129,11 @@ struct SwitchSettings {
     int session_ms = 1'800'000;  // of a session timer; at least session_min_ms
     int session_min_ms = 90'000;
     std::uint64_t ladder_bytes = 256ULL << 20;  // of recorded calls' SIP messages on disk; 0: none
-    bool direct_media = true;                  // of calls that nothing is to be recorded of
+    bool direct_media = true;                   // of calls that nothing is to be recorded of
     bool nat = true;                            // phones may stand behind one
     int options_ms = 30'000;  // from one question whether a peer is there to the next; 0: nobody is asked
     std::string ready_code, not_ready_code, wrap_up_done_code;  // numbers of nobody else; empty: none
+    LimitSettings limits;
     std::vector<TrunkSettings> trunks;
     std::vector<SiteSettings> sites;
     std::vector<CtiTokenSettings> tokens;

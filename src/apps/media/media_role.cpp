@@ -223,6 +223,10 @@ private:
         control_ = std::make_unique<mediactl::MediaControl>(std::move(control), *resources_);
         TRY(node_,
             net::SipNode::start(io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); }));
+        node_->admit_by_share({}, [this](const std::string& address) {
+            const bool may_ask = control_->is_allowed(address);
+            return sip::Sender{may_ask ? sip::Sender::Kind::peer : sip::Sender::Kind::stranger, 0};
+        });
         return {};
     }
 

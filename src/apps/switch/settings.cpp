@@ -99,12 +99,18 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
     out.host = host;
     out.nat = settings.nat;
     out.ask_every = std::chrono::milliseconds{settings.options_ms};
+    out.stranger_calls_max = static_cast<std::size_t>(settings.limits.stranger_calls);
+    out.strangers_calls_max = static_cast<std::size_t>(settings.limits.strangers_calls);
     for (const auto& text : settings.media) {
         TRY(auto uri, literal(text));
         out.media.push_back(std::move(uri));
     }
     for (const auto& trunk : settings.trunks) {
-        b2bua::TrunkPeer peer{trunk.name, {}, std::nullopt, trunk.registers};
+        b2bua::TrunkPeer peer{.name = trunk.name,
+                              .addresses = {},
+                              .account = std::nullopt,
+                              .registers = trunk.registers,
+                              .calls_max = static_cast<std::size_t>(trunk.calls_max)};
         for (const auto& text : trunk.addresses) {
             TRY(auto uri, literal(text));
             peer.addresses.push_back(std::move(uri));
@@ -117,6 +123,15 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
         out.sites.push_back({site.name, std::move(uri), site.secret});
     }
     for (const auto& agent : settings.agents) out.agents.push_back({agent.dn, agent.password});
+    return out;
+}
+
+sip::Shares shares_of(const config::LimitSettings& limits) {
+    sip::Shares out;
+    out.stranger = limits.stranger_messages;
+    out.strangers = limits.strangers_messages;
+    out.caller = limits.caller_messages;
+    out.peer = limits.peer_messages;
     return out;
 }
 

@@ -30,6 +30,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kStopLook{20};
+constexpr std::chrono::seconds kTurnedLook{5};
+constexpr std::chrono::minutes kTurnedAgain{1};
 constexpr std::string_view kOutbox = "outbox.db";
 constexpr std::string_view kLadder = "ladder";
 
@@ -48,6 +50,7 @@ public:
           settings_(std::move(settings)),
           timer_(io),
           stop_timer_(io),
+          turned_timer_(io),
           pauses_(io, settings_.node.site),
           exchange_(exchange_settings(settings_)) {}
     ~Role() override { close(); }
@@ -76,6 +79,7 @@ public:
         pauses_.set_peers(settings_.sites);
         b2bua_->start(net::now());
         node_->pump();
+        look_who_was_turned_away();
         arm();
         return {};
     }
@@ -91,6 +95,7 @@ public:
     Result<void> reload(config::SwitchSettings settings) override {
         TRY(auto peers, b2bua_settings(settings, host_));
         b2bua_->reload(net::now(), std::move(peers));
+        admit_by_share(settings);
         settings_ = std::move(settings);
         if (cti_) cti_->reload(settings_);
         readiness_->set_peers(settings_.sites);
@@ -145,8 +150,31 @@ private:
         }
         TRY(auto peers, b2bua_settings(settings_, host_));
         b2bua_ = std::make_unique<b2bua::B2bua>(std::move(peers), node_->agent(), net::seed());
+        admit_by_share(settings_);
         b2bua_->watch_dialogs([this](const LegId& leg, std::string_view call_id) { ladder_->dialog(leg, call_id); });
         return {};
+    }
+
+    void admit_by_share(const config::SwitchSettings& settings) {
+        node_->admit_by_share(shares_of(settings.limits),
+                              [this](const std::string& address) { return b2bua_->sender_at(address); });
+    }
+    // One line a minute.
+    void look_who_was_turned_away() {
+        const auto now = net::now().mono;
+        if (now >= turned_again_) {
+            if (const auto turned = node_->take_turned(); turned.refused + turned.dropped > 0) {
+                config::log_warn("more messages than their senders' shares",
+                                 {{"refused", std::to_string(turned.refused)},
+                                  {"dropped", std::to_string(turned.dropped)},
+                                  {"latest_from", turned.address}});
+                turned_again_ = now + kTurnedAgain;
+            }
+        }
+        turned_timer_.expires_after(kTurnedLook);
+        turned_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+            if (!error && !alive.expired()) look_who_was_turned_away();
+        });
     }
 
     // ---- The loop: one event, one step, its effects in order, the next --------------------------------------
@@ -264,6 +292,7 @@ private:
         if (std::exchange(is_closed_, true)) return;
         timer_.cancel();
         stop_timer_.cancel();
+        turned_timer_.cancel();
         if (readiness_) readiness_->stop();
         pauses_.stop();
         if (cti_) cti_->close();
@@ -277,6 +306,8 @@ private:
     config::SwitchSettings settings_;
     boost::asio::steady_timer timer_;
     boost::asio::steady_timer stop_timer_;
+    boost::asio::steady_timer turned_timer_;
+    Instant turned_again_{};
     PauseTeller pauses_;
     exchange::Exchange exchange_;
     std::string host_;

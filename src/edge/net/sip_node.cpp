@@ -22,11 +22,13 @@ public:
     Result<void> start(boost::asio::io_context& io, sip::UserAgentOptions options) {
         SipTransportHandlers handlers;
         handlers.on_bytes = [this](const sip::Source& source, std::string_view bytes) {
+            if (turns_away(source, bytes)) return;
             if (on_passed_) on_passed_({false, source.local, source.remote, bytes});
             agent_->receive_datagram(now().mono, source, bytes);
             hand_out();
         };
         handlers.on_message = [this](const sip::Source& source, const sip::Message& message) {
+            if (turns_away(source, message)) return;
             if (on_passed_) on_passed_({false, source.local, source.remote, sip::to_bytes(message)});
             agent_->receive_message(now().mono, source, message);
             hand_out();
@@ -36,6 +38,9 @@ public:
             hand_out();
         };
         handlers.on_batch = [this] { pump(); };
+        handlers.is_stranger = [this](const std::string& address) {
+            return sender_of_ && sender_of_(address).kind == sip::Sender::Kind::stranger;
+        };
         // No handler runs before the io_context does: the agent is there by then.
         TRY(transport_, SipTransport::start(io, options.listen, {}, std::move(handlers)));
         options.listen = transport_->bound();
@@ -62,10 +67,25 @@ public:
         timer_.cancel();
         transport_->close();
     }
+    void admit_by_share(const sip::Shares& shares, SipNode::SenderOf sender_of) {
+        std::uint64_t secret = 0;
+        for (const auto byte : seed()) secret = (secret << 8U | secret >> 56U) ^ byte;
+        admission_.emplace(shares, secret);
+        sender_of_ = std::move(sender_of);
+    }
+    sip::Admission::Turned take_turned() { return admission_ ? admission_->take_turned() : sip::Admission::Turned{}; }
     sip::UserAgent& agent() { return *agent_; }
     [[nodiscard]] const std::vector<sip::Endpoint>& bound() const { return transport_->bound(); }
 
 private:
+    template <typename Content>
+    bool turns_away(const sip::Source& source, const Content& content) {
+        if (!admission_) return false;
+        const auto& address = source.remote.address;
+        const auto verdict = admission_->judge(now().mono, address, sender_of_(address));
+        if (verdict == sip::Admission::Verdict::refuse) agent_->turn_away(source, content);
+        return verdict != sip::Admission::Verdict::admit;
+    }
     // Events may beget events.
     void hand_out() {
         if (is_handing_out_) return;
@@ -96,6 +116,8 @@ private:
     boost::asio::steady_timer timer_;
     SipNode::OnEvent on_event_;
     SipNode::OnPassed on_passed_;
+    SipNode::SenderOf sender_of_;
+    std::optional<sip::Admission> admission_;
     std::unique_ptr<SipTransport> transport_;
     std::unique_ptr<sip::UserAgent> agent_;
     std::optional<Instant> armed_;
@@ -112,6 +134,10 @@ public:
 
     sip::UserAgent& agent() override { return driver_->agent(); }
     [[nodiscard]] const std::vector<sip::Endpoint>& bound() const override { return driver_->bound(); }
+    void admit_by_share(const sip::Shares& shares, SenderOf sender_of) override {
+        driver_->admit_by_share(shares, std::move(sender_of));
+    }
+    [[nodiscard]] sip::Admission::Turned take_turned() override { return driver_->take_turned(); }
     void pump() override { driver_->pump(); }
     void close() override { driver_->close(); }
 

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "sip/admission.h"
 #include "sip/user_agent.h"
 
 namespace boost::asio {
@@ -31,11 +32,16 @@ public:
         std::string_view bytes;
     };
     using OnPassed = std::function<void(const Passed&)>;
+    // Who is behind an address, so that each has its share only; asked of every message, before it is read.
+    using SenderOf = std::function<sip::Sender(const std::string& address)>;
     // Binds every endpoint of options.listen (port 0: any; UDP and TCP of one address with port 0 get the same port
     // where possible) and replaces options.listen by what was bound.
     [[nodiscard]] static Result<std::unique_ptr<SipNode>> start(boost::asio::io_context& io,
                                                                 sip::UserAgentOptions options, OnEvent on_event,
                                                                 OnPassed on_passed = {});
+    // From now on.
+    virtual void admit_by_share(const sip::Shares& shares, SenderOf sender_of) = 0;
+    [[nodiscard]] virtual sip::Admission::Turned take_turned() = 0;  // as Admission's
     virtual ~SipNode() = default;
 
     [[nodiscard]] virtual sip::UserAgent& agent() = 0;

@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <map>
 
 #include "edge/net/clock.h"
 
@@ -128,6 +129,51 @@ TEST_CASE("a call to nobody fails: at once over TCP, when the time is up over UD
     alice.node->pump();
     run_until(io, [&] { return alice.find<sip::Failed>() != nullptr; });
     CHECK(alice.find<sip::Failed>()->status == 503);
+}
+
+TEST_CASE("who sends more than its share is answered 503, and heard no more, while others are heard") {
+    boost::asio::io_context io;
+    Station bob(io, "127.0.0.1", true);
+    bob.act = [&bob](Instant at, const sip::Event& event) {
+        if (const auto* asked = std::get_if<sip::Requested>(&event)) bob.node->agent().respond(at, asked->id, 200);
+    };
+    std::size_t passed = 0;
+    sip::Shares shares;
+    shares.stranger = 0.5;  // five at once
+    bob.node->admit_by_share(shares, [&](const std::string& address) {
+        ++passed;
+        return sip::Sender{address == "127.0.0.1" ? sip::Sender::Kind::stranger : sip::Sender::Kind::peer, 0};
+    });
+    const auto ask = [&](Station& from, std::uint16_t port, sip::Transport transport) {
+        sip::OutsideRequest request;
+        request.method = "OPTIONS";
+        request.target.host = "127.0.0.1";
+        request.target.port = port;
+        request.next_hop = sip::Endpoint{transport, "127.0.0.1", port};
+        request.from.uri = request.to.uri = request.target;
+        from.node->agent().request_outside(now().mono, request);
+        from.node->pump();
+    };
+    const auto statuses = [](const Station& of) {
+        std::map<int, int> out;
+        for (const auto& event : of.events) {
+            if (const auto* answered = std::get_if<sip::Responded>(&event)) ++out[answered->status];
+        }
+        return out;
+    };
+    Station flooder(io, "127.0.0.1", true);
+    for (int i = 0; i < 15; ++i) ask(flooder, bob.node->bound()[0].port, sip::Transport::udp);
+    for (int i = 0; i < 15; ++i) ask(flooder, bob.node->bound()[1].port, sip::Transport::tcp);
+    run_until(io, [&] { return flooder.events.size() == 30; });
+    CHECK(statuses(flooder) == std::map<int, int>{{200, 5}, {503, 25}});
+    CHECK(passed >= 30);
+    Station other(io, "127.0.0.2", true);
+    for (int i = 0; i < 15; ++i) ask(other, bob.node->bound()[0].port, sip::Transport::udp);
+    run_until(io, [&] { return other.events.size() == 15; });
+    CHECK(statuses(other) == std::map<int, int>{{200, 15}});
+    const auto turned = bob.node->take_turned();
+    CHECK(turned.refused >= 25);
+    CHECK(turned.address == "127.0.0.1");
 }
 
 TEST_CASE("a node may be closed from within its own handler") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/net/sip_stream.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -12,6 +13,8 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
 
+constexpr std::size_t kPingBytes = 4;  // RFC 5626 §3.5.1: fewer may be a part of one, or its answer
+
 SipStream::SipStream(tcp::socket socket, sip::Source source, const SipTransportLimits& limits, SipStreamOwner& owner)
     : socket_(std::move(socket)),
       timer_(socket_.get_executor()),
@@ -19,6 +22,11 @@ SipStream::SipStream(tcp::socket socket, sip::Source source, const SipTransportL
       limits_(limits),
       owner_(owner),
       last_use_(steady_clock::now()) {}
+
+void SipStream::accepted() {
+    unfinished_since_ = steady_clock::now();
+    start();
+}
 
 void SipStream::start() {
     connected_ = true;
@@ -42,12 +50,17 @@ void SipStream::connect(const tcp::endpoint& to) {
     });
 }
 
-// Closes when nothing useful has passed for idle_max.
+steady_clock::time_point SipStream::deadline() const {
+    const auto idle = last_use_ + limits_.idle_max;
+    return unfinished_since_ ? std::min(idle, *unfinished_since_ + limits_.unfinished_max) : idle;
+}
+
+// Closes when nothing useful has passed for idle_max, or a message has been on its way for unfinished_max.
 void SipStream::watch() {
-    timer_.expires_at(last_use_ + limits_.idle_max);
+    timer_.expires_at(deadline());
     timer_.async_wait([self = shared_from_this()](error_code error) {
         if (error || self->closed_) return;
-        if (self->last_use_ + self->limits_.idle_max <= steady_clock::now()) return self->give_up();
+        if (self->deadline() <= steady_clock::now()) return self->give_up();
         self->watch();
     });
 }
@@ -63,7 +76,9 @@ void SipStream::read() {
 void SipStream::on_read(std::size_t length) {
     parser_.feed({room_.data(), length});
     bool is_broken = false;
+    bool has_message = false;
     while (auto message = parser_.next()) {
+        has_message = true;
         last_use_ = steady_clock::now();
         if (message->has_value()) {
             owner_.on_stream_message(*this, **message);
@@ -81,10 +96,19 @@ void SipStream::on_read(std::size_t length) {
     }
     owner_.on_stream_batch();
     if (closed_) return;
+    is_unfinished(parser_.buffered() >= kPingBytes, has_message);
     if (parser_.buffered() > limits_.unread_bytes_max) return give_up();
     if (!is_broken) return read();
     ends_after_write_ = true;  // the 400 goes out first
     if (unsent_.empty()) give_up();
+}
+
+// Bytes that are no message yet must become one in time; one that comes gives the next one its own.
+void SipStream::is_unfinished(bool has_bytes, bool has_message) {
+    if (has_message) unfinished_since_.reset();
+    if (!has_bytes || unfinished_since_) return;
+    unfinished_since_ = steady_clock::now();
+    watch();
 }
 
 void SipStream::write(std::string bytes, const std::string& branch) {

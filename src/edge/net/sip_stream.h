@@ -7,6 +7,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "edge/net/sip_transport.h"
@@ -35,7 +36,7 @@ public:
     SipStream(boost::asio::ip::tcp::socket socket, sip::Source source, const SipTransportLimits& limits,
               SipStreamOwner& owner);
 
-    void start();  // accepted: reads
+    void accepted();
     void connect(const boost::asio::ip::tcp::endpoint& to);
     void write(std::string bytes, const std::string& branch);
     void close();  // at once; calls nobody
@@ -44,8 +45,11 @@ public:
     [[nodiscard]] const std::deque<std::string>& branches() const { return branches_; }
 
 private:
+    void start();
+    [[nodiscard]] std::chrono::steady_clock::time_point deadline() const;
     void read();
     void on_read(std::size_t length);
+    void is_unfinished(bool has_bytes, bool has_message);
     void write_next();
     void watch();
     void give_up();
@@ -61,6 +65,7 @@ private:
     std::size_t unsent_bytes_ = 0;
     std::deque<std::string> branches_;
     std::chrono::steady_clock::time_point last_use_;
+    std::optional<std::chrono::steady_clock::time_point> unfinished_since_;  // a message, or the wait for the first
     bool connected_ = false;
     bool writing_ = false;
     bool ends_after_write_ = false;

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "edge/net/sip_stream.h"
@@ -102,6 +103,7 @@ private:
     void send_stream(sip::Send send);
     std::shared_ptr<SipStream> connect(const sip::Send& send);
     [[nodiscard]] bool has_room_for(const std::string& address) const;
+    [[nodiscard]] bool has_room_for_stranger(const std::string& address) const;
     std::shared_ptr<SipStream> add(tcp::socket socket, const sip::Endpoint& remote, const sip::Endpoint& local);
     void fail_later(const std::string& branch);
 
@@ -115,6 +117,7 @@ private:
     std::map<std::uint64_t, std::shared_ptr<SipStream>> streams_;
     std::map<sip::Endpoint, std::uint64_t> by_remote_;
     std::map<std::string, std::size_t> by_peer_;
+    std::unordered_set<std::uint64_t> strangers_;  // flows
     std::vector<std::string> failed_;
     std::uint64_t last_flow_ = 0;
     bool closed_ = false;
@@ -265,14 +268,23 @@ void Sockets::on_accepted(TcpPort& port, tcp::socket socket) {
     const auto peer = socket.remote_endpoint(error);
     if (error) return;
     const sip::Endpoint remote{sip::Transport::tcp, peer.address().to_string(), peer.port()};
-    if (!has_room_for(remote.address)) return;  // closes it
-    add(std::move(socket), remote, port.at)->start();
+    const bool is_stranger = handlers_.is_stranger && handlers_.is_stranger(remote.address);
+    if (!has_room_for(remote.address) || (is_stranger && !has_room_for_stranger(remote.address))) return;  // closes it
+    const auto stream = add(std::move(socket), remote, port.at);
+    if (is_stranger) strangers_.insert(stream->source().flow);
+    stream->accepted();
 }
 
 bool Sockets::has_room_for(const std::string& address) const {
     if (streams_.size() >= limits_.connections_max) return false;
     const auto known = by_peer_.find(address);
     return known == by_peer_.end() || known->second < limits_.connections_per_peer_max;
+}
+
+bool Sockets::has_room_for_stranger(const std::string& address) const {
+    if (strangers_.size() >= limits_.strangers_connections_max) return false;
+    const auto known = by_peer_.find(address);
+    return known == by_peer_.end() || known->second < limits_.stranger_connections_max;
 }
 
 std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, const sip::Endpoint& remote, const sip::Endpoint& local) {
@@ -287,6 +299,7 @@ std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, const sip::Endpoint&
 void Sockets::on_stream_closed(SipStream& stream) {
     const sip::Source& source = stream.source();
     const auto held = streams_.extract(source.flow);
+    strangers_.erase(source.flow);
     const auto remote = by_remote_.find(source.remote);
     if (remote != by_remote_.end() && remote->second == source.flow) by_remote_.erase(remote);
     const auto peer = by_peer_.find(source.remote.address);
@@ -346,6 +359,7 @@ void Sockets::close() {
     streams_.clear();
     by_remote_.clear();
     by_peer_.clear();
+    strangers_.clear();
     error_code ignored;
     for (const auto& port : tcp_) {
         port->again.cancel();

@@ -18,11 +18,15 @@ class io_context;
 namespace sheaf::net {
 
 struct SipTransportLimits {
-    std::size_t connections_max = 4'000;         // TCP, both ways; a further one is closed or fails
-    std::size_t connections_per_peer_max = 512;  // of one address
-    std::size_t unread_bytes_max = 128 * 1024;   // a message that is not whole yet, a connection; beyond: closed
-    std::size_t unsent_bytes_max = 1024 * 1024;  // waiting for a slow peer, a connection; beyond: closed
-    std::size_t unsent_datagrams_max = 8'192;    // waiting for the kernel, a socket; beyond: dropped, as the wire does
+    std::size_t connections_max = 4'000;            // TCP, both ways; a further one is closed or fails
+    std::size_t connections_per_peer_max = 512;     // of one address
+    std::size_t strangers_connections_max = 1'000;  // of those that begin as a stranger's; a further one is closed
+    std::size_t stranger_connections_max = 16;      // of one such address
+    std::size_t unread_bytes_max = 128 * 1024;      // a message that is not whole yet, a connection; beyond: closed
+    std::size_t unsent_bytes_max = 1024 * 1024;     // waiting for a slow peer, a connection; beyond: closed
+    std::size_t unsent_datagrams_max = 8'192;  // waiting for the kernel, a socket; beyond: dropped, as the wire does
+    Duration unfinished_max =
+        std::chrono::seconds{30};                  // till the first message, and for each one's bytes; then closed
     Duration idle_max = std::chrono::minutes{10};  // without a message or keep-alive either way; beyond: closed
     Duration connect_max = std::chrono::seconds{4};
 };
@@ -34,6 +38,7 @@ struct SipTransportHandlers {
     std::function<void(const sip::Source&, const sip::Message&)> on_message;  // whole, from a stream
     std::function<void(const std::string& branch)> on_failed;                 // of a Send; for transport_failed
     std::function<void()> on_batch;                                           // after one or more of the above
+    std::function<bool(const std::string& address)> is_stranger;              // who connects; empty: nobody is one
 };
 
 // SIP's sockets: UDP and TCP listeners, connections made on demand, reused and closed when idle; double-CRLF

@@ -31,6 +31,7 @@ struct Station {
     std::vector<std::string> failed;
     int batches = 0;
     std::function<void(const sip::Source&)> on_message = [](const sip::Source&) {};
+    bool takes_for_strangers = false;
 
     Station(boost::asio::io_context& context, std::vector<sip::Endpoint> listen, const SipTransportLimits& limits = {})
         : io(context) {
@@ -45,6 +46,7 @@ struct Station {
         };
         handlers.on_failed = [this](const std::string& branch) { failed.push_back(branch); };
         handlers.on_batch = [this] { ++batches; };
+        handlers.is_stranger = [this](const std::string&) { return takes_for_strangers; };
         auto started = SipTransport::start(io, std::move(listen), limits, std::move(handlers));
         REQUIRE_MESSAGE(started.has_value(), (started ? "" : to_string(started.error())));
         transport = std::move(*started);
@@ -285,6 +287,49 @@ TEST_CASE("an idle connection is closed, one that is used is not") {
     CHECK(is_closed_by_peer(io, socket));
     CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds{45});
     CHECK(b.transport->connections() == 0);
+}
+
+TEST_CASE("a connection that brings no message in time, or no end of one, is closed") {
+    using namespace std::chrono_literals;
+    boost::asio::io_context io;
+    SipTransportLimits limits;
+    limits.unfinished_max = 100ms;
+    Station b(io, {tcp_at("127.0.0.1")}, limits);
+    tcp::socket silent = client(io, b.at());
+    tcp::socket pings = client(io, b.at());
+    boost::asio::write(pings, boost::asio::buffer(std::string("\r\n\r\n")));
+    tcp::socket speaks = client(io, b.at());
+    boost::asio::write(speaks, boost::asio::buffer(options_request("one")));
+    CHECK(is_closed_by_peer(io, silent));
+    // Whoever has said something may be silent, and answer pings with one line's end, for as long as is idle.
+    boost::asio::write(speaks, boost::asio::buffer(std::string("\r\n")));
+    run_until(io, [&] { return b.transport->connections() == 1; });
+    const auto until = std::chrono::steady_clock::now() + 300ms;
+    while (std::chrono::steady_clock::now() < until) io.run_one_until(until);
+    CHECK(b.transport->connections() == 1);
+    const auto begin = std::chrono::steady_clock::now();
+    boost::asio::write(speaks, boost::asio::buffer(options_request("two").substr(0, 60)));
+    CHECK(is_closed_by_peer(io, speaks));
+    CHECK(std::chrono::steady_clock::now() - begin < 5s);
+    CHECK(b.messages.size() == 1);
+}
+
+TEST_CASE("strangers have fewer connections than peers, each and all together") {
+    for (const bool in_all : {true, false}) {
+        boost::asio::io_context io;
+        SipTransportLimits limits;
+        (in_all ? limits.strangers_connections_max : limits.stranger_connections_max) = 2;
+        Station b(io, {tcp_at("127.0.0.1")}, limits);
+        b.takes_for_strangers = true;
+        std::vector<tcp::socket> sockets;
+        for (int i = 0; i < 2; ++i) sockets.push_back(client(io, b.at()));
+        run_until(io, [&] { return b.transport->connections() == 2; });
+        tcp::socket third = client(io, b.at());
+        CHECK(is_closed_by_peer(io, third));
+        b.takes_for_strangers = false;
+        tcp::socket peer = client(io, b.at());
+        run_until(io, [&] { return b.transport->connections() == 3; });
+    }
 }
 
 TEST_CASE("nothing is heard after close, and the ports are free") {
