@@ -137,6 +137,7 @@ struct B2bua::Core {
     void know_peers();  // anew, from the settings
     Leg& add(Leg leg);
     void count(const Leg& of, bool comes);
+    [[nodiscard]] bool is_trusted(const exchange::Device& device) const;  // RFC 3325 §2.4
     [[nodiscard]] std::string_view lacks_room(const exchange::Device& device, const std::string& address) const;
 
     // offered.cpp: legs the peer began.

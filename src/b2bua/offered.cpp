@@ -2,7 +2,9 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/history.h"
 #include "b2bua/nat.h"
+#include "b2bua/reason.h"
 #include "b2bua/replaces.h"
 #include "sip/grammar.h"
 #include "sip/sdp.h"
@@ -110,13 +112,19 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
     leg.invite = message_id(request);
-    const auto identity = identity_of(request, is_peer(caller.device));
+    const auto identity = identity_of(request, is_trusted(caller.device));
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
     if (!at_pivot) event.called = called_in(request, trunk_named(settings, caller.device.name), caller.device);
     event.calling = identity.number;
     event.calling_name = identity.name;
+    if (privacy_of(request).of_identity && !identity.number.empty()) {
+        event.withheld = exchange::Withheld{identity.number, identity.name};
+        if (caller.device.kind != exchange::DeviceKind::agent) event.calling = exchange::kAnonymous;
+        event.calling_name.clear();
+    }
+    if (is_trusted(caller.device)) event.diversions = diversions_of(request);
     event.link = believed_link(now, invited, caller.device);
     event.session_id = leg.session_remote;
     event.message = leg.invite;
@@ -284,6 +292,8 @@ void B2bua::Core::on_peer_ended(Stamp now, Leg& of, const sip::Ended& ended) {
         return fail_placed(now, of, {of.id, 487, {}, message});
     }
     of.why_ended = cause_of(ended.cause);
+    if (ended.cause == sip::EndCause::bye && ended.request)
+        of.why_ended = cause_by_reason(of.why_ended, *ended.request);
     events.emplace_back(exchange::LegEnded{of.id, of.why_ended, message});
     drop(now, of.id, 480);
 }

@@ -2,6 +2,9 @@
 #include <utility>
 
 #include "b2bua/core.h"
+#include "b2bua/history.h"
+#include "b2bua/reason.h"
+#include "b2bua/redirect.h"
 #include "b2bua/sheaf_call.h"
 #include "sip/sdp.h"
 
@@ -48,6 +51,14 @@ Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, st
     return fail(Errc::unsupported, "nobody to call");
 }
 
+// RFC 3323 §4.1.1.3.
+sip::Uri nobodys_uri() {
+    sip::Uri uri;
+    uri.user = exchange::kAnonymous;
+    uri.host = "anonymous.invalid";
+    return uri;
+}
+
 CallUuid peer_call_of(const Leg& of, const sip::Message& response) {
     const auto* call = response.first("X-Sheaf-Call");
     if (call == nullptr || of.device.kind != exchange::DeviceKind::site) return {};
@@ -86,8 +97,8 @@ std::optional<sip::Endpoint> B2bua::Core::next_hop_of(const exchange::PlaceLeg& 
 // The INVITE of a leg whose media stands.
 sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exchange::PlaceLeg& order) {
     sip::Invitation invitation;
-    invitation.from.display = order.calling_name;
-    invitation.from.uri = our_uri(order.calling.empty() ? "anonymous" : order.calling);
+    invitation.from.display = order.withheld ? "Anonymous" : order.calling_name;
+    invitation.from.uri = order.withheld ? nobodys_uri() : our_uri(order.calling.empty() ? "anonymous" : order.calling);
     invitation.call_id = entropy.uuid();
     invitation.from_tag = entropy.token(8);
     invitation.content_type = "application/sdp";
@@ -98,8 +109,12 @@ sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exch
     invitation.headers = session_id(of);
     invitation.headers.push_back({"Max-Forwards", std::to_string(of.max_forwards)});
     const bool is_site = order.to.kind == exchange::DeviceKind::site;
-    const bool is_trusted = order.to.kind == exchange::DeviceKind::trunk || is_site;
-    if (is_trusted && !order.calling.empty()) {
+    const bool may_know = is_trusted(order.to);
+    if (may_know && order.withheld) {
+        const sip::NameAddr who{order.withheld->name, our_uri(order.withheld->number), {}};
+        invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(who)});
+        invitation.headers.push_back({"Privacy", "id"});
+    } else if (may_know && !order.calling.empty()) {
         invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(invitation.from)});
     }
     if (order.auto_answer) {
@@ -143,6 +158,10 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     invitation.account = way->account;
     invitation.to.uri = way->target;
     invitation.to.uri.params = {};
+    if (is_trusted(order.to)) {
+        for (auto& header : history_headers(order.diversions, invitation.to.uri, settings.host))
+            invitation.headers.push_back(std::move(header));
+    }
     of.described = invitation.body;
     of.peer_dialog = ua.invite(now.mono, invitation);
     of.invite = clean_number(invitation.call_id) + ";1;INVITE";
@@ -236,11 +255,13 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
 
 void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
     if (!std::holds_alternative<Calling>(of.peer)) return;
-    const bool is_nobody = !failed.response || failed.status == 503;
+    const int status = failed.response ? status_by_reason(failed.status, *failed.response) : failed.status;
+    const bool is_nobody = !failed.response || status == 503;
     if (is_nobody && try_next_address(now, of)) return;
     forget(of.peer_dialog);
-    exchange::LegFailed event{of.id, failed.status, {}, {}};
+    exchange::LegFailed event{of.id, status, {}, {}};
     if (failed.response) {
+        event.redirect = redirection_of(settings, of.device, *failed.response);
         event.message = message_id(*failed.response);
         event.peer_call = peer_call_of(of, *failed.response);
     } else {

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "sip/grammar.h"
+
 namespace sheaf::b2bua {
 namespace {
 
@@ -31,7 +33,54 @@ std::optional<Q850> q850_of(call::Cause cause) {
     return std::nullopt;
 }
 
+// The first Q.850 cause; a message may have a SIP one beside it.
+std::optional<std::uint64_t> q850_in(const sip::Message& message) {
+    for (const auto& text : message.list("Reason")) {
+        const auto end = text.find(';');
+        if (!sip::same_name(sip::trimmed(std::string_view{text}.substr(0, end)), "Q.850")) continue;
+        const auto params =
+            sip::header_params_from_text(end == std::string::npos ? "" : std::string_view{text}.substr(end));
+        const auto cause = params ? params->value("cause") : std::nullopt;
+        if (cause) return sip::number_from_text(*cause, 127);
+    }
+    return std::nullopt;
+}
+
 }  // namespace
+
+int status_by_reason(int status, const sip::Message& response) {
+    if (status != 480 && status != 500 && status != 503) return status;
+    switch (q850_in(response).value_or(0)) {
+        case 1: return 404;
+        case 17: return 486;
+        case 18:
+        case 19:
+        case 20: return 480;
+        case 21: return 603;
+        case 22: return 410;
+        case 28: return 484;
+        case 34:
+        case 38:
+        case 41:
+        case 42:
+        case 47: return 503;
+        default: return status;
+    }
+}
+
+call::Cause cause_by_reason(call::Cause cause, const sip::Message& request) {
+    switch (q850_in(request).value_or(0)) {
+        case 27:
+        case 34:
+        case 38:
+        case 41:
+        case 42:
+        case 44:
+        case 47: return call::Cause::failed;
+        case 102: return call::Cause::timed_out;
+        default: return cause;
+    }
+}
 
 std::vector<sip::Header> reason_headers(call::Cause cause) {
     const auto q850 = q850_of(cause);

@@ -19,6 +19,7 @@ struct TrunkPeer {
     std::vector<sip::Uri> addresses;  // tried in this order; at least one
     std::optional<sip::Account> account;
     bool registers = false;     // with the account, at one of the addresses
+    bool trusted = true;        // RFC 3325: believed of who calls, and told what is withheld from others
     std::size_t calls_max = 0;  // both ways; 0: as many as the switch
 };
 struct SitePeer {

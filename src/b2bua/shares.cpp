@@ -49,6 +49,12 @@ void B2bua::Core::count(const Leg& of, bool comes) {
     if (of.device.kind == exchange::DeviceKind::stranger) comes ? ++calls_of_strangers : --calls_of_strangers;
 }
 
+bool B2bua::Core::is_trusted(const exchange::Device& device) const {
+    if (device.kind == exchange::DeviceKind::site) return true;
+    const auto* trunk = device.kind == exchange::DeviceKind::trunk ? trunk_named(settings, device.name) : nullptr;
+    return trunk != nullptr && trunk->trusted;
+}
+
 // What a further call of it would exceed; empty: nothing.
 std::string_view B2bua::Core::lacks_room(const exchange::Device& device, const std::string& address) const {
     if (legs.size() >= settings.legs_max) return "too many calls";

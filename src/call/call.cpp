@@ -22,12 +22,14 @@ boost::json::value text_or_null(const std::string& text) {
 }  // namespace
 
 void Stepper::on(const Begun&) {
-    say("call.started", {{"direction", name_of(call_.direction)},
-                         {"ani", call_.ani},
-                         {"dnis", call_.dnis},
-                         {"root", call_.root.text()},
-                         {"consult_of", text_or_null(call_.consult_of.text())},
-                         {"session_id", text_or_null(call_.session_id)}});
+    boost::json::object data{{"direction", name_of(call_.direction)},
+                             {"ani", call_.ani},
+                             {"dnis", call_.dnis},
+                             {"root", call_.root.text()},
+                             {"consult_of", text_or_null(call_.consult_of.text())},
+                             {"session_id", text_or_null(call_.session_id)}};
+    if (!call_.diverted_from.empty()) data["diverted_from"] = call_.diverted_from;
+    say("call.started", std::move(data));
 }
 
 void Stepper::on(const Arrived& event) {

@@ -137,6 +137,7 @@ struct Call {
     Direction direction = Direction::inbound;
     CallUuid consult_of;  // empty: no consult
     std::string ani, dnis;
+    std::string diverted_from;  // the number called first, where the call was sent on from it before; else empty
     std::string session_id;
     bool record_hold = false;  // store what is heard and said on hold, where the leg serves this call
     std::optional<Pause> pause;

@@ -141,15 +141,9 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
     const RoomId room{id.text()};
     std::visit(
         Match{
-            [&](call::Ring& e) {
-                turn.add(RingLeg{e.leg, room, id});
-            },
-            [&](call::Answer& e) {
-                turn.add(AnswerLeg{e.leg, room, id});
-            },
-            [&](call::Reject& e) {
-                turn.add(RejectLeg{e.leg, e.status, e.reason, id});
-            },
+            [&](call::Ring& e) { turn.add(RingLeg{e.leg, room, id}); },
+            [&](call::Answer& e) { turn.add(AnswerLeg{e.leg, room, id}); },
+            [&](call::Reject& e) { turn.add(RejectLeg{e.leg, e.status, e.reason, id}); },
             [&](call::Release& e) {
                 if (!serves_another(turn, e.leg, id) && !has_ended(turn, e.leg))
                     turn.add(EndLeg{e.leg, e.status, e.cause});
@@ -160,16 +154,10 @@ void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
             [&](call::Unjoin& e) {
                 if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, {}});
             },
-            [&](call::StartPlay& e) {
-                turn.add(StartPlay{e.leg, e.play, {e.item}, e.forever});
-            },
-            [&](call::StartNotice& e) {
-                turn.add(StartPlay{e.leg, e.play, std::move(e.items), false, true});
-            },
+            [&](call::StartPlay& e) { turn.add(StartPlay{e.leg, e.play, {e.item}, e.forever}); },
+            [&](call::StartNotice& e) { turn.add(StartPlay{e.leg, e.play, std::move(e.items), false, true}); },
             [&](call::ToneRuns& e) { tone_runs(turn, e.leg, e.every_ms); },
-            [&](call::StopPlay& e) {
-                turn.add(StopPlay{e.leg, e.play});
-            },
+            [&](call::StopPlay& e) { turn.add(StopPlay{e.leg, e.play}); },
             [&](call::StartRecording& e) {
                 turn.add(StartRecording{e.leg, e.segment, id, e.connection, silences_of(e)});
                 turn.state.asked_recordings[e.segment] = {id, e.connection, turn.now.mono};
@@ -302,7 +290,11 @@ void on(Turn& turn, const LegFailed& event) {
     const call::Cause cause = cause_of(event.status);
     if (!rang) return on(turn, LegEnded{event.leg, cause, event.message});
     link_answered(turn, event.leg, event.status, event.peer_call);
+    const Device by = turn.state.legs.at(event.leg).device;
+    const call::Connection* called = call::find(live->call, event.leg);
+    const std::string number = called ? called->party.address : std::string();
     apply(turn, *live, call::Refused{event.leg, cause});
+    if (!event.redirect.empty() && follow_redirection(turn, *live, by, number, event.redirect)) return;
     not_taken(turn, *live, cause, {event.status, {}});
 }
 

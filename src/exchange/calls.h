@@ -19,7 +19,9 @@ struct Beginning {
     std::string ani, dnis, session_id, message;
     CallUuid root;        // empty: the call itself
     CallUuid consult_of;  // empty: no consult
+    std::vector<Diversion> diversions = {};
 };
+inline constexpr int kRedirectionsMax = 5;  // of one call
 [[nodiscard]] LiveCall& begin(Turn& turn, const Beginning& beginning);
 [[nodiscard]] call::Direction direction_of(const Device& from, const Destination& to);
 
@@ -36,6 +38,9 @@ void enqueue(Turn& turn, LiveCall& live, const std::string& routing_point);
 void place_to_agent(Turn& turn, LiveCall& live, const std::string& dn, const std::string& calling);
 // The leg that rang for this call will not answer. What comes next: the queue, the routing point before, or the end.
 void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& refusal);
+// RFC 3261 §8.1.3.4: the device that was called for it names another number. False: it is not to be called.
+bool follow_redirection(Turn& turn, LiveCall& live, const Device& by, const std::string& called,
+                        const std::string& number);
 // Who has just given the call away is not offered it again at once.
 void avoid(Turn& turn, LiveCall& live, Destination destination);
 // The call takes its place among those that wait there.

@@ -24,6 +24,8 @@ struct Placing {
     call::Consent consent;
     std::string contact, next_hop;
     std::string calling, calling_name;
+    std::optional<Withheld> withheld;
+    std::vector<Diversion> diversions;
     bool auto_answer = false;
     std::optional<LinkHalf> link;
     Duration ring_limit{};
@@ -76,7 +78,9 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
                     std::nullopt,
                     live.call.session_id,
                     placing.auto_answer,
-                    direct_with(turn.state, live, placing)};
+                    direct_with(turn.state, live, placing),
+                    placing.withheld,
+                    placing.diversions};
     if (placing.link) {
         placing.party.link = placing.link->link;
         effect.link =
@@ -163,10 +167,35 @@ Placing to_trunk(const State& state, const LiveCall& live, const ToTrunk& to) {
     return placing;
 }
 
+void add_diversion(std::vector<Diversion>& list, Diversion one) {
+    if (list.size() == kDiversionsMax) list.erase(list.begin() + 1);
+    list.push_back(std::move(one));
+}
+
+// Where the call has been, for who is called outside or at another site; outside it has been here, too.
+std::vector<Diversion> diversions_to(const State& state, const LiveCall& live, const call::Connection& party,
+                                     const Device& to) {
+    if (to.kind == DeviceKind::agent) return {};
+    auto out = live.diversions;
+    const bool is_from_outside = state.legs.at(party.leg).device.kind != DeviceKind::agent;
+    if (to.kind == DeviceKind::site || !is_from_outside || live.call.dnis.empty()) return out;
+    if (!out.empty() && out.back().number == live.call.dnis) return out;
+    add_diversion(out, {live.call.dnis, live.moved                   ? "deflection"
+                                        : live.routing_point.empty() ? "unconditional"
+                                                                     : "unavailable"});
+    return out;
+}
+
 void ring(Turn& turn, LiveCall& live, Placing placing) {
     if (const call::Connection* party = waiting_party(live)) {
         placing.calling = party->party.address;
         placing.calling_name = party->party.name;
+        if (const auto& withheld = turn.state.legs.at(party->leg).withheld) {
+            placing.withheld = *withheld;
+            placing.calling = kAnonymous;
+            placing.calling_name.clear();
+        }
+        placing.diversions = diversions_to(turn.state, live, *party, placing.to);
         if (call::is_talking(*party) && !live.adding)
             apply(turn, live, call::Treat{party->leg, {std::string(kRingback)}});
     }
@@ -294,6 +323,8 @@ LiveCall& begin(Turn& turn, const Beginning& beginning) {
     live.call.ani = shown(beginning.ani);
     live.call.dnis = shown(beginning.dnis);
     live.call.consult_of = beginning.consult_of;
+    live.diversions = beginning.diversions;
+    if (!live.diversions.empty()) live.call.diverted_from = live.diversions.front().number;
     live.call.record_hold = turn.state.settings.record_hold;
     live.number = ++turn.state.calls_begun;
     live.call.session_id = is_id(beginning.session_id) ? beginning.session_id : turn.entropy.token(16);
@@ -355,6 +386,26 @@ void not_taken(Turn& turn, LiveCall& live, call::Cause cause, const Refusal& ref
     if (const auto queue = queue_after_menu(turn.state, live)) return enqueue(turn, live, *queue);
     if (const auto back = way_back(turn.state, live)) return send_to(turn, live, *back);
     apply(turn, live, call::End{cause, status_for_caller(refusal.status), refusal.why});
+}
+
+bool follow_redirection(Turn& turn, LiveCall& live, const Device& by, const std::string& called,
+                        const std::string& number) {
+    const call::Connection* party = waiting_party(live);
+    // Who waits in a queue stays there, whatever one agent's phone says.
+    const bool waits = party && std::holds_alternative<call::Queued>(party->state);
+    if (live.is_over || !party || waits || live.adding || number.empty()) return false;
+    std::optional<Destination> to;
+    // An agent's phone sends on as the agent might; a trunk within itself.
+    if (by.kind == DeviceKind::agent) to = turn.state.numbers.destination_of(shown(number));
+    if (by.kind == DeviceKind::trunk) to = ToTrunk{by.name, shown(number)};
+    const bool may_go = to && !refusal_now(turn.state, *to) && live.redirected < kRedirectionsMax;
+    turn.log(!may_go, may_go ? "a call is redirected" : "a redirection is not followed",
+             {{"call", live.call.id.text()}, {"by", by.name}, {"to", shown(number)}});
+    if (!may_go) return false;
+    ++live.redirected;
+    if (!called.empty()) add_diversion(live.diversions, {called, "unconditional"});
+    send_to(turn, live, *to);
+    return true;
 }
 
 std::string agent_rule(const State& state, const LiveCall& live, const Agent& agent) {

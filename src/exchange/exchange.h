@@ -165,7 +165,18 @@ struct Replacing {  // RFC 3891: this INVITE takes the place of one of our legs
         false;  // to that leg's own pivot address, which was single use: believed. Else the sender is an agent
     friend bool operator==(const Replacing&, const Replacing&) = default;
 };
-struct LegOffered {  // an INVITE has come; nothing but 100 has been sent
+struct Diversion {  // a number that the call was sent on from
+    std::string number;
+    std::string reason;  // a word of RFC 5806 §4.1
+    friend bool operator==(const Diversion&, const Diversion&) = default;
+};
+inline constexpr std::size_t kDiversionsMax = 8;  // of a call: the first one and the latest
+struct Withheld {                                 // who calls, and does not want that shown (RFC 3323)
+    std::string number, name;
+    friend bool operator==(const Withheld&, const Withheld&) = default;
+};
+inline constexpr std::string_view kAnonymous = "anonymous";  // is shown instead
+struct LegOffered {                                          // an INVITE has come; nothing but 100 has been sent
     LegId leg;
     Device from;
     std::string called;   // user part of the Request-URI
@@ -175,6 +186,8 @@ struct LegOffered {  // an INVITE has come; nothing but 100 has been sent
     std::string session_id;          // RFC 7989, the peer's half, or empty
     std::string message;             // message id for evidence
     std::optional<Replacing> replaces;
+    std::optional<Withheld> withheld;   // `calling` is kAnonymous then, but of an agent
+    std::vector<Diversion> diversions;  // the first one first; from trunks and sites
 };
 struct LegConnected {  // our 200 to an offered leg has gone out and its media stands; one that replaces: it is ACKed
     LegId leg;
@@ -199,6 +212,7 @@ struct LegFailed {  // a leg we placed was refused, or timed out, or its media c
     int status = 0;
     CallUuid peer_call;
     std::string message;
+    std::string redirect = {};  // the number to call instead (3xx), or empty; a trunk's is one to call by itself
 };
 struct LegEnded {  // BYE, CANCEL, no ACK, time-out; the leg is gone
     LegId leg;
@@ -332,6 +346,8 @@ struct PlaceLeg {  // LegPlaced, LegAlerting, LegAnswered or LegFailed follow
     std::string session_id;
     bool auto_answer = false;
     LegId direct;  // an offered leg, waiting for this one, whose media may go end to end with it; empty: none
+    std::optional<Withheld> withheld;   // `calling` is kAnonymous then: for trunks and sites only
+    std::vector<Diversion> diversions;  // the first one first; for trunks and sites only
 };
 struct EndLeg {  // CANCEL, BYE or a refusal, as its state demands; nothing follows
     LegId leg;

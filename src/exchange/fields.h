@@ -88,9 +88,16 @@ SHEAF_FIELDS(AgentRegistered) {
 SHEAF_FIELDS(AgentUnregistered) {
     v("dn", it.dn);
 }
+SHEAF_FIELDS(Diversion) {
+    v("number", it.number)("reason", it.reason);
+}
+SHEAF_FIELDS(Withheld) {
+    v("number", it.number)("name", it.name);
+}
 SHEAF_FIELDS(LegOffered) {
     v("leg", it.leg)("from", it.from)("called", it.called)("calling", it.calling)("calling_name", it.calling_name);
     v("link", it.link)("session_id", it.session_id)("message", it.message)("replaces", it.replaces);
+    v("withheld", it.withheld)("diversions", it.diversions);
 }
 SHEAF_FIELDS(LegConnected) {
     v("leg", it.leg)("message", it.message);
@@ -106,6 +113,7 @@ SHEAF_FIELDS(LegAnswered) {
 }
 SHEAF_FIELDS(LegFailed) {
     v("leg", it.leg)("status", it.status)("peer_call", it.peer_call)("message", it.message);
+    v("redirect", it.redirect);
 }
 SHEAF_FIELDS(LegEnded) {
     v("leg", it.leg)("cause", it.cause)("message", it.message);
@@ -184,6 +192,7 @@ SHEAF_FIELDS(PlaceLeg) {
     v("leg", it.leg)("room", it.room)("to", it.to)("number", it.number)("contact", it.contact);
     v("next_hop", it.next_hop)("calling", it.calling)("calling_name", it.calling_name)("link", it.link);
     v("session_id", it.session_id)("auto_answer", it.auto_answer)("direct", it.direct);
+    v("withheld", it.withheld)("diversions", it.diversions);
 }
 SHEAF_FIELDS(EndLeg) {
     v("leg", it.leg)("status", it.status)("cause", it.cause);

@@ -19,6 +19,7 @@ void add_party(const State& state, const call::Connection& connection, bool held
     const Leg& leg = state.legs.at(connection.leg);
     if (leg.device.kind != DeviceKind::site || !leg.told) {
         const std::string role(leg.device.kind == DeviceKind::site ? "unknown" : call::name_of(connection.party.role));
+        if (leg.withheld) return add_to(held ? into.held : into.parties, {role, std::string(kAnonymous), {}});
         return add_to(held ? into.held : into.parties, {role, connection.party.address, connection.party.name});
     }
     for (const SiteParty& party : leg.told->parties) add_to(held ? into.held : into.parties, party);

@@ -62,6 +62,16 @@ Caller caller_of(const State& state, const LiveCall& live, const LegOffered& eve
     return {party, {}};
 }
 
+// A peer's word; an agent and a stranger have no say in it.
+std::vector<Diversion> diversions_of(const LegOffered& event) {
+    if (event.from.kind != DeviceKind::trunk && event.from.kind != DeviceKind::site) return {};
+    std::vector<Diversion> out;
+    for (const Diversion& one : event.diversions) {
+        if (out.size() < kDiversionsMax) out.push_back({shown(one.number), shown(one.reason)});
+    }
+    return out;
+}
+
 // As a party's address would have it.
 std::string address_of(const Destination& to) {
     return std::visit(
@@ -78,6 +88,7 @@ void arrive(Turn& turn, LiveCall& live, const LegOffered& event, const std::opti
     leg.came = turn.now.mono;
     leg.connection = connection;
     leg.device = event.from;
+    if (event.withheld) leg.withheld = Withheld{shown(event.withheld->number), shown(event.withheld->name)};
     if (to) leg.shown_number = address_of(*to);
     turn.state.legs[event.leg] = std::move(leg);
     auto [party, rule, consent] = caller_of(turn.state, live, event);
@@ -186,7 +197,8 @@ void on(Turn& turn, const LegOffered& event) {
                         event.session_id,
                         event.message,
                         link ? link->root : CallUuid{},
-                        {}};
+                        {},
+                        diversions_of(event)};
     if (main) {
         beginning.root = main->call.root;
         beginning.consult_of = main->call.id;

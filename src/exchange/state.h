@@ -106,6 +106,7 @@ struct Leg {
     Boxed<SiteState> telling;               // what the peer site was told last
     std::string shown_number;               // whom the peer has been shown, or has called by itself
     std::optional<std::string> shown_name;  // none: of whom it has called
+    Boxed<Withheld> withheld;               // who its peer is, and does not want shown
 };
 
 // A pause in force over a conversation, as this site knows it.
@@ -213,6 +214,8 @@ struct LiveCall {
     std::string transferor;  // dn to call when the target of a transfer does not answer
     Boxed<LivePause> pause;
     std::vector<OverPause> pauses_over;  // the newest last
+    std::vector<Diversion> diversions;   // before it came here, and by redirections here
+    int redirected = 0;                  // times
     LinkId consult_link;                 // of a consult call to its main call
 };
 

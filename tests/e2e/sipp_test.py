@@ -212,6 +212,19 @@ class Outwards:
         self.plays("trunk", side.pause(6000).within("BYE", 2).expect(200), ("far", far))
 
 
+    def test_a_call_sent_on_says_where_it_has_been_and_keeps_who_calls_from_all_but_the_trunk(self):
+        far = self.lab.side("far", "sent-on")
+        far.request("INVITE", ("From:", "sip:anonymous@anonymous.invalid"), ("P-Asserted-Identity:", "sip:.447700900777@"),
+                    ("Privacy:", "id"), ("Diversion:", "sip:.442071234888@.*;reason=unavailable"),
+                    ("*", "History-Info: <sip:.441@[^>]*>;index=1[[:cntrl:]]"),
+                    ("*", "History-Info: <sip:.442071234888@[^>]*;cause=486>;index=1.1;mp=1[[:cntrl:]]"))
+        far.answer("200 OK", body=far.sdp()).request("ACK").request("BYE").answer("200 OK", tag=False)
+        side = self.calls("withheld-away", AWAY, headers=[
+            "P-Asserted-Identity: <sip:+447700900777@[local_ip]>", "Privacy: id",
+            f"History-Info: <sip:+441@carrier>;index=1, <sip:{AWAY}@carrier;cause=486>;index=1.1;mp=1"])
+        self.plays("trunk", side.pause(6000).within("BYE", 2).expect(200), ("far", far))
+
+
 class Phones:
     """A phone behind it, too."""
 
@@ -229,6 +242,20 @@ class Phones:
         side.within("PRACK", 2, headers=["RAck: [$rseq] 1 INVITE"]).expect(200)
         side.expect(200, ("*", "m=audio")).within("ACK", 1).pause(200)
         self.with_phone(phone, "trunk", side.within("BYE", 3).expect(200))
+
+    def test_a_caller_who_withholds_is_anonymous_to_the_phone(self):
+        phone = self.lab.side("phone", "anonymous-phone")
+        phone.request("INVITE", ("From:", "\"Anonymous\" <sip:anonymous@anonymous.invalid>"))
+        phone.answer("200 OK", body=phone.sdp()).request("ACK").request("BYE").answer("200 OK", tag=False)
+        side = self.calls("withheld", DIRECT, headers=["P-Asserted-Identity: <sip:+447700900777@[local_ip]>", "Privacy: id"])
+        self.with_phone(phone, "trunk", side.pause(200).within("BYE", 2).expect(200))
+        self.assertNotIn("447700900777", (self.lab.folder / "sipp/anonymous-phone.messages").read_text())
+
+    def test_a_phone_that_redirects_sends_the_call_on(self):
+        phone = self.lab.side("phone", "redirecting-phone")
+        phone.request("INVITE").answer("302 Moved Temporarily", headers=["Contact: <sip:8000@[remote_ip]>;q=0.5"]).request("ACK")
+        side = self.calls("redirected", DIRECT)
+        self.with_phone(phone, "trunk", side.pause(200).within("BYE", 2).expect(200))
 
     def test_cancel_while_it_rings(self):
         phone = self.lab.side("phone", "cancelled-phone")

@@ -68,6 +68,7 @@ name="carrier"
 addresses=["sip:127.0.0.9:5060", "sip:sbc.example;transport=tcp"]
 refer=false
 calls_max=30
+trusted=false
 record="always"
 user="u"
 password="p"
@@ -197,7 +198,7 @@ scope="admin"
     CHECK((exchange.limits.stranger_calls == 1 && exchange.limits.strangers_calls == 2));
     CHECK((exchange.limits.stranger_messages == 3 && exchange.limits.strangers_messages == 4));
     CHECK((exchange.limits.caller_messages == 5 && exchange.limits.peer_messages == 6));
-    CHECK(trunk.calls_max == 30);
+    CHECK((trunk.calls_max == 30 && !trunk.trusted));
     CHECK_FALSE(exchange.nat);
     CHECK(exchange.ladder_bytes == 0);
     const auto& site = exchange.sites.at(0);

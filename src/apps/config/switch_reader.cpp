@@ -105,6 +105,7 @@ TrunkSettings read_trunk(Reader& reader, Names& names) {
     trunk.consent = read_consent(reader);
     trunk.registers = reader.flag("register", false);
     if (trunk.registers && trunk.user.empty()) reader.problem("register", "needs user and password");
+    trunk.trusted = reader.flag("trusted", true);
     trunk.calls_max = static_cast<int>(reader.number("calls_max", 0, 0, kCallsMax));
     return trunk;
 }

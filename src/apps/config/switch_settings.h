@@ -36,6 +36,7 @@ struct TrunkSettings {
     std::string user;        // empty: no credentials
     std::string password;    // the secret itself
     bool registers = false;  // with user and password
+    bool trusted = true;     // RFC 3325
     int calls_max = 0;       // both ways; 0: as many as the switch
     ConsentRule consent;
 };

@@ -110,6 +110,7 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
                               .addresses = {},
                               .account = std::nullopt,
                               .registers = trunk.registers,
+                              .trusted = trunk.trusted,
                               .calls_max = static_cast<std::size_t>(trunk.calls_max)};
         for (const auto& text : trunk.addresses) {
             TRY(auto uri, literal(text));
