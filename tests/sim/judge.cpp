@@ -215,10 +215,12 @@ private:
         return false;
     }
 
-    // One phone has been let go of and the next one does not ring yet; the first rings on until it has heard of it.
-    [[nodiscard]] bool is_between_phones(const archive::GapView& gap, const Whereabouts& was) const {
-        return was.where == Where::ringing && gap.reason == GapReason::queue &&
-               gap.to - gap.from <= tolerance_.count();
+    // One phone has been let go of and the next one does not ring yet; the first rings on until it has heard of it. Or
+    // a consult was refused before its desktop had heard that there is one.
+    [[nodiscard]] bool is_brief(const archive::GapView& gap, const Whereabouts& was) const {
+        const auto length = milliseconds{gap.to - gap.from};
+        if (gap.reason == GapReason::queue) return was.where == Where::ringing && length <= tolerance_;
+        return gap.reason == GapReason::hold && was.where == Where::talk && length <= kCalm;
     }
 
     void compare(const Whereabouts& was, const std::string& customer) {
@@ -230,7 +232,7 @@ private:
             if (gap.from >= to || gap.to <= from || address_of(gap.party) != customer) continue;
             // Between two of a customer's legs, one in the other's place, is a moment without either.
             if (gap.from > reached + tolerance_.count() && !is_recorded) break;
-            if (!means(gap.reason, was) && !is_between_phones(gap, was))
+            if (!means(gap.reason, was) && !is_brief(gap, was))
                 return say(fmt::format("gap of {} from {:.3f} to {:.3f} s: {}, in truth {}", customer,
                                        at(std::max(gap.from, from)), at(std::min(gap.to, to)),
                                        archive::name_of(gap.reason), name_of(was.where)));

@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace sheaf::sim {
+namespace {
+
+// A BYE, and what it is an answer to, sent again once.
+constexpr std::chrono::seconds kOnItsWay{1};
+
+}  // namespace
 
 Truth::Truth(World& world, Audio& audio) : world_(world), audio_(audio) {
     audio_.changed = [this](const std::set<LineId>& lines) { audio_changed(lines); };
@@ -101,6 +107,8 @@ void Truth::consult_began(LineId id, const std::string& call) {
     if (line.state != TrueLine::State::talking) return;
     line.consult = TrueLine::Consult{call, true};
     line.consulted = world_.now();
+    // Somebody else's pause and this were on their way at once: a consult is a call of its own, which is not paused.
+    if (is_paused(line.conversation)) tangle(line.conversation);
     consulting_.insert(line.conversation);
     touch(line.conversation);
 }
@@ -178,6 +186,8 @@ void Truth::line_over(LineId id) {
     line.state = TrueLine::State::over;
     line.ended = world_.now();
     Conversation& conversation = of(line.conversation);
+    // Its switch had ended it, and neither the phone nor the media server had heard of it yet.
+    if (line.left_for_consult && world_.now() - *line.left_for_consult < kOnItsWay) conversation.may_be_two = true;
     for (TrueSegment& segment : conversation.segments)
         if (segment.line == id) end_segment(segment);
     conversation.ended = world_.now();
@@ -209,11 +219,14 @@ void Truth::call_begins(ConversationId id, const std::string& call_id) {
             dialog != dialog_of_line_.end() && dialog->second == call_id)
             own = &lines_.at(each);
     if (own == nullptr || conversation.calls.empty()) return;
+    if (conversation.is_paused) tangle(id);  // likewise
     const bool is_in_talk = std::any_of(conversation.lines.begin(), conversation.lines.end(), [&](LineId each) {
-        const TrueLine& other = lines_.at(each);
+        TrueLine& other = lines_.at(each);
         const AudioEnd* end = audio_.find(other.at);
         const bool stands = end != nullptr && audio_.find(end->to) != nullptr;  // else its BYE is on the way
-        return other.id != own->id && other.person == own->person && other.state == TrueLine::State::talking && stands;
+        if (other.id == own->id || other.person != own->person || other.state != TrueLine::State::talking) return false;
+        other.left_for_consult = world_.now();
+        return stands;
     });
     // A switch that has started anew does not know of the call in which its agent still is.
     const bool is_forgotten = conversation.shaken.contains("crash of the switch of " + person(own->person).site);

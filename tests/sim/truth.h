@@ -71,6 +71,7 @@ struct TrueLine {
     bool calls = false;  // it was the person who called
     State state = State::calling;
     Instant began{}, stood{}, ended{};
+    std::optional<Instant> left_for_consult;  // its person has called somebody on another line beside it
     bool holds = false;  // by its phone, or by desktop
     struct Consult {     // by desktop: one line in two calls
         std::string call;
