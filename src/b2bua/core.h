@@ -175,6 +175,7 @@ struct B2bua::Core {
     void fail_placed(Stamp now, Leg& of, exchange::LegFailed event);     // drops
     bool try_next_address(Stamp now, Leg& of);
     void tell_to_answer(Stamp now, Leg& of);
+    void tell_early(Stamp now, const RoomId& room);
 
     // media_leg.cpp: the dialog with the media server.
     void ask_media(Stamp now, Leg& of, const RoomId& room);                     // may drop

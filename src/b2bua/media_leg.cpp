@@ -150,6 +150,7 @@ void B2bua::Core::media_stands(Stamp now, Leg& of) {
     send_next(now, of);
     if (std::holds_alternative<Preparing>(of.peer)) return call_peer(now, of);
     if (std::holds_alternative<Talking>(of.peer)) return move_to_media(now, of);
+    tell_early(now, of.room);
     answer_if_ready(now, of);
 }
 
@@ -170,7 +171,7 @@ void B2bua::Core::applied(Stamp now, Leg& of) {
                          talks(now, of, exchange::LegConnected{of.id, of.invite});
                      },
                      [&](Calling& calling) {
-                         if (!calling.answer) return;
+                         if (!calling.answer) return tell_early(now, of.room);
                          if (!calling.answer_applied && !calling.answer->sdp.empty()) {
                              calling.answer_applied = true;
                              const std::string sdp = calling.answer->sdp;

@@ -165,7 +165,8 @@ void B2bua::Core::ring(Stamp now, Leg& of, const exchange::RingLeg& order) {
     const bool is_early = calling != nullptr && calling->early;
     ua.provisional(now.mono, of.peer_dialog, is_early ? 183 : 180, response_headers(of), is_early ? with->heard : "");
     // The media is fetched while it rings, so that an answer is immediate and a failure is told before it.
-    if (std::holds_alternative<NoMedia>(of.media)) ask_media(now, of, order.room);
+    if (std::holds_alternative<NoMedia>(of.media)) return ask_media(now, of, order.room);
+    tell_early(now, of.room);
 }
 
 void B2bua::Core::answer(Stamp now, Leg& of, const exchange::AnswerLeg& order) {

@@ -213,6 +213,27 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
     }
 }
 
+// Who is called is heard before it answers, and whoever waits for it rings: it is told where to listen (183).
+void B2bua::Core::tell_early(Stamp now, const RoomId& room) {
+    const auto& there = legs_in(room);
+    const auto is_heard = [&](const LegId& id) {
+        const auto& one = legs.at(id);
+        const auto* calling = std::get_if<Calling>(&one.peer);
+        const auto* media = std::get_if<MediaStands>(&one.media);
+        return calling != nullptr && calling->early && media != nullptr && !media->applying;
+    };
+    if (std::ranges::none_of(there, is_heard)) return;
+    for (const LegId& id : there) {
+        Leg& one = legs.at(id);
+        auto* offered = std::get_if<Offered>(&one.peer);
+        const auto* media = std::get_if<MediaStands>(&one.media);
+        const bool rings = offered != nullptr && !offered->answer_wanted && !one.calluuid.empty();
+        if (!rings || media == nullptr || offered->offer.empty() || std::exchange(offered->early_told, true)) continue;
+        one.described = media->sdp;
+        ua.provisional(now.mono, one.peer_dialog, 183, response_headers(one), media->sdp);
+    }
+}
+
 // A NOTIFY of the event package that phones take as "answer now"; it needs their tag, which comes with the 180.
 void B2bua::Core::tell_to_answer(Stamp now, Leg& of) {
     if (!std::holds_alternative<Preparing>(of.peer) && !std::holds_alternative<Calling>(of.peer)) return;

@@ -16,7 +16,8 @@ from sipp import Run, Side
 
 HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9", "proxy": "127.0.0.8"},
          6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9", "proxy": "2001:db8::8"}}
-NUMBER, DIRECT, AWAY, PASSWORD = "+442071234567", "+442071234999", "+442071234888", "a secret"
+NUMBER, DIRECT, RECORDED, AWAY = "+442071234567", "+442071234999", "+442071234777", "+442071234888"
+PASSWORD = "a secret"
 TRUNK_PORT, PHONE_PORT, FAR_PORT, NOBODYS_PORT = PORT_BASE + 20, PORT_BASE + 40, PORT_BASE + 60, PORT_BASE + 62
 
 
@@ -55,6 +56,10 @@ password="{PASSWORD}"
 [[switch.agent]]
 dn="1002"
 password="{PASSWORD}"
+[[switch.agent]]
+dn="1003"
+password="{PASSWORD}"
+record="always"
 [[switch.routing_point]]
 dn="8000"
 numbers=["{NUMBER}"]
@@ -71,6 +76,10 @@ overflow_after_ms=100
 match="^\\\\{DIRECT}$"
 to="agent:1001"
 number="1001"
+[[switch.route]]
+match="^\\\\{RECORDED}$"
+to="agent:1003"
+number="1003"
 [[switch.route]]
 match="^9(.*)$"
 to="trunk:carrier"
@@ -105,11 +114,11 @@ rtp_silence_ms=0
         self.runs.append(run)
         return run
 
-    def register(self):
+    def register(self, dn):
         """SIPp knows the digest's MD5 only where it is offered first: the phone's registration is somebody else's."""
-        phone = Probe(self.hosts["phone"], PHONE_PORT, self.first_hop, "1001")
+        phone = Probe(self.hosts["phone"], PHONE_PORT, self.first_hop, dn)
         try:
-            if phone.register("1001", PASSWORD) != 200:
+            if phone.register(dn, PASSWORD) != 200:
                 raise RuntimeError("the phone cannot register")
         finally:
             phone.close()
@@ -228,8 +237,8 @@ class Outwards:
 class Phones:
     """A phone behind it, too."""
 
-    def with_phone(self, phone, who, side):
-        self.lab.register()
+    def with_phone(self, phone, who, side, dn="1001"):
+        self.lab.register(dn)
         self.plays(who, side, ("phone", phone))
 
     def test_ringing_is_reliable_where_the_trunk_requires_it(self):
@@ -282,6 +291,17 @@ class Phones:
         side.begin("INVITE", DIRECT, body=side.sdp()).trying().expect(183, ("*", f"c=IN IP. {phone.address}"))
         side.expect(200).within("ACK", 1)
         self.with_phone(phone, "trunk", side.pause(500).within("BYE", 2).expect(200))
+
+    def test_who_is_recorded_is_heard_before_the_answer_too_through_the_media_server(self):
+        media = f"c=IN IP. {self.lab.hosts['switch']}"
+        phone = self.lab.side("phone", "early-recorded-phone")
+        phone.request("INVITE", ("*", media)).answer("183 Session Progress", body=phone.sdp()).pause(1500)
+        phone.answer("200 OK", body=phone.sdp(), tag=False, to_invite=True).request("ACK")
+        phone.request("BYE").answer("200 OK", tag=False)
+        side = self.lab.side("trunk", "early-recorded")
+        side.begin("INVITE", RECORDED, body=side.sdp()).trying().expect(180).expect(183, ("*", media))
+        side.expect(200, ("*", media)).within("ACK", 1)
+        self.with_phone(phone, "trunk", side.pause(300).within("BYE", 2).expect(200), dn="1003")
 
     def test_media_goes_end_to_end_until_a_hold_brings_both_to_the_media_server(self):
         media = f"c=IN IP. {self.lab.hosts['switch']}"
