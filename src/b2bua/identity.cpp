@@ -10,10 +10,10 @@
 namespace sheaf::b2bua {
 namespace {
 
-sip::NameAddr name_of(const Settings& settings, const exchange::ShowIdentity& shown) {
+sip::NameAddr name_of(const Settings& settings, const TrunkPeer* trunk, const exchange::ShowIdentity& shown) {
     sip::NameAddr who;
     who.display = clean_name(shown.name);
-    const auto number = clean_number(shown.number);
+    const auto number = ruled(trunk, NumberUse::calling_out, clean_number(shown.number));
     who.uri.user = number.empty() ? "anonymous" : number;
     const auto us = sip::uri_from_text("sip:" + settings.host);
     who.uri.host = us ? us->host : settings.host;
@@ -49,7 +49,11 @@ void B2bua::Core::show_next(Stamp now, Leg& of) {
     showing.out = showing.shown.value_or(exchange::ShowIdentity{});
     showing.refresh = false;
     auto headers = session_id(of);
-    if (showing.shown) headers.push_back({"P-Asserted-Identity", sip::to_text(name_of(settings, *showing.shown))});
+    const bool is_trunk = of.device.kind == exchange::DeviceKind::trunk;
+    const auto* trunk = is_trunk ? trunk_named(settings, of.device.name) : nullptr;
+    const bool may_know = trunk == nullptr || trunk->trusted;
+    if (showing.shown && may_know)
+        headers.push_back({"P-Asserted-Identity", sip::to_text(name_of(settings, trunk, *showing.shown))});
     // RFC 6086 §4.2.1: each INVITE says again what is taken.
     if (of.device.kind == exchange::DeviceKind::site) headers.push_back({"Recv-Info", std::string(kSheafCall)});
     // RFC 3264 §8: the same description, with the same version, is no new offer.

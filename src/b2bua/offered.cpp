@@ -40,10 +40,9 @@ exchange::Cause cause_of(sip::EndCause cause) {
 }
 
 // The number a call is for. A registrar calls the contact that was registered, and keeps the number in To.
-std::string called_in(const sip::Message& request, const TrunkPeer* trunk, const exchange::Device& from) {
+std::string called_in(const sip::Message& request, const TrunkPeer* trunk) {
     const std::string& user = request.uri().user;
-    const bool is_contact = from.kind == exchange::DeviceKind::trunk && trunk != nullptr && trunk->registers &&
-                            trunk->account && trunk->account->user == user;
+    const bool is_contact = trunk != nullptr && trunk->registers && trunk->account && trunk->account->user == user;
     const auto* text = is_contact ? request.first("To") : nullptr;
     const auto to = text == nullptr ? fail(Errc::not_found, "To") : sip::name_addr_from_text(*text);
     const std::string number = to ? number_of(to->uri) : std::string();
@@ -116,15 +115,18 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
-    if (!at_pivot) event.called = called_in(request, trunk_named(settings, caller.device.name), caller.device);
-    event.calling = identity.number;
+    const auto* trunk =
+        caller.device.kind == exchange::DeviceKind::trunk ? trunk_named(settings, caller.device.name) : nullptr;
+    if (!at_pivot) event.called = ruled(trunk, NumberUse::called_in, called_in(request, trunk));
+    event.calling = ruled(trunk, NumberUse::calling_in, identity.number);
     event.calling_name = identity.name;
     if (privacy_of(request).of_identity && !identity.number.empty()) {
-        event.withheld = exchange::Withheld{identity.number, identity.name};
+        event.withheld = exchange::Withheld{event.calling, identity.name};
         if (caller.device.kind != exchange::DeviceKind::agent) event.calling = exchange::kAnonymous;
         event.calling_name.clear();
     }
     if (is_trusted(caller.device)) event.diversions = diversions_of(request);
+    for (auto& one : event.diversions) one.number = ruled(trunk, NumberUse::calling_in, one.number);
     event.link = believed_link(now, invited, caller.device);
     event.session_id = leg.session_remote;
     event.message = leg.invite;

@@ -59,6 +59,15 @@ sip::Uri nobodys_uri() {
     return uri;
 }
 
+// The numbers as that trunk writes them.
+exchange::PlaceLeg as_written(const TrunkPeer& trunk, exchange::PlaceLeg order) {
+    order.number = ruled(&trunk, NumberUse::called_out, order.number);
+    if (!order.withheld) order.calling = ruled(&trunk, NumberUse::calling_out, order.calling);
+    if (order.withheld) order.withheld->number = ruled(&trunk, NumberUse::calling_out, order.withheld->number);
+    for (auto& one : order.diversions) one.number = ruled(&trunk, NumberUse::calling_out, one.number);
+    return order;
+}
+
 CallUuid peer_call_of(const Leg& of, const sip::Message& response) {
     const auto* call = response.first("X-Sheaf-Call");
     if (call == nullptr || of.device.kind != exchange::DeviceKind::site) return {};
@@ -137,7 +146,8 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     const std::size_t address = !is_first          ? std::get<Calling>(of.peer).address
                                 : trunk == nullptr ? 0
                                                    : address_of(*trunk, 0).value_or(0);
-    const auto way = way_of(settings, order, address);
+    const auto written = trunk != nullptr ? as_written(*trunk, order) : order;
+    const auto way = way_of(settings, written, address);
     const bool nobody_is_there = way && order.to.kind == exchange::DeviceKind::site && is_down(way->target);
     if (!way || of.max_forwards == 0 || nobody_is_there) {
         const std::string why = !way              ? way.error().what
@@ -146,7 +156,7 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
         warn("cannot call", {{"leg", of.id.text()}, {"to", order.to.name}, {"why", why}});
         return fail_placed(now, of, {of.id, !way ? 500 : nobody_is_there ? 503 : 483, {}, {}});
     }
-    auto invitation = invitation_for(now, of, order);
+    auto invitation = invitation_for(now, of, written);
     invitation.target = way->target;
     invitation.next_hop = way->next_hop;
     const auto* binding =
@@ -159,7 +169,7 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     invitation.to.uri = way->target;
     invitation.to.uri.params = {};
     if (is_trusted(order.to)) {
-        for (auto& header : history_headers(order.diversions, invitation.to.uri, settings.host))
+        for (auto& header : history_headers(written.diversions, invitation.to.uri, settings.host))
             invitation.headers.push_back(std::move(header));
     }
     of.described = invitation.body;

@@ -30,7 +30,7 @@ std::string redirection_of(const Settings& settings, const exchange::Device& by,
     for (const auto& text : response.list("Contact")) {
         const auto contact = sip::name_addr_from_text(text);
         if (!contact) continue;
-        const auto number = number_of(contact->uri);
+        const auto number = ruled(trunk, NumberUse::calling_in, number_of(contact->uri));
         const bool is_itself = trunk == nullptr && number == by.name;
         if (number.empty() || is_itself) continue;
         const auto is_same_host = [&](const sip::Uri& uri) { return uri.host == contact->uri.host; };

@@ -36,4 +36,13 @@ const AgentAccount* agent_with(const Settings& settings, std::string_view dn) {
     return it == settings.agents.end() || it->dn != dn ? nullptr : &*it;
 }
 
+std::string ruled(const TrunkPeer* trunk, NumberUse use, const std::string& number) {
+    if (trunk == nullptr || number.size() > kRuledNumberMax) return number;
+    for (const auto& rule : trunk->numbers) {
+        if (rule.use != use) continue;
+        if (const auto out = rule.rewrite.apply(number)) return sip::printable(*out, kRuledNumberMax);
+    }
+    return number;
+}
+
 }  // namespace sheaf::b2bua

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/rewrite.h"
 #include "base/time.h"
 #include "sip/digest_auth.h"
 #include "sip/endpoint.h"
@@ -14,13 +15,22 @@
 // Who this site speaks SIP with. Plain values, checked by who makes them: every host is a literal address.
 namespace sheaf::b2bua {
 
+// What a trunk writes otherwise than this site does.
+enum class NumberUse { called_in, calling_in, called_out, calling_out };
+struct NumberRule {
+    NumberUse use = NumberUse::called_in;
+    Rewrite rewrite;
+};
+inline constexpr std::size_t kRuledNumberMax = 64;  // a longer number is left as it is
+
 struct TrunkPeer {
     std::string name;
     std::vector<sip::Uri> addresses;  // tried in this order; at least one
     std::optional<sip::Account> account;
-    bool registers = false;     // with the account, at one of the addresses
-    bool trusted = true;        // RFC 3325: believed of who calls, and told what is withheld from others
-    std::size_t calls_max = 0;  // both ways; 0: as many as the switch
+    bool registers = false;                // with the account, at one of the addresses
+    bool trusted = true;                   // RFC 3325: believed of who calls, and told what is withheld from others
+    std::size_t calls_max = 0;             // both ways; 0: as many as the switch
+    std::vector<NumberRule> numbers = {};  // the first that is found rewrites
 };
 struct SitePeer {
     std::string name;
@@ -50,6 +60,8 @@ struct Settings {
 [[nodiscard]] Result<sip::Endpoint> endpoint_of(const sip::Uri& uri);
 [[nodiscard]] const TrunkPeer* trunk_named(const Settings& settings, std::string_view name);
 [[nodiscard]] const SitePeer* site_named(const Settings& settings, std::string_view name);
+// By the first of the trunk's rules for that use; by none: as it was. Clean.
+[[nodiscard]] std::string ruled(const TrunkPeer* trunk, NumberUse use, const std::string& number);
 // Of settings whose agents are in order.
 [[nodiscard]] const AgentAccount* agent_with(const Settings& settings, std::string_view dn);
 

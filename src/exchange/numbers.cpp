@@ -5,25 +5,6 @@
 #include "exchange/text.h"
 
 namespace sheaf::exchange {
-namespace {
-
-// $0 to $9 stand for the match and its groups.
-std::string filled_in(const std::string& pattern, const std::smatch& found) {
-    std::string text;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        const bool group =
-            pattern[i] == '$' && i + 1 < pattern.size() && pattern[i + 1] >= '0' && pattern[i + 1] <= '9';
-        if (!group) {
-            text += pattern[i];
-            continue;
-        }
-        text += found[static_cast<std::size_t>(pattern[++i] - '0')].str();
-    }
-    return text;
-}
-
-}  // namespace
-
 NumberPlan::NumberPlan(const SiteSettings& settings) {
     for (const AgentSettings& agent : settings.agents) exact_.emplace(agent.dn, ToAgent{agent.dn});
     for (const RoutingPointSettings& point : settings.routing_points) {
@@ -34,27 +15,20 @@ NumberPlan::NumberPlan(const SiteSettings& settings) {
         if (!peer.prefix.empty()) prefixes_.emplace(peer.prefix, peer.name);
     for (const RouteSettings& route : settings.routes) {
         const std::size_t colon = route.to.find(':');
-        try {
-            if (colon == std::string::npos) throw std::regex_error(std::regex_constants::error_ctype);
-            routes_.push_back({std::regex(route.match, std::regex::ECMAScript | std::regex::optimize),
-                               route.to.substr(0, colon), route.to.substr(colon + 1), route.number});
-        } catch (const std::regex_error&) {
+        auto rewrite = Rewrite::from_text(route.match, route.number);
+        if (rewrite && colon != std::string::npos) {
+            routes_.push_back({*std::move(rewrite), route.to.substr(0, colon), route.to.substr(colon + 1)});
+        } else {
             bad_routes_.push_back(route.match + " to " + route.to);
         }
     }
 }
 
 std::optional<Destination> NumberPlan::by_route(const Route& route, const std::string& number) const {
-    std::smatch found;
-    try {
-        if (!std::regex_search(number, found, route.match)) return std::nullopt;
-    } catch (const std::regex_error&) {  // its own limits of work: no match
-        return std::nullopt;
-    }
-    std::string out = route.number.empty() ? number : filled_in(route.number, found);
-    if (!is_id(out) || out.size() > kNumberMax) return std::nullopt;
-    if (route.kind == "trunk") return ToTrunk{route.name, out};
-    if (route.kind == "site") return ToSite{route.name, out};
+    const auto out = route.rewrite.apply(number);
+    if (!out || !is_id(*out) || out->size() > kNumberMax) return std::nullopt;
+    if (route.kind == "trunk") return ToTrunk{route.name, *out};
+    if (route.kind == "site") return ToSite{route.name, *out};
     if (route.kind == "agent") return ToAgent{route.name};
     if (route.kind == "routing_point") return ToRoutingPoint{route.name};
     return std::nullopt;

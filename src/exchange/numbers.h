@@ -3,12 +3,12 @@
 
 #include <map>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/rewrite.h"
 #include "exchange/exchange.h"
 
 // What a dialled number means at this site, and who may dial it.
@@ -46,8 +46,8 @@ public:
 
 private:
     struct Route {
-        std::regex match;
-        std::string kind, name, number;
+        Rewrite rewrite;
+        std::string kind, name;
     };
     [[nodiscard]] std::optional<Destination> by_route(const Route& route, const std::string& number) const;
 

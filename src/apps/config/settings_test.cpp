@@ -123,6 +123,11 @@ consent_required=false
 match="^9(.*)$"
 to="trunk:carrier"
 number="+$1"
+[[switch.number]]
+trunk="carrier"
+of="calling-in"
+match="^0([1-9].*)$"
+number="+44$1"
 [media]
 sip=["udp:127.0.0.1:5070"]
 advertise="10.0.0.1"
@@ -215,6 +220,10 @@ scope="admin"
     CHECK(exchange.routing_points.at(0).targets.size() == 2);
     CHECK(exchange.routes.at(0).to == "trunk:carrier");
     CHECK(exchange.routes.at(0).number == "+$1");
+    REQUIRE(exchange.numbers.size() == 1);
+    const auto& rule = exchange.numbers.front();
+    CHECK((rule.trunk == "carrier" && rule.of == "calling-in"));
+    CHECK((rule.match == "^0([1-9].*)$" && rule.number == "+44$1"));
     const auto& media = *settings->media;
     CHECK(media.rtp_address == "127.0.0.1");
     CHECK(media.rtp_port_first == 20000);
@@ -319,6 +328,14 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "[switch.limits]\nstranger_calls=0\n", "switch.limits.stranger_calls"},
         {kSwitch + "[switch.limits]\ncalls=1\n", "switch.limits.calls: unknown key"},
         {trunk + "calls_max=-1\n", "switch.trunk.calls_max"},
+        {trunk + "[[switch.number]]\ntrunk=\"d\"\nof=\"called-in\"\nmatch=\"1\"\nnumber=\"2\"\n",
+         "switch.number.trunk"},
+        {trunk + "[[switch.number]]\ntrunk=\"c\"\nof=\"in\"\nmatch=\"1\"\nnumber=\"2\"\n", "switch.number.of"},
+        {trunk + "[[switch.number]]\ntrunk=\"c\"\nmatch=\"1\"\nnumber=\"2\"\n", "switch.number.of"},
+        {trunk + "[[switch.number]]\ntrunk=\"c\"\nof=\"called-in\"\nmatch=\"(\"\nnumber=\"2\"\n",
+         "switch.number.match"},
+        {trunk + "[[switch.number]]\ntrunk=\"c\"\nof=\"called-in\"\nmatch=\"1\"\nnumber=\"$1\"\n",
+         "switch.number.number"},
         {kSwitch + "options_ms=999\n", "switch.options_ms: must be 0 or at least 1000"},
         {trunk + "record=\"sometimes\"\n", "switch.trunk.record"},
         {trunk + "record=\"101%\"\n", "switch.trunk.record"},

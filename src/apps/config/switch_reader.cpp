@@ -214,27 +214,44 @@ RoutingPointSettings read_routing_point(Reader& reader, Names& names) {
     return point;
 }
 
+// `match` and what `number` makes of it.
+void check_rewrite(Reader& reader, const std::string& match, const std::string& number) {
+    if (match.size() > kExpressionMax) {
+        return reader.problem("match", "must have " + std::to_string(kExpressionMax) + " characters at most");
+    }
+    std::size_t groups = 9;
+    try {
+        groups = std::regex(match, std::regex::ECMAScript).mark_count();
+    } catch (const std::regex_error& error) {  // the library's way to say so
+        reader.problem("match", std::string("is not a regular expression: ") + error.what());
+    }
+    for (auto at = number.find('$'); at != std::string::npos; at = number.find('$', at + 1)) {
+        const char digit = at + 1 < number.size() ? number[at + 1] : ' ';
+        const bool is_group = digit >= '0' && digit <= '9' && static_cast<std::size_t>(digit - '0') <= groups;
+        if (!is_group) reader.problem("number", "$ is followed by the number of a group of match");
+    }
+}
+
 RouteSettings read_route(Reader& reader) {
     RouteSettings route;
     route.match = reader.required("match");
     route.to = reader.required("to");
     route.number = reader.text("number");
-    if (route.match.size() > kExpressionMax) {
-        reader.problem("match", "must have " + std::to_string(kExpressionMax) + " characters at most");
-        return route;
-    }
-    std::size_t groups = 9;
-    try {
-        groups = std::regex(route.match, std::regex::ECMAScript).mark_count();
-    } catch (const std::regex_error& error) {  // the library's way to say so
-        reader.problem("match", std::string("is not a regular expression: ") + error.what());
-    }
-    for (auto at = route.number.find('$'); at != std::string::npos; at = route.number.find('$', at + 1)) {
-        const char digit = at + 1 < route.number.size() ? route.number[at + 1] : ' ';
-        const bool is_group = digit >= '0' && digit <= '9' && static_cast<std::size_t>(digit - '0') <= groups;
-        if (!is_group) reader.problem("number", "$ is followed by the number of a group of match");
-    }
+    check_rewrite(reader, route.match, route.number);
     return route;
+}
+
+NumberRuleSettings read_number_rule(Reader& reader, const Names& names) {
+    NumberRuleSettings rule;
+    rule.trunk = reader.required("trunk");
+    if (!rule.trunk.empty() && !names.trunks.contains(rule.trunk))
+        reader.problem("trunk", "there is no [[switch.trunk]] of that name");
+    rule.of = reader.choice("of", {"called-in", "calling-in", "called-out", "calling-out"}, "called-in");
+    if (!reader.has("of")) static_cast<void>(reader.required("of"));
+    rule.match = reader.required("match");
+    rule.number = reader.required("number");
+    check_rewrite(reader, rule.match, rule.number);
+    return rule;
 }
 
 // Sites and agents have been read by now, wherever they stand in the file.
@@ -378,6 +395,7 @@ SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
         settings.routes.push_back(read_route(one));
         check_route(one, settings.routes.back(), names);
     });
+    reader.each("number", kEntriesMax, [&](Reader& one) { settings.numbers.push_back(read_number_rule(one, names)); });
     return settings;
 }
 

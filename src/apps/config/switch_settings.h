@@ -94,6 +94,14 @@ struct RoutingPointSettings {
     Menu menu;
 };
 
+// [[switch.number]]: what a trunk writes otherwise than this site. Of a trunk's rules for one use the first that is found.
+struct NumberRuleSettings {
+    std::string trunk;   // one that exists
+    std::string of;      // "called-in", "calling-in", "called-out" or "calling-out"
+    std::string match;   // as of a route
+    std::string number;  // likewise; not empty
+};
+
 // [[switch.route]]: the first whose expression matches the dialled number.
 struct RouteSettings {
     std::string match;   // ECMAScript regular expression, already found valid
@@ -141,6 +149,7 @@ struct SwitchSettings {
     std::vector<AgentSettings> agents;
     std::vector<RoutingPointSettings> routing_points;
     std::vector<RouteSettings> routes;
+    std::vector<NumberRuleSettings> numbers;
 };
 
 }  // namespace sheaf::config

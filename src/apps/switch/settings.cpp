@@ -62,6 +62,21 @@ Result<sip::Uri> literal(const std::string& text) {
     return uri;
 }
 
+Result<std::vector<b2bua::NumberRule>> rules_of(const config::SwitchSettings& settings, const std::string& trunk) {
+    using Use = b2bua::NumberUse;
+    std::vector<b2bua::NumberRule> out;
+    for (const auto& rule : settings.numbers) {
+        if (rule.trunk != trunk) continue;
+        const auto use = rule.of == "called-in"    ? Use::called_in
+                         : rule.of == "calling-in" ? Use::calling_in
+                         : rule.of == "called-out" ? Use::called_out
+                                                   : Use::calling_out;
+        TRY(auto rewrite, Rewrite::from_text(rule.match, rule.number));
+        out.push_back({use, std::move(rewrite)});
+    }
+    return out;
+}
+
 }  // namespace
 
 exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings) {
@@ -116,6 +131,7 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
             TRY(auto uri, literal(text));
             peer.addresses.push_back(std::move(uri));
         }
+        TRY(peer.numbers, rules_of(settings, trunk.name));
         if (!trunk.user.empty()) peer.account = sip::Account{trunk.user, trunk.password};
         out.trunks.push_back(std::move(peer));
     }
