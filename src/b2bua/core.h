@@ -176,6 +176,7 @@ struct B2bua::Core {
     bool try_next_address(Stamp now, Leg& of);
     void tell_to_answer(Stamp now, Leg& of);
     void tell_early(Stamp now, const RoomId& room);
+    void say_early(Stamp now, Leg& of, const std::string& sdp);
 
     // media_leg.cpp: the dialog with the media server.
     void ask_media(Stamp now, Leg& of, const RoomId& room);                     // may drop

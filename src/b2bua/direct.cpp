@@ -73,8 +73,10 @@ void B2bua::Core::early_direct(Stamp now, Leg& of, const std::string& sdp) {
     if (with == nullptr || sdp.empty() || sdp == of.heard || !sip::sdp_from_text(sdp)) return;
     std::get<Calling>(of.peer).early = true;
     of.heard = sdp;
-    // Else it is told to ring in a moment, and takes it along.
-    if (!with->calluuid.empty()) ua.provisional(now.mono, with->peer_dialog, 183, response_headers(*with), sdp);
+    // Else it is told to ring in a moment, and takes it along. One session has one answer: a second fork's waits.
+    const auto* offered = std::get_if<Offered>(&with->peer);
+    const bool is_new = offered != nullptr && offered->early.empty();
+    if (is_new && !with->calluuid.empty()) say_early(now, *with, sdp);
 }
 
 void B2bua::Core::answered_direct(Stamp now, Leg& of) {

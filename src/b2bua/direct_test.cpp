@@ -117,6 +117,32 @@ TEST_CASE("early media passes, with the 180 that it came with or after it") {
     }
 }
 
+TEST_CASE(
+    "another fork may answer than was heard early: the answer stays what it was, and the other comes as an offer") {
+    DirectCall w;
+    w.begin();
+    w.ring();
+    const auto first = sdp_of("127.0.0.77", 40'700);
+    w.phone.ua->provisional(w.wire.now, w.agent, 183, {}, first);
+    w.wire.settle();
+    CHECK(w.carrier.last<sip::Progressed>()->response.body == first);
+    const auto before = w.carrier.count<sip::Progressed>();
+    w.phone.ua->provisional(w.wire.now, w.agent, 183, {}, sdp_of("127.0.0.78", 40'800));
+    w.wire.settle();
+    CHECK(w.carrier.count<sip::Progressed>() == before);
+    w.answer();
+    CHECK(w.carrier.last<sip::Answered>()->response.body == first);
+    const auto offered = w.offered_to(w.carrier);
+    REQUIRE_FALSE(offered.empty());
+    CHECK(session_of(offered) == session_of(first));
+    CHECK(version_of(offered) == version_of(first) + 1);
+    CHECK(port_of(offered) == port_of(kAgentSdp));
+    w.carrier.ua->answer(w.wire.now, w.carrier.last<sip::Reinvited>()->dialog, kCustomerSdp);
+    w.wire.settle();
+    CHECK(w.media.offers.empty());
+    w.over();
+}
+
 TEST_CASE("music brings both to the media server: each is offered the same session in a later version") {
     DirectCall w;
     w.talk();

@@ -39,7 +39,7 @@ using Media = std::variant<NoMedia, Direct, MediaAsked, MediaStands>;
 struct Offered {                 // their INVITE; no final answer has gone
     std::string offer;           // empty: none, the media server makes it
     bool answer_wanted = false;  // AnswerLeg has come, the media has not
-    bool early_told = false;     // a 183 has said where to listen
+    std::string early;           // the description that a 183 has told; empty: none has
 };
 struct OfferSent {};                  // our 200 carried the media server's offer, their ACK brings the answer
 struct Preparing {                    // a leg to place: its media is asked, the peer knows nothing

@@ -165,7 +165,11 @@ void B2bua::Core::ring(Stamp now, Leg& of, const exchange::RingLeg& order) {
     const Leg* with = partner(of);
     const auto* calling = with == nullptr ? nullptr : std::get_if<Calling>(&with->peer);
     const bool is_early = calling != nullptr && calling->early;
-    ua.provisional(now.mono, of.peer_dialog, is_early ? 183 : 180, response_headers(of), is_early ? with->heard : "");
+    if (is_early && std::get<Offered>(of.peer).early.empty()) {
+        say_early(now, of, with->heard);
+    } else {
+        ua.provisional(now.mono, of.peer_dialog, 180, response_headers(of));
+    }
     // The media is fetched while it rings, so that an answer is immediate and a failure is told before it.
     if (std::holds_alternative<NoMedia>(of.media)) return ask_media(now, of, order.room);
     tell_early(now, of.room);
@@ -194,6 +198,7 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
     const Leg* with = partner(of);
     if (offered == nullptr || (media == nullptr && with == nullptr) || !offered->answer_wanted) return;
     const std::string offer = offered->offer;
+    const std::string early = offered->early;
     const std::string sdp = with == nullptr ? media->sdp : with->heard;
     if (offer.empty()) {
         of.peer = OfferSent{};
@@ -204,7 +209,15 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
     talking.held = held;
     talking.connect_at_ack = of.replaces;
     of.peer = talking;
-    answer_peer(now, of, sdp);
+    // RFC 3264 §4: one offer has one answer. Where another than who was heard early has answered, its description comes
+    // as an offer of ours.
+    const bool is_another = !early.empty() && !same_media(early, sdp);
+    answer_peer(now, of, early.empty() ? sdp : early);
+    if (is_another) {
+        of.was_direct = true;
+        of.described = as_described(of, sdp);
+        of.showing.refresh = true;
+    }
     if (!of.replaces) talks(now, of, exchange::LegConnected{of.id, of.invite});
 }
 

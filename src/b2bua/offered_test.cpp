@@ -301,6 +301,7 @@ TEST_CASE("OPTIONS is answered, other requests outside a dialog are not taken") 
         w.wire.settle();
         REQUIRE(w.carrier.last<sip::Responded>() != nullptr);
         CHECK(w.carrier.last<sip::Responded>()->status == status);
+        if (status == 200) CHECK_FALSE(w.carrier.last<sip::Responded>()->response->has_token("Supported", "gruu"));
     }
     w.must_be_clean();
 }

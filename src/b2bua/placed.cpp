@@ -238,10 +238,14 @@ void B2bua::Core::tell_early(Stamp now, const RoomId& room) {
         auto* offered = std::get_if<Offered>(&one.peer);
         const auto* media = std::get_if<MediaStands>(&one.media);
         const bool rings = offered != nullptr && !offered->answer_wanted && !one.calluuid.empty();
-        if (!rings || media == nullptr || offered->offer.empty() || std::exchange(offered->early_told, true)) continue;
-        one.described = media->sdp;
-        ua.provisional(now.mono, one.peer_dialog, 183, response_headers(one), media->sdp);
+        if (!rings || media == nullptr || offered->offer.empty() || !offered->early.empty()) continue;
+        say_early(now, one, media->sdp);
     }
+}
+
+void B2bua::Core::say_early(Stamp now, Leg& of, const std::string& sdp) {
+    std::get<Offered>(of.peer).early = sdp;
+    ua.provisional(now.mono, of.peer_dialog, 183, response_headers(of), sdp);
 }
 
 // A NOTIFY of the event package that phones take as "answer now"; it needs their tag, which comes with the 180.
