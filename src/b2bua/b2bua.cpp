@@ -15,9 +15,14 @@ namespace sheaf::b2bua {
 
 namespace {
 
-bool is_registered_alike(const TrunkPeer& a, const TrunkPeer& b) {
-    return a.registers == b.registers && a.addresses == b.addresses && a.account.has_value() && b.account.has_value() &&
-           a.account->user == b.account->user && a.account->password == b.account->password;
+// Where among the trunk's addresses a registration that stands at one of `before` goes on; nullopt: nowhere.
+std::optional<std::size_t> registered_at(const TrunkPeer& before, std::size_t address, const TrunkPeer& after) {
+    const bool is_alike = before.registers == after.registers && before.account && after.account &&
+                          before.account->user == after.account->user &&
+                          before.account->password == after.account->password;
+    const auto found = std::ranges::find(after.addresses, before.addresses[address]);
+    if (!is_alike || found == after.addresses.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - after.addresses.begin());
 }
 
 Settings in_order(Settings settings) {
@@ -38,6 +43,7 @@ B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::See
       registrar(settings.site, entropy.token(32)),
       servers(settings.media.size()) {
     know_peers();
+    for (std::size_t i = 0; i < settings.media.size(); ++i) servers.set_down(i, !settings.media[i]);
 }
 
 Leg* B2bua::Core::leg(const LegId& id) {
@@ -337,7 +343,9 @@ void B2bua::tick(Stamp now) {
 
 void B2bua::start(Stamp now) {
     core_->has_started = true;
-    core_->release_former(now);
+    for (const auto& media : core_->settings.media) {
+        if (media) core_->release_former(now, *media);
+    }
     core_->watch_peers(now);
     core_->register_with_trunks(now);
 }
@@ -365,15 +373,24 @@ void B2bua::watch_dialogs(std::function<void(const LegId& leg, std::string_view 
 }
 
 void B2bua::reload(Stamp now, Settings settings) {
-    settings.media = core_->settings.media;
     std::vector<std::string> gone;
-    for (const auto& [name, registration] : core_->registrations) {
+    std::vector<std::pair<Registration*, std::size_t>> kept;
+    for (auto& [name, registration] : core_->registrations) {
         const auto* before = trunk_named(core_->settings, name);
         const auto* after = trunk_named(settings, name);
-        if (before == nullptr || after == nullptr || !is_registered_alike(*before, *after)) gone.push_back(name);
+        const auto address =
+            before == nullptr || after == nullptr ? std::nullopt : registered_at(*before, registration.address, *after);
+        if (address)
+            kept.emplace_back(&registration, *address);
+        else
+            gone.push_back(name);
     }
     for (const auto& name : gone) core_->unregister(now, name);
+    for (const auto& [registration, address] : kept) registration->address = address;
+    auto media = std::move(core_->settings.media);
+    std::swap(settings.media, media);
     core_->settings = in_order(std::move(settings));
+    core_->find_media(now, media);
     core_->know_peers();
     if (!core_->has_started) return;
     core_->watch_peers(now);

@@ -83,7 +83,8 @@ public:
     // Who sends from there, for an edge that lets each have its share only.
     [[nodiscard]] sip::Sender sender_at(const std::string& address) const;
 
-    // Peers and agents anew; calls and registrations stay, media servers stay as they were at the start.
+    // Peers and agents anew; calls stay, registrations where their address does. Media servers stay where they are, but
+    // one whose name led nowhere yet gets its address. They come in the same order as at the start.
     void reload(Stamp now, Settings settings);
 
     struct Counts {

@@ -16,13 +16,12 @@ bool is_hex(char c) {
 
 // The peer at this source; with `any_port`, by its address alone.
 std::optional<exchange::Device> peer_at(const Settings& settings, const sip::Endpoint& source, bool any_port) {
-    const auto here = [&](const sip::Uri& uri) {
-        const auto endpoint = endpoint_of(uri);
-        if (!endpoint || endpoint->address != source.address) return false;
-        return any_port || (endpoint->port == source.port && endpoint->transport == source.transport);
+    const auto here = [&](const PeerAddress& peer) {
+        if (peer.at.address != source.address) return false;
+        return any_port || (peer.at.port == source.port && peer.at.transport == source.transport);
     };
     for (const auto& site : settings.sites) {
-        if (here(site.address)) return exchange::Device{exchange::DeviceKind::site, site.name};
+        if (site.address && here(*site.address)) return exchange::Device{exchange::DeviceKind::site, site.name};
     }
     for (const auto& trunk : settings.trunks) {
         if (std::ranges::any_of(trunk.addresses, here)) {

@@ -51,7 +51,7 @@ struct Starting {
 
 // An address that calls go to, and whether somebody is there.
 struct Watched {
-    sip::Uri uri;
+    PeerAddress address;
     std::string what;                       // for the log: "trunk carrier"
     std::optional<std::size_t> media = {};  // the media server's number
     bool is_down = false;
@@ -251,13 +251,15 @@ struct B2bua::Core {
     void ask(Stamp now, const std::string& endpoint);
     bool on_asked(Stamp now, const sip::Responded& responded);  // false: it is not about that
     void set_down(Watched& one, bool is_down);
-    void suspect(Stamp now, const sip::Uri& uri);  // a call has found nobody there
+    void suspect(Stamp now, const PeerAddress& address);  // a call has found nobody there
     void answers(const Calling& calling);
-    [[nodiscard]] bool is_down(const sip::Uri& uri) const;
-    // The first of the trunk's addresses from there on that is not known to be down; of several that are, the next.
-    [[nodiscard]] std::optional<std::size_t> address_of(const TrunkPeer& trunk, std::size_t from) const;
-    void release_former(Stamp now);
-    [[nodiscard]] sip::OutsideRequest outside(std::string method, const sip::Uri& target) const;
+    [[nodiscard]] bool is_down(const PeerAddress& address) const;
+    // The first from there on that is not known to be down; of several that are, the next.
+    [[nodiscard]] std::optional<std::size_t> way_from(const std::vector<PeerAddress>& ways, std::size_t from) const;
+    void release_former(Stamp now, const PeerAddress& media);
+    // Media servers whose names led nowhere may lead somewhere by now; the others stay where they are.
+    void find_media(Stamp now, const std::vector<std::optional<PeerAddress>>& media);
+    [[nodiscard]] sip::OutsideRequest outside(std::string method, const PeerAddress& to) const;
     [[nodiscard]] sip::Uri our_uri(std::string user) const;
 
     // registering.cpp: with trunks.

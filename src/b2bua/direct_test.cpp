@@ -363,7 +363,7 @@ TEST_CASE("a trunk's next address is offered the same, also when the caller has 
     for (const bool is_moved : {false, true}) {
         CAPTURE(is_moved);
         auto settings = World::settings();
-        settings.trunks.push_back({"far", {uri("sip:127.0.0.66:5060"), uri("sip:127.0.0.1:40001")}, std::nullopt});
+        settings.trunks.push_back({"far", {peer("sip:127.0.0.66:5060"), peer("sip:127.0.0.1:40001")}, std::nullopt});
         DirectCall w(settings);
         w.customer = w.call(w.carrier, "933", {}, kCustomerSdp);
         w.a = w.last<exchange::LegOffered>()->leg;

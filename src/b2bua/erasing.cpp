@@ -41,7 +41,7 @@ void B2bua::Core::erase_ended(Stamp now, const LegId& leg, MsmlSilence silence) 
 }
 
 void B2bua::Core::send_erasure(Stamp now, Erasing& one) {
-    auto request = outside("MESSAGE", settings.media[one.server]);
+    auto request = outside("MESSAGE", *settings.media[one.server]);
     request.content_type = kMsmlType;
     request.body = to_msml({one.silence}, {}, now.mono);
     one.said = one.silence.since - std::chrono::milliseconds{one.silence.back_ms};

@@ -78,8 +78,8 @@ void B2bua::Core::refer(Stamp now, Leg& of, const exchange::ReferLeg& order) {
         const auto* site = site_named(settings, of.device.name);
         const auto view = ua.view(of.peer_dialog);
         if (!view) return refused(481);
-        const bool is_site = of.device.kind == exchange::DeviceKind::site && site != nullptr;
-        const auto& address = is_site ? site->address : view->remote_target;
+        const bool is_site = of.device.kind == exchange::DeviceKind::site && site != nullptr && site->address;
+        const auto& address = is_site ? site->address->uri : view->remote_target;
         to.uri.host = address.host;
         to.uri.port = address.port;
         to.uri.user = order.number;

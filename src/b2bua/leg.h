@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "b2bua/msml_client.h"
+#include "b2bua/settings.h"
 #include "base/boxed.h"
 #include "exchange/exchange.h"
 #include "sip/user_agent.h"
@@ -51,7 +52,8 @@ struct PeerAnswer {
 };
 struct Calling {                      // our INVITE is out
     Boxed<exchange::PlaceLeg> order;  // there
-    std::size_t address = 0;          // which of the trunk's
+    std::vector<PeerAddress> ways;    // a trunk's, as they were when the call began
+    std::size_t way = 0;              // which of them
     bool alerted = false;
     bool early = false;        // a 183's description has been applied
     Boxed<PeerAnswer> answer;  // the 200 has come; its description is being applied

@@ -49,9 +49,9 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     if (!server) return no_media(now, of, kNoMedia);
     enter(of, room);
     sip::Invitation invitation;
-    invitation.target = settings.media[*server];
-    const auto next_hop = endpoint_of(invitation.target);
-    if (next_hop) invitation.next_hop = *next_hop;
+    const auto& address = *settings.media[*server];  // one without gets no legs
+    invitation.target = address.uri;
+    invitation.next_hop = address.at;
     invitation.target.user = room.empty() ? "msml" : "msml=" + room.text();
     // It begins where it is to be by now; moves that waited for an earlier server are done with.
     std::erase_if(of.msml, [](const MsmlCommand& command) {
@@ -101,11 +101,11 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
     if (failed.status == 488 || failed.status == 415 || failed.status == 606) return no_media(now, of, 488);
     if (!failed.response) {
         servers.set_aside(server, now.mono);
-        warn("media server does not answer", {{"media", sip::to_text(settings.media[server])},
+        warn("media server does not answer", {{"media", to_text(*settings.media[server])},
                                               {"leg", of.id.text()},
                                               {"aside_ms", std::to_string(to_ms(kMediaAside))}});
     } else {
-        warn("media server refuses a leg", {{"media", sip::to_text(settings.media[server])},
+        warn("media server refuses a leg", {{"media", to_text(*settings.media[server])},
                                             {"leg", of.id.text()},
                                             {"status", std::to_string(failed.status)}});
     }

@@ -47,7 +47,7 @@ TEST_CASE("a dead media server: the caller hears 503 with Retry-After within fiv
 
 TEST_CASE("with two media servers a dead one costs two seconds, once") {
     auto settings = World::settings();
-    settings.media = {uri("sip:127.0.0.1:5071"), uri("sip:127.0.0.1:5070")};
+    settings.media = {peer("sip:127.0.0.1:5071"), peer("sip:127.0.0.1:5070")};
     World w(settings);
     w.call(w.carrier, "8000");
     w.order(exchange::AnswerLeg{w.last<exchange::LegOffered>()->leg, RoomId("u1"), CallUuid("u1")});
@@ -64,7 +64,7 @@ TEST_CASE("with two media servers a dead one costs two seconds, once") {
 TEST_CASE("many dead media servers are not tried for longer than the caller can wait") {
     auto settings = World::settings();
     settings.media.clear();
-    for (int i = 0; i < 8; ++i) settings.media.push_back(uri("sip:127.0.0.1:" + std::to_string(5'080 + i)));
+    for (int i = 0; i < 8; ++i) settings.media.push_back(peer("sip:127.0.0.1:" + std::to_string(5'080 + i)));
     World w(settings);
     w.call(w.carrier, "8000");
     w.order(exchange::AnswerLeg{w.last<exchange::LegOffered>()->leg, RoomId("u1"), CallUuid("u1")});

@@ -54,7 +54,7 @@ TEST_CASE("calls from a trunk come with this site's way to write numbers") {
 
 TEST_CASE("calls to a trunk go with the trunk's, at the second of its addresses too, and so does who is shown later") {
     auto settings = national();
-    settings.trunks[0].addresses = {uri("sip:127.0.0.99:5060"), uri("sip:127.0.0.9:5060")};
+    settings.trunks[0].addresses = {peer("sip:127.0.0.99:5060"), peer("sip:127.0.0.9:5060")};
     World w(settings);
     exchange::PlaceLeg order;
     order.leg = LegId("leg-n");

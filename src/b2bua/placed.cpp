@@ -21,14 +21,14 @@ struct Way {
     std::optional<sip::Account> account;
 };
 
-Result<Way> way_to_peer(const sip::Uri& address, const std::string& number, std::optional<sip::Account> account) {
-    TRY(const auto next_hop, endpoint_of(address));
-    Way way{address, next_hop, std::move(account)};
+Way way_to_peer(const PeerAddress& address, const std::string& number, std::optional<sip::Account> account) {
+    Way way{address.uri, address.at, std::move(account)};
     way.target.user = number;
     return way;
 }
 
-Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, std::size_t address) {
+// Of a trunk: by `trunk_way`. Errc::timeout: its name leads nowhere yet.
+Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, const PeerAddress* trunk_way) {
     switch (order.to.kind) {
         case exchange::DeviceKind::agent: {
             TRY(const auto target, sip::uri_from_text(order.contact));
@@ -37,13 +37,15 @@ Result<Way> way_of(const Settings& settings, const exchange::PlaceLeg& order, st
         }
         case exchange::DeviceKind::trunk: {
             const auto* trunk = trunk_named(settings, order.to.name);
-            if (trunk == nullptr || address >= trunk->addresses.size()) return fail(Errc::not_found, "no such trunk");
-            return way_to_peer(trunk->addresses[address], order.number, trunk->account);
+            if (trunk == nullptr) return fail(Errc::not_found, "no such trunk");
+            if (trunk_way == nullptr) return fail(Errc::timeout, "its name has no address");
+            return way_to_peer(*trunk_way, order.number, trunk->account);
         }
         case exchange::DeviceKind::site: {
             const auto* site = site_named(settings, order.to.name);
             if (site == nullptr) return fail(Errc::not_found, "no such site");
-            return way_to_peer(site->address, order.number, std::nullopt);
+            if (!site->address) return fail(Errc::timeout, "its name has no address");
+            return way_to_peer(*site->address, order.number, std::nullopt);
         }
         case exchange::DeviceKind::media:
         case exchange::DeviceKind::stranger: break;
@@ -99,7 +101,9 @@ void B2bua::Core::place(Stamp now, const exchange::PlaceLeg& order) {
 }
 
 std::optional<sip::Endpoint> B2bua::Core::next_hop_of(const exchange::PlaceLeg& order) const {
-    const auto way = way_of(settings, order, 0);
+    const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
+    const bool has_ways = trunk != nullptr && !trunk->addresses.empty();
+    const auto way = way_of(settings, order, has_ways ? &trunk->addresses.front() : nullptr);
     return way ? std::optional{way->next_hop} : std::nullopt;
 }
 
@@ -143,18 +147,21 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     const bool is_first = std::holds_alternative<Preparing>(of.peer);
     const exchange::PlaceLeg order = is_first ? *std::get<Preparing>(of.peer).order : *std::get<Calling>(of.peer).order;
     const auto* trunk = order.to.kind == exchange::DeviceKind::trunk ? trunk_named(settings, order.to.name) : nullptr;
-    const std::size_t address = !is_first          ? std::get<Calling>(of.peer).address
-                                : trunk == nullptr ? 0
-                                                   : address_of(*trunk, 0).value_or(0);
+    auto ways = !is_first          ? std::get<Calling>(of.peer).ways
+                : trunk != nullptr ? trunk->addresses
+                                   : std::vector<PeerAddress>{};
+    const std::size_t chosen = is_first ? way_from(ways, 0).value_or(0) : std::get<Calling>(of.peer).way;
     const auto written = trunk != nullptr ? as_written(*trunk, order) : order;
-    const auto way = way_of(settings, written, address);
-    const bool nobody_is_there = way && order.to.kind == exchange::DeviceKind::site && is_down(way->target);
+    const auto way = way_of(settings, written, chosen < ways.size() ? &ways[chosen] : nullptr);
+    const bool nobody_is_there =
+        way && order.to.kind == exchange::DeviceKind::site && is_down({way->target, way->next_hop});
     if (!way || of.max_forwards == 0 || nobody_is_there) {
         const std::string why = !way              ? way.error().what
                                 : nobody_is_there ? "it does not answer"
                                                   : "a loop: Max-Forwards is used up";
         warn("cannot call", {{"leg", of.id.text()}, {"to", order.to.name}, {"why", why}});
-        return fail_placed(now, of, {of.id, !way ? 500 : nobody_is_there ? 503 : 483, {}, {}});
+        const bool is_away = nobody_is_there || (!way && way.error().code == Errc::timeout);
+        return fail_placed(now, of, {of.id, is_away ? 503 : way ? 483 : 500, {}, {}});
     }
     auto invitation = invitation_for(now, of, written);
     invitation.target = way->target;
@@ -175,28 +182,24 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     of.described = invitation.body;
     of.peer_dialog = ua.invite(now.mono, invitation);
     of.invite = clean_number(invitation.call_id) + ";1;INVITE";
-    of.peer = Calling{order, address, false, false, std::nullopt, false};
+    const bool has_more = way_from(ways, chosen + 1).has_value();
+    of.peer = Calling{order, std::move(ways), chosen, false, false, std::nullopt, false};
     watch(of.peer_dialog, of, false);
     if (is_first) events.emplace_back(exchange::LegPlaced{of.id, of.invite});
-    const bool has_more = trunk != nullptr && address_of(*trunk, address + 1).has_value();
     timers.set({of.id, LegTimer::peer_answer}, has_more ? std::optional{now.mono + kPeerSilenceMax} : std::nullopt);
 }
 
 bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
     auto* calling = std::get_if<Calling>(&of.peer);
-    if (calling == nullptr || calling->order->to.kind != exchange::DeviceKind::trunk || calling->alerted ||
-        calling->answer) {
-        return false;
-    }
-    const auto* trunk = trunk_named(settings, calling->order->to.name);
-    const auto next = trunk == nullptr ? std::nullopt : address_of(*trunk, calling->address + 1);
+    if (calling == nullptr || calling->alerted || calling->answer) return false;
+    const auto next = way_from(calling->ways, calling->way + 1);
     if (!next) return false;
-    warn("trunk address does not answer",
-         {{"trunk", trunk->name}, {"address", sip::to_text(trunk->addresses[calling->address])}});
-    suspect(now, trunk->addresses[calling->address]);
+    const auto& silent = calling->ways[calling->way];
+    warn("trunk address does not answer", {{"trunk", calling->order->to.name}, {"address", to_text(silent)}});
+    suspect(now, silent);
     forget(of.peer_dialog);
     ua.release(now.mono, of.peer_dialog, 480);
-    calling->address = *next;
+    calling->way = *next;
     call_peer(now, of);
     return true;
 }

@@ -128,7 +128,7 @@ TEST_CASE("a phone whose answer has no codec for us is hung up and failed with 4
 
 TEST_CASE("a call to a trunk tries its next address when the first is silent, and asserts who calls") {
     auto settings = World::settings();
-    settings.trunks[0].addresses = {uri("sip:127.0.0.99:5060"), uri("sip:127.0.0.9:5060")};
+    settings.trunks[0].addresses = {peer("sip:127.0.0.99:5060"), peer("sip:127.0.0.9:5060")};
     World w(settings);
     auto order = w.to_phone();
     order.to = {exchange::DeviceKind::trunk, "carrier"};

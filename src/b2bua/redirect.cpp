@@ -33,7 +33,9 @@ std::string redirection_of(const Settings& settings, const exchange::Device& by,
         const auto number = ruled(trunk, NumberUse::calling_in, number_of(contact->uri));
         const bool is_itself = trunk == nullptr && number == by.name;
         if (number.empty() || is_itself) continue;
-        const auto is_same_host = [&](const sip::Uri& uri) { return uri.host == contact->uri.host; };
+        const auto is_same_host = [&](const PeerAddress& one) {
+            return one.uri.host == contact->uri.host || one.at.address == contact->uri.host;
+        };
         if (trunk != nullptr && !std::ranges::any_of(trunk->addresses, is_same_host)) continue;
         if (liking_of(*contact) <= liking) continue;
         liking = liking_of(*contact);

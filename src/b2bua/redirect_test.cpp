@@ -31,7 +31,7 @@ exchange::PlaceLeg to_carrier() {
 }  // namespace
 
 TEST_CASE("of a redirection's contacts the one that is liked best; a trunk's only at its own addresses") {
-    const auto settings = World::settings();
+    auto settings = World::settings();
     const exchange::Device phone{DeviceKind::agent, "1001"};
     const exchange::Device trunk{DeviceKind::trunk, "carrier"};
     const auto of = [&](const exchange::Device& by, const std::string& contacts, int status = 302) {
@@ -49,6 +49,10 @@ TEST_CASE("of a redirection's contacts the one that is liked best; a trunk's onl
     CHECK(of(phone, "<sip:1002@h>", 486).empty());
     CHECK(of(trunk, "<sip:+44@elsewhere.example>, <sip:+45@127.0.0.9>;q=0.1") == "+45");
     CHECK(of(trunk, "<sip:+44@elsewhere.example>").empty());
+    settings.trunks[0].addresses = {{uri("sip:carrier.example"), at("udp:127.0.0.8:5060")}};
+    CHECK(of(trunk, "<sip:+44@127.0.0.8>") == "+44");
+    CHECK(of(trunk, "<sip:+44@carrier.example>") == "+44");
+    CHECK(of(trunk, "<sip:+44@127.0.0.9>").empty());
     CHECK(of({DeviceKind::site, "paris"}, "<sip:1002@127.0.0.2>").empty());
     CHECK(of({DeviceKind::trunk, "nobody"}, "<sip:1002@127.0.0.9>").empty());
 }

@@ -29,7 +29,8 @@ std::optional<std::uint32_t> granted(const sip::Message& response, const sip::Ur
 
 void B2bua::Core::register_with_trunks(Stamp now) {
     for (const auto& trunk : settings.trunks) {
-        if (!trunk.registers || !trunk.account || registrations.contains(trunk.name)) continue;
+        const bool is_wanted = trunk.registers && trunk.account && !trunk.addresses.empty();
+        if (!is_wanted || registrations.contains(trunk.name)) continue;
         registrations[trunk.name].call_id = entropy.uuid();
         standing.set({trunk.name, Standing::registration}, now.mono);
     }
@@ -50,9 +51,8 @@ void B2bua::Core::send_register(Stamp now, const std::string& name, std::uint32_
     request.cseq = std::exchange(one.cseq, one.cseq + 2);  // a challenge takes one more
     sip::NameAddr contact;
     contact.uri = our_uri(trunk->account->user);
-    if (auto transport = request.target.params.value("transport"); transport) {
-        contact.uri.params.set("transport", std::move(transport));
-    }
+    const bool is_tcp = request.next_hop->transport == sip::Transport::tcp;
+    if (is_tcp || request.target.params.has("transport")) contact.uri.params.set("transport", is_tcp ? "tcp" : "udp");
     const auto wanted = seconds == 0 ? 0 : std::max(seconds, one.seconds);
     request.headers = {{"Contact", sip::to_text(contact)}, {"Expires", std::to_string(wanted)}};
     request.account = trunk->account;
@@ -85,7 +85,7 @@ void B2bua::Core::registered(Stamp now, const TrunkPeer& trunk, Registration& on
         logs.push_back({false,
                         "registered with a trunk",
                         {{"trunk", trunk.name},
-                         {"address", sip::to_text(trunk.addresses[one.address])},
+                         {"address", to_text(trunk.addresses[one.address])},
                          {"seconds", std::to_string(seconds)}}});
     }
     standing.set({trunk.name, Standing::registration}, now.mono + std::chrono::seconds{seconds} * 3 / 4);
@@ -103,7 +103,7 @@ void B2bua::Core::not_registered(Stamp now, const TrunkPeer& trunk, Registration
     }
     one.holds = false;
     warn("not registered with a trunk", {{"trunk", trunk.name},
-                                         {"address", sip::to_text(trunk.addresses[one.address])},
+                                         {"address", to_text(trunk.addresses[one.address])},
                                          {"status", std::to_string(responded.status)},
                                          {"again_ms", std::to_string(to_ms(one.wait))}});
     one.address = (one.address + 1) % trunk.addresses.size();

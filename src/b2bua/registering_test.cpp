@@ -21,7 +21,7 @@ struct Carrier {
     static Settings settings() {
         auto out = World::settings();
         out.trunks.push_back(
-            {"pbx", {uri("sip:127.0.0.8:5060"), uri("sip:127.0.0.7:5060")}, sip::Account{"sheaf", "secret"}, true});
+            {"pbx", {peer("sip:127.0.0.8:5060"), peer("sip:127.0.0.7:5060")}, sip::Account{"sheaf", "secret"}, true});
         return out;
     }
     Carrier() : w(settings()), node(w.wire.add("registrar", {"udp:127.0.0.8:5060"}, takes_register())) {

@@ -37,7 +37,7 @@ TEST_CASE("a leg that cannot leave its room would be heard there: it ends") {
 
 TEST_CASE("a leg moved while its media server is silent begins with the next one where it is to be") {
     auto settings = World::settings();
-    settings.media = {uri("sip:127.0.0.1:5071"), uri("sip:127.0.0.1:5070")};
+    settings.media = {peer("sip:127.0.0.1:5071"), peer("sip:127.0.0.1:5070")};
     for (const bool to_none : {false, true}) {
         CAPTURE(to_none);
         World w(settings);
@@ -57,7 +57,7 @@ TEST_CASE("a leg moved while its media server is silent begins with the next one
 
 TEST_CASE("the legs of a bound room go to the media server of the room it is bound to") {
     auto settings = World::settings();
-    settings.media = {uri("sip:127.0.0.1:5070"), uri("sip:127.0.0.1:5072")};
+    settings.media = {peer("sip:127.0.0.1:5070"), peer("sip:127.0.0.1:5072")};
     World w(settings);
     MediaDouble second(w.wire.add("media-2", {"udp:127.0.0.1:5072"}));
     const auto leg = w.answered_call();

@@ -21,6 +21,16 @@ Result<sip::Endpoint> endpoint_of(const sip::Uri& uri) {
     return endpoint;
 }
 
+Result<PeerAddress> literal_address(const sip::Uri& uri) {
+    TRY(auto at, endpoint_of(uri));
+    return PeerAddress{uri, std::move(at)};
+}
+
+std::string to_text(const PeerAddress& address) {
+    const bool is_literal = address.uri.host == address.at.address;
+    return is_literal ? sip::to_text(address.uri) : sip::to_text(address.uri) + " at " + sip::to_text(address.at);
+}
+
 const TrunkPeer* trunk_named(const Settings& settings, std::string_view name) {
     const auto it = std::ranges::find(settings.trunks, name, &TrunkPeer::name);
     return it == settings.trunks.end() ? nullptr : &*it;

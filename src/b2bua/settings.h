@@ -12,7 +12,7 @@
 #include "sip/endpoint.h"
 #include "sip/uri.h"
 
-// Who this site speaks SIP with. Plain values, checked by who makes them: every host is a literal address.
+// Who this site speaks SIP with. Plain values, checked by who makes them.
 namespace sheaf::b2bua {
 
 // What a trunk writes otherwise than this site does.
@@ -23,9 +23,17 @@ struct NumberRule {
 };
 inline constexpr std::size_t kRuledNumberMax = 64;  // a longer number is left as it is
 
+// What requests to a peer name, and where they are sent: the URI's own address, or one that its name leads to. The URI
+// is never rewritten (RFC 3263 §4).
+struct PeerAddress {
+    sip::Uri uri;
+    sip::Endpoint at;
+    friend bool operator==(const PeerAddress&, const PeerAddress&) = default;
+};
+
 struct TrunkPeer {
     std::string name;
-    std::vector<sip::Uri> addresses;  // tried in this order; at least one
+    std::vector<PeerAddress> addresses;  // tried in this order; none: its name leads nowhere yet
     std::optional<sip::Account> account;
     bool registers = false;                // with the account, at one of the addresses
     bool trusted = true;                   // RFC 3325: believed of who calls, and told what is withheld from others
@@ -34,18 +42,18 @@ struct TrunkPeer {
 };
 struct SitePeer {
     std::string name;
-    sip::Uri address;
-    std::string secret;  // of the pair; signs X-Sheaf-Link
+    std::optional<PeerAddress> address;  // nullopt: its name leads nowhere yet
+    std::string secret;                  // of the pair; signs X-Sheaf-Link
 };
 struct AgentAccount {
     std::string dn;
     std::string password;
 };
 struct Settings {
-    std::string site;             // also the realm of digest authentication
-    std::string node = {};        // this switch among the site's, for media servers; empty: it is not said
-    std::string host;             // ours, in From and P-Asserted-Identity: host or host:port
-    std::vector<sip::Uri> media;  // media servers
+    std::string site;       // also the realm of digest authentication
+    std::string node = {};  // this switch among the site's, for media servers; empty: it is not said
+    std::string host;       // ours, in From and P-Asserted-Identity: host or host:port
+    std::vector<std::optional<PeerAddress>> media;  // media servers; nullopt: its name leads nowhere yet
     std::vector<TrunkPeer> trunks;
     std::vector<SitePeer> sites;
     std::vector<AgentAccount> agents;       // a B2bua has them in order of dn
@@ -58,6 +66,8 @@ struct Settings {
 
 // Where a URI with a literal host is reached. Errc::unsupported: a name, or a transport we do not speak.
 [[nodiscard]] Result<sip::Endpoint> endpoint_of(const sip::Uri& uri);
+[[nodiscard]] Result<PeerAddress> literal_address(const sip::Uri& uri);  // likewise
+[[nodiscard]] std::string to_text(const PeerAddress& address);           // for the log
 [[nodiscard]] const TrunkPeer* trunk_named(const Settings& settings, std::string_view name);
 [[nodiscard]] const SitePeer* site_named(const Settings& settings, std::string_view name);
 // By the first of the trunk's rules for that use; by none: as it was. Clean.

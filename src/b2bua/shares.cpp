@@ -24,10 +24,13 @@ void count_one(std::unordered_map<std::string, std::size_t>& counts, const std::
 
 void B2bua::Core::know_peers() {
     peer_addresses.clear();
-    for (const auto& uri : settings.media) peer_addresses.insert(uri.host);
-    for (const auto& site : settings.sites) peer_addresses.insert(site.address.host);
+    const auto know = [&](const std::optional<PeerAddress>& one) {
+        if (one) peer_addresses.insert(one->at.address);
+    };
+    for (const auto& media : settings.media) know(media);
+    for (const auto& site : settings.sites) know(site.address);
     for (const auto& trunk : settings.trunks) {
-        for (const auto& uri : trunk.addresses) peer_addresses.insert(uri.host);
+        for (const auto& address : trunk.addresses) know(address);
     }
 }
 

@@ -18,6 +18,9 @@ sip::Uri uri(const std::string& text) {
     REQUIRE(parsed);
     return *parsed;
 }
+PeerAddress peer(const std::string& text) {
+    return *literal_address(uri(text));
+}
 
 Entropy::Seed seed(std::uint8_t first) {
     Entropy::Seed out{};
@@ -200,9 +203,9 @@ Settings World::settings() {
     Settings out;
     out.site = "london";
     out.host = "127.0.0.1";
-    out.media = {uri("sip:127.0.0.1:5070")};
-    out.trunks = {{"carrier", {uri("sip:127.0.0.9:5060")}, std::nullopt}};
-    out.sites = {{"paris", uri("sip:127.0.0.2:5060"), "the pair's secret"}};
+    out.media = {peer("sip:127.0.0.1:5070")};
+    out.trunks = {{"carrier", {peer("sip:127.0.0.9:5060")}, std::nullopt}};
+    out.sites = {{"paris", peer("sip:127.0.0.2:5060"), "the pair's secret"}};
     out.agents = {{"1001", "ada"}};
     return out;
 }

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 
 [[nodiscard]] sip::Endpoint at(const std::string& text);
 [[nodiscard]] sip::Uri uri(const std::string& text);
+[[nodiscard]] PeerAddress peer(const std::string& text);  // with a literal host
 [[nodiscard]] Entropy::Seed seed(std::uint8_t first);
 [[nodiscard]] std::string sdp_of(const std::string& address, std::uint16_t port,
                                  sip::Direction direction = sip::Direction::sendrecv);

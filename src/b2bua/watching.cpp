@@ -11,9 +11,8 @@ namespace {
 
 // Null: nobody asks there.
 template <typename Map>
-auto* watched_at(Map& watched, const sip::Uri& uri) {
-    const auto endpoint = endpoint_of(uri);
-    const auto at = endpoint ? watched.find(sip::to_text(*endpoint)) : watched.end();
+auto* watched_at(Map& watched, const PeerAddress& address) {
+    const auto at = watched.find(sip::to_text(address.at));
     return at == watched.end() ? nullptr : &*at;
 }
 
@@ -31,22 +30,24 @@ sip::Uri B2bua::Core::our_uri(std::string user) const {
     return out;
 }
 
-sip::OutsideRequest B2bua::Core::outside(std::string method, const sip::Uri& target) const {
+sip::OutsideRequest B2bua::Core::outside(std::string method, const PeerAddress& to) const {
     sip::OutsideRequest request;
     request.method = std::move(method);
-    request.target = target;
+    request.target = to.uri;
+    request.next_hop = to.at;
     request.from.uri = our_uri("switch");
-    request.to.uri = target;
+    request.to.uri = to.uri;
     request.to.uri.params = {};
     return request;
 }
 
 void B2bua::Core::watch_peers(Stamp now) {
     std::map<std::string, Watched> wanted;
-    const auto want = [&](const sip::Uri& uri, std::string what, std::optional<std::size_t> media) {
-        const auto endpoint = endpoint_of(uri);
-        if (!endpoint || settings.ask_every == Duration::zero()) return;
-        wanted.try_emplace(sip::to_text(*endpoint), Watched{.uri = uri, .what = std::move(what), .media = media});
+    const auto want = [&](const std::optional<PeerAddress>& address, std::string what,
+                          std::optional<std::size_t> media) {
+        if (!address || settings.ask_every == Duration::zero()) return;
+        wanted.try_emplace(sip::to_text(address->at),
+                           Watched{.address = *address, .what = std::move(what), .media = media});
     };
     for (std::size_t i = 0; i < settings.media.size(); ++i) want(settings.media[i], "media server", i);
     for (const auto& site : settings.sites) want(site.address, "site " + site.name, std::nullopt);
@@ -61,7 +62,9 @@ void B2bua::Core::watch_peers(Stamp now) {
         return true;
     });
     for (auto& [endpoint, one] : wanted) {
-        if (!watched.try_emplace(endpoint, std::move(one)).second) continue;
+        const auto [at, is_new] = watched.try_emplace(endpoint, one);
+        at->second.address = std::move(one.address);
+        if (!is_new) continue;
         standing.set({endpoint, Standing::ask}, now.mono + settings.ask_every);
     }
 }
@@ -71,7 +74,7 @@ void B2bua::Core::ask(Stamp now, const std::string& endpoint) {
     if (at == watched.end()) return;
     Watched& one = at->second;
     if (one.request == 0) {
-        auto request = outside("OPTIONS", one.uri);
+        auto request = outside("OPTIONS", one.address);
         request.headers = {{"Accept", "application/sdp"}};
         one.request = ua.request_outside(now.mono, request);
         ask_requests[one.request] = endpoint;
@@ -104,11 +107,11 @@ void B2bua::Core::set_down(Watched& one, bool is_down) {
     if (one.media) servers.set_down(*one.media, is_down);
     logs.push_back({is_down,
                     is_down ? "does not answer: no calls go there" : "answers again",
-                    {{"peer", one.what}, {"address", sip::to_text(one.uri)}}});
+                    {{"peer", one.what}, {"address", to_text(one.address)}}});
 }
 
-void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
-    auto* at = watched_at(watched, uri);
+void B2bua::Core::suspect(Stamp now, const PeerAddress& address) {
+    auto* at = watched_at(watched, address);
     if (at == nullptr) return;
     set_down(at->second, true);
     if (at->second.request == 0) standing.set({at->first, Standing::ask}, now.mono + kAskAgain);
@@ -117,24 +120,22 @@ void B2bua::Core::suspect(Stamp now, const sip::Uri& uri) {
 // Whoever answers a call is there, also one that answers no OPTIONS.
 void B2bua::Core::answers(const Calling& calling) {
     if (calling.order->to.kind != exchange::DeviceKind::trunk) return;
-    const auto* trunk = trunk_named(settings, calling.order->to.name);
-    if (trunk == nullptr || calling.address >= trunk->addresses.size()) return;
-    auto* at = watched_at(watched, trunk->addresses[calling.address]);
+    auto* at = watched_at(watched, calling.ways[calling.way]);
     if (at == nullptr) return;
     at->second.missed = 0;
     set_down(at->second, false);
 }
 
-bool B2bua::Core::is_down(const sip::Uri& uri) const {
-    const auto* at = watched_at(watched, uri);
+bool B2bua::Core::is_down(const PeerAddress& address) const {
+    const auto* at = watched_at(watched, address);
     return at != nullptr && at->second.is_down;
 }
 
-std::optional<std::size_t> B2bua::Core::address_of(const TrunkPeer& trunk, std::size_t from) const {
-    for (std::size_t i = from; i < trunk.addresses.size(); ++i) {
-        if (!is_down(trunk.addresses[i])) return i;
+std::optional<std::size_t> B2bua::Core::way_from(const std::vector<PeerAddress>& ways, std::size_t from) const {
+    for (std::size_t i = from; i < ways.size(); ++i) {
+        if (!is_down(ways[i])) return i;
     }
-    return from < trunk.addresses.size() ? std::optional{from} : std::nullopt;
+    return from < ways.size() ? std::optional{from} : std::nullopt;
 }
 
 // A NAT forgets a way that nothing takes. The answer does not matter: the phone's registration says whether it is
@@ -144,20 +145,27 @@ void B2bua::Core::keep_alive(Stamp now, const std::string& dn) {
     if (binding == nullptr || !binding->behind_nat || !settings.nat) return;
     const auto contact = sip::uri_from_text(binding->contact);
     if (!contact) return;
-    auto request = outside("OPTIONS", *contact);
+    auto request = outside("OPTIONS", {*contact, {}});
     request.next_hop = binding->next_hop;
     static_cast<void>(ua.request_outside(now.mono, request));
     standing.set({dn, Standing::keep_alive}, now.mono + kNatKeepAlive);
 }
 
 // Once, and only to be quick about it: a media server lets go of what nobody asks about after a minute anyway.
-void B2bua::Core::release_former(Stamp now) {
+void B2bua::Core::release_former(Stamp now, const PeerAddress& media) {
     if (settings.node.empty()) return;
-    for (const auto& media : settings.media) {
-        auto request = outside("MESSAGE", media);
-        request.content_type = kMsmlType;
-        request.body = msml_release(settings.site + "/" + settings.node, boot);
-        static_cast<void>(ua.request_outside(now.mono, request));
+    auto request = outside("MESSAGE", media);
+    request.content_type = kMsmlType;
+    request.body = msml_release(settings.site + "/" + settings.node, boot);
+    static_cast<void>(ua.request_outside(now.mono, request));
+}
+
+void B2bua::Core::find_media(Stamp now, const std::vector<std::optional<PeerAddress>>& media) {
+    for (std::size_t i = 0; i < settings.media.size() && i < media.size(); ++i) {
+        if (settings.media[i] || !media[i]) continue;
+        settings.media[i] = media[i];
+        servers.set_down(i, false);
+        if (has_started) release_former(now, *media[i]);
     }
 }
 

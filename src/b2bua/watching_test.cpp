@@ -11,7 +11,7 @@ namespace {
 Settings asking() {
     auto settings = World::settings();
     settings.ask_every = 30s;
-    settings.trunks = {{"carrier", {uri("sip:127.0.0.8:5060"), uri("sip:127.0.0.9:5060")}, std::nullopt}};
+    settings.trunks = {{"carrier", {peer("sip:127.0.0.8:5060"), peer("sip:127.0.0.9:5060")}, std::nullopt}};
     return settings;
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("any answer but 503 says that somebody is there") {
     }
     CAPTURE(status);
     auto settings = asking();
-    settings.trunks[0].addresses = {uri("sip:127.0.0.9:5060")};
+    settings.trunks[0].addresses = {peer("sip:127.0.0.9:5060")};
     World w(settings);
     answers_options(w.carrier, status);
     answers_options(w.paris);

@@ -8,11 +8,11 @@ namespace {
 
 using exchange::RecordPolicy;
 
-sip::Uri uri_at(const std::string& address) {
+b2bua::PeerAddress peer_at(const std::string& address) {
     sip::Uri uri;
     uri.host = address;
     uri.port = 5060;
-    return uri;
+    return {std::move(uri), {sip::Transport::udp, address, 5060}};
 }
 
 std::vector<std::string> agents_at(const std::string& here, const std::vector<int>& sites) {
@@ -65,7 +65,7 @@ Switch::Settings settings_of(int index) {
     auto& b2bua = out.b2bua;
     b2bua.site = site;
     b2bua.host = switch_address(index);
-    b2bua.media = {uri_at(media_address(index))};
+    b2bua.media = {peer_at(media_address(index))};
     for (int nth = 0; !is_hub && nth < kAgentsOfSite; ++nth) {
         const std::string dn = dn_of(index, nth);
         exchange.agents.push_back({dn,
@@ -75,16 +75,16 @@ Switch::Settings settings_of(int index) {
         b2bua.agents.push_back({dn, "secret-" + dn});
     }
     exchange.trunks.push_back({"carrier", true, {RecordPolicy::never, 0}});
-    b2bua.trunks.push_back({"carrier", {uri_at(kCarrierAddress)}, std::nullopt});
+    b2bua.trunks.push_back({"carrier", {peer_at(kCarrierAddress)}, std::nullopt});
     if (site == "paris") {
         exchange.trunks.push_back({"toll", false, {RecordPolicy::always, 0}});
-        b2bua.trunks.push_back({"toll", {uri_at(kTollAddress)}, std::nullopt});
+        b2bua.trunks.push_back({"toll", {peer_at(kTollAddress)}, std::nullopt});
     }
     for (int other = 0; other < static_cast<int>(kSites.size()); ++other) {
         if (other == index) continue;
         const std::string& name = kSites[static_cast<std::size_t>(other)];
         exchange.peers.push_back({name, std::to_string(other + 1), name == "hub", false});
-        b2bua.sites.push_back({name, uri_at(switch_address(other)), "secret of " + std::to_string(index + other)});
+        b2bua.sites.push_back({name, peer_at(switch_address(other)), "secret of " + std::to_string(index + other)});
     }
     const std::string own = std::to_string(index + 1);
     exchange.routing_points.push_back({own + "800",

@@ -97,6 +97,12 @@ std::optional<HostPort> host_port_from_text(std::string_view text) {
     return HostPort{parts->host, static_cast<std::uint16_t>(*port)};
 }
 
+bool is_dns_server(std::string_view text) {
+    const auto parts = host_text(text);
+    if (!parts || !is_ip_literal(parts->host) || parts->is_bracketed != is_ipv6(parts->host)) return false;
+    return !parts->has_port || number(parts->port, 65'535).value_or(0) > 0;
+}
+
 bool is_sip_endpoint(std::string_view text) {
     if (!text.starts_with("udp:") && !text.starts_with("tcp:")) return false;
     return host_port_from_text(text.substr(4)).has_value();

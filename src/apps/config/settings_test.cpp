@@ -36,6 +36,7 @@ TEST_CASE("a file with every key gives every setting") {
 listen=["udp:127.0.0.1:5060", "tcp:[::1]:0"]
 advertise="london.example:5060"
 media=["sip:127.0.0.1:5070"]
+dns=["127.0.0.1", "[::1]:5353"]
 archive="http://127.0.0.1:8080/"
 archive_token="env:SHEAF_TEST_SECRET"
 cti="[::1]:8090"
@@ -165,6 +166,7 @@ scope="admin"
     CHECK(exchange.listen.size() == 2);
     CHECK(exchange.advertise == "london.example:5060");
     CHECK(exchange.media == std::vector<std::string>{"sip:127.0.0.1:5070"});
+    CHECK(exchange.dns == std::vector<std::string>{"127.0.0.1", "[::1]:5353"});
     CHECK(exchange.archive.url == "http://127.0.0.1:8080");
     CHECK(exchange.archive.token == "from the environment");
     CHECK(exchange.cti.address == "::1");
@@ -283,6 +285,8 @@ struct Wrong {
 };
 
 TEST_CASE("values that cannot be right are refused with the key's name") {
+    std::string seventeen;
+    for (int i = 0; i < 17; ++i) seventeen += "\"sip:127.0.0." + std::to_string(i) + "\",";
     const std::string trunk = kSwitch + "[[switch.trunk]]\nname=\"c\"\naddresses=[\"sip:127.0.0.9\"]\n";
     const std::string site =
         kSwitch + "[[switch.site]]\nname=\"paris\"\naddress=\"sip:127.0.0.2\"\nsecret=\"long enough\"\n";
@@ -299,6 +303,12 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kNode + "[switch]\nlisten=[\"udp:127.0.0.1:5060\",\"udp:127.0.0.1:5060\"]\n", "there twice"},
         {kNode + "[switch]\nlisten=[5060]\n", "must be a list of strings"},
         {kSwitch + "media=[\"127.0.0.1\"]\n", "switch.media"},
+        {kSwitch + "dns=[\"dns.example\"]\n", "switch.dns: \"dns.example\" must be ADDRESS or ADDRESS:PORT"},
+        {kSwitch + "dns=[\"127.0.0.1:0\"]\n", "switch.dns"},
+        {kSwitch + "dns=[\"127.0.0.1:\"]\n", "switch.dns"},
+        {kSwitch + "dns=[\"::1\"]\n", "switch.dns"},
+        {kSwitch + "dns=[\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\",\"1.1.1.5\"]\n",
+         "switch.dns: there are more than 4"},
         {kSwitch + "advertise=\"a b\"\n", "switch.advertise"},
         {kSwitch + "archive=\"https://a\"\n", "https is not built yet"},
         {kSwitch + "archive=\"http://a/path\"\n", "switch.archive"},
@@ -341,6 +351,8 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {trunk + "record=\"101%\"\n", "switch.trunk.record"},
         {trunk + "user=\"u\"\n", "go together"},
         {kSwitch + "[[switch.trunk]]\nname=\"c\"\naddresses=[]\n", "switch.trunk.addresses"},
+        {kSwitch + "[[switch.trunk]]\nname=\"c\"\naddresses=[" + seventeen + "]\n",
+         "switch.trunk.addresses: there are more than 16"},
         {kSwitch + "[[switch.trunk]]\nname=\"c\"\naddresses=[\"sips:127.0.0.9\"]\n", "switch.trunk.addresses"},
         {trunk + "[[switch.trunk]]\nname=\"c\"\naddresses=[\"sip:127.0.0.9\"]\n", "\"c\" is there twice"},
         {kSwitch + "[[switch.site]]\nname=\"london\"\naddress=\"sip:a\"\nsecret=\"long enough\"\n", "this site's own"},

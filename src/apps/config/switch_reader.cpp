@@ -23,6 +23,8 @@ constexpr std::int64_t kOptionsMsMin = 1'000;
 constexpr std::int64_t kOptionsMsMax = 3'600'000;
 constexpr std::int64_t kCallsMax = 100'000;
 constexpr std::int64_t kMessagesMax = 1'000'000;  // a second
+constexpr std::size_t kDnsServersMax = 4;
+constexpr std::size_t kAddressesMax = 16;  // of a trunk
 constexpr std::int64_t kPositionMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMin = 1'000;
 constexpr std::int64_t kConsentToneMsMax = 600'000;
@@ -94,6 +96,8 @@ TrunkSettings read_trunk(Reader& reader, Names& names) {
     trunk.name = read_name(reader, "name", names.trunks);
     trunk.addresses = reader.texts("addresses");
     if (trunk.addresses.empty()) reader.problem("addresses", "must name one address at least");
+    if (trunk.addresses.size() > kAddressesMax)
+        reader.problem("addresses", "there are more than " + std::to_string(kAddressesMax));
     for (const auto& address : trunk.addresses) {
         if (!is_sip_uri(address)) reader.problem("addresses", "\"" + address + "\" must be sip:HOST or sip:HOST:PORT");
     }
@@ -333,6 +337,14 @@ LimitSettings read_limits(Reader reader) {
     return limits;
 }
 
+std::vector<std::string> read_dns(Reader& reader) {
+    std::vector<std::string> servers = reader.texts("dns");
+    for (const auto& server : servers)
+        if (!is_dns_server(server)) reader.problem("dns", "\"" + server + "\" must be ADDRESS or ADDRESS:PORT");
+    if (servers.size() > kDnsServersMax) reader.problem("dns", "there are more than " + std::to_string(kDnsServersMax));
+    return servers;
+}
+
 void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     settings.listen = read_listen(reader, "listen");
     settings.advertise = read_advertise(reader);
@@ -340,6 +352,7 @@ void read_main(Reader& reader, SwitchSettings& settings, Names& names) {
     for (const auto& media : settings.media) {
         if (!is_sip_uri(media)) reader.problem("media", "\"" + media + "\" must be sip:HOST or sip:HOST:PORT");
     }
+    settings.dns = read_dns(reader);
     settings.archive = read_archive_link(reader);
     const std::string cti = reader.text("cti");
     const auto bound = host_port_from_text(cti);

@@ -125,6 +125,7 @@ struct SwitchSettings {
     std::vector<std::string> listen;  // "udp:127.0.0.1:5060", "tcp:[::1]:5060"
     std::string advertise;            // host or host:port in Via and Contact; empty: the listening one
     std::vector<std::string> media;   // SIP URIs of media servers
+    std::vector<std::string> dns;     // "127.0.0.1", "[::1]:5353"; empty: the system's
     ArchiveLink archive;
     HostPort cti;                    // address empty: no CTI
     bool cti_without_token = false;  // cti_auth="none"

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/switch/settings.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/udp.hpp>
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+
+#include "sip/locate.h"
 
 namespace sheaf::apps {
 namespace {
@@ -45,21 +47,39 @@ exchange::RoutingPointSettings routing_point_of(const config::RoutingPointSettin
     return out;
 }
 
-Result<sip::Uri> literal(const std::string& text) {
+// Of a URI with a name: each address that it leads to, with the name.
+Result<std::vector<b2bua::PeerAddress>> addresses_of(const std::string& text, const WhereIs& where_is) {
     TRY(auto uri, sip::uri_from_text(text));
-    boost::system::error_code error;
-    auto address = boost::asio::ip::make_address(uri.host, error);
-    if (error) {
-        boost::asio::io_context io;
-        boost::asio::ip::udp::resolver resolver(io);
-        const auto found = resolver.resolve(uri.host, "", error);
-        if (error || found.empty()) return fail(Errc::not_found, "no address for " + uri.host + " of " + text);
-        address = found.begin()->endpoint().address();
+    std::vector<b2bua::PeerAddress> out;
+    if (!sip::is_ip_literal(uri.host)) {
+        for (auto& endpoint : where_is(text)) out.push_back({uri, std::move(endpoint)});
+        return out;
     }
-    uri.host = address.to_string();
-    const auto endpoint = b2bua::endpoint_of(uri);
-    if (!endpoint) return fail(Errc::malformed, text + ": " + endpoint.error().what);
-    return uri;
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(uri.host, error);
+    if (!error) uri.host = address.to_string();  // as peers' addresses are written
+    auto literal = b2bua::literal_address(uri);
+    if (!literal) return fail(Errc::malformed, text + ": " + literal.error().what);
+    out.push_back(std::move(*literal));
+    return out;
+}
+
+Result<std::optional<b2bua::PeerAddress>> address_of(const std::string& text, const WhereIs& where_is) {
+    TRY(auto addresses, addresses_of(text, where_is));
+    return addresses.empty() ? std::nullopt : std::optional{std::move(addresses.front())};
+}
+
+// Each name stands for what it leads to, in its place.
+Result<std::vector<b2bua::PeerAddress>> addresses_of(const config::TrunkSettings& trunk, const WhereIs& where_is) {
+    std::vector<b2bua::PeerAddress> out;
+    for (const auto& text : trunk.addresses) {
+        TRY(auto addresses, addresses_of(text, where_is));
+        for (auto& address : addresses) {
+            const bool is_known = std::ranges::find(out, address.at, &b2bua::PeerAddress::at) != out.end();
+            if (!is_known && out.size() < sip::kAddressesMax) out.push_back(std::move(address));
+        }
+    }
+    return out;
 }
 
 Result<std::vector<b2bua::NumberRule>> rules_of(const config::SwitchSettings& settings, const std::string& trunk) {
@@ -107,7 +127,20 @@ exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings)
     return out;
 }
 
-Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host) {
+std::set<std::string> named_uris(const config::SwitchSettings& settings) {
+    std::set<std::string> out;
+    const auto note = [&](const std::string& text) {
+        const auto uri = sip::uri_from_text(text);
+        if (uri && !sip::is_ip_literal(uri->host)) out.insert(text);
+    };
+    std::ranges::for_each(settings.media, note);
+    for (const auto& trunk : settings.trunks) std::ranges::for_each(trunk.addresses, note);
+    for (const auto& site : settings.sites) note(site.address);
+    return out;
+}
+
+Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host,
+                                       const WhereIs& where_is) {
     b2bua::Settings out;
     out.site = settings.node.site;
     out.node = settings.node.name;
@@ -117,8 +150,8 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
     out.stranger_calls_max = static_cast<std::size_t>(settings.limits.stranger_calls);
     out.strangers_calls_max = static_cast<std::size_t>(settings.limits.strangers_calls);
     for (const auto& text : settings.media) {
-        TRY(auto uri, literal(text));
-        out.media.push_back(std::move(uri));
+        TRY(auto address, address_of(text, where_is));
+        out.media.push_back(std::move(address));
     }
     for (const auto& trunk : settings.trunks) {
         b2bua::TrunkPeer peer{.name = trunk.name,
@@ -127,17 +160,14 @@ Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, c
                               .registers = trunk.registers,
                               .trusted = trunk.trusted,
                               .calls_max = static_cast<std::size_t>(trunk.calls_max)};
-        for (const auto& text : trunk.addresses) {
-            TRY(auto uri, literal(text));
-            peer.addresses.push_back(std::move(uri));
-        }
+        TRY(peer.addresses, addresses_of(trunk, where_is));
         TRY(peer.numbers, rules_of(settings, trunk.name));
         if (!trunk.user.empty()) peer.account = sip::Account{trunk.user, trunk.password};
         out.trunks.push_back(std::move(peer));
     }
     for (const auto& site : settings.sites) {
-        TRY(auto uri, literal(site.address));
-        out.sites.push_back({site.name, std::move(uri), site.secret});
+        TRY(auto address, address_of(site.address, where_is));
+        out.sites.push_back({site.name, std::move(address), site.secret});
     }
     for (const auto& agent : settings.agents) out.agents.push_back({agent.dn, agent.password});
     return out;

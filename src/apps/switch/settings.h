@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "apps/config/switch_settings.h"
 #include "b2bua/settings.h"
 #include "base/result.h"
@@ -12,8 +17,12 @@ namespace sheaf::apps {
 
 [[nodiscard]] exchange::SiteSettings exchange_settings(const config::SwitchSettings& settings);
 [[nodiscard]] sip::Shares shares_of(const config::LimitSettings& limits);
-// Peers' and media servers' URIs with literal addresses: names are resolved here, once. `host`: ours, as peers see it.
-// Errc::malformed or not_found: a URI that leads nowhere. Blocks while it asks for a name.
-[[nodiscard]] Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host);
+// The URIs of trunks, sites and media servers whose host is a name, as they stand in the configuration.
+[[nodiscard]] std::set<std::string> named_uris(const config::SwitchSettings& settings);
+// Where such a URI leads; empty: nowhere yet.
+using WhereIs = std::function<std::vector<sip::Endpoint>(const std::string& uri)>;
+// `host`: ours, as peers see it. Errc::malformed: a URI that can lead nowhere.
+[[nodiscard]] Result<b2bua::Settings> b2bua_settings(const config::SwitchSettings& settings, const std::string& host,
+                                                     const WhereIs& where_is);
 
 }  // namespace sheaf::apps

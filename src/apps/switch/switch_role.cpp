@@ -14,6 +14,7 @@
 #include "apps/switch/fact_keeper.h"
 #include "apps/switch/input_journal.h"
 #include "apps/switch/pause_teller.h"
+#include "apps/switch/peer_finder.h"
 #include "apps/switch/readiness.h"
 #include "apps/switch/settings.h"
 #include "b2bua/b2bua.h"
@@ -93,7 +94,9 @@ public:
     [[nodiscard]] exchange::Exchange::Counts counts() const override { return exchange_.counts(); }
 
     Result<void> reload(config::SwitchSettings settings) override {
-        TRY(auto peers, b2bua_settings(settings, host_));
+        settings.media = settings_.media;
+        TRY(auto peers, peers_of(settings));
+        if (!stopped_) TRY_VOID(finder_->look_anew(settings.dns, named_uris(settings)));
         b2bua_->reload(net::now(), std::move(peers));
         admit_by_share(settings);
         settings_ = std::move(settings);
@@ -110,6 +113,7 @@ public:
         stopped_ = std::move(done);
         stop_until_ = net::now().mono + std::chrono::milliseconds{kStopMaxMs};
         readiness_->stop();
+        finder_->stop();
         b2bua_->leave(net::now());
         input_from_outside(exchange::Shutdown{});
         look_whether_stopped();
@@ -140,6 +144,8 @@ private:
         if (options.listen.empty()) return fail(Errc::malformed, "switch.listen is empty");
         options.session = {whole_seconds(settings_.session_ms), whole_seconds(settings_.session_min_ms)};
         options.advertise = settings_.advertise;
+        finder_ = std::make_unique<PeerFinder>(io_, sip::reach_of(options.listen), [this] { peers_moved(); });
+        TRY_VOID(finder_->start(settings_.dns, named_uris(settings_)));
         TRY(node_, net::SipNode::start(
                        io_, std::move(options), [this](Instant, const sip::Event& event) { on_sip(event); },
                        [this](const net::SipNode::Passed& message) { ladder_->passed(message); }));
@@ -148,11 +154,24 @@ private:
             const auto& first = node_->bound().front();
             host_ = sip::host_to_text(first.address) + ":" + std::to_string(first.port);
         }
-        TRY(auto peers, b2bua_settings(settings_, host_));
+        TRY(auto peers, peers_of(settings_));
         b2bua_ = std::make_unique<b2bua::B2bua>(std::move(peers), node_->agent(), net::seed());
         admit_by_share(settings_);
         b2bua_->watch_dialogs([this](const LegId& leg, std::string_view call_id) { ladder_->dialog(leg, call_id); });
         return {};
+    }
+
+    [[nodiscard]] Result<b2bua::Settings> peers_of(const config::SwitchSettings& settings) const {
+        return b2bua_settings(settings, host_, [this](const std::string& uri) { return finder_->of(uri); });
+    }
+    // A name leads elsewhere: calls from now on go there.
+    void peers_moved() {
+        auto peers = peers_of(settings_);
+        if (!peers) return;  // they have been taken before
+        b2bua_->reload(net::now(), std::move(*peers));
+        drain();
+        node_->pump();
+        arm();
     }
 
     void admit_by_share(const config::SwitchSettings& settings) {
@@ -295,6 +314,7 @@ private:
         turned_timer_.cancel();
         if (readiness_) readiness_->stop();
         pauses_.stop();
+        if (finder_) finder_->stop();
         if (cti_) cti_->close();
         if (node_) node_->close();
         if (ladder_) ladder_->close();
@@ -314,6 +334,7 @@ private:
     std::unique_ptr<InputJournal> journal_;
     std::unique_ptr<FactKeeper> facts_;
     std::unique_ptr<CallLadder> ladder_;
+    std::unique_ptr<PeerFinder> finder_;
     std::unique_ptr<net::SipNode> node_;
     std::unique_ptr<b2bua::B2bua> b2bua_;  // calls into the node's agent
     std::unique_ptr<Cti> cti_;

@@ -23,7 +23,7 @@ namespace sheaf::apps {
 class SwitchRole {
 public:
     // Opens the journal and the outbox below settings.node.data and binds every address. Errc::io with words for the
-    // operator when one of them cannot be had.
+    // operator when one of them cannot be had. Looks up the peers that are names: blocks up to kFirstLookMax.
     [[nodiscard]] static Result<std::unique_ptr<SwitchRole>> start(boost::asio::io_context& io,
                                                                    config::SwitchSettings settings);
     virtual ~SwitchRole() = default;
@@ -33,8 +33,8 @@ public:
         std::string cti;               // "127.0.0.1:8090", empty: none
     };
     [[nodiscard]] virtual Bound bound() const = 0;
-    // SIGHUP: agents, trunks, sites, tokens, routing points and routes anew; calls stay. What needs a restart
-    // (addresses, media servers, the archive) is left as it was. Errc: the settings are not taken.
+    // SIGHUP: agents, trunks, sites, tokens, routing points and routes anew, and names looked up anew; calls stay. What
+    // needs a restart (addresses, media servers, the archive) is left as it was. Errc: the settings are not taken.
     [[nodiscard]] virtual Result<void> reload(config::SwitchSettings settings) = 0;
     // Ends every call, waits until the peers have confirmed or kStopMax has passed, writes the journal out, closes
     // everything; then `done`, once, from the io_context.

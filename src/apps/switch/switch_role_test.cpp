@@ -13,11 +13,13 @@
 #include <optional>
 
 #include "apps/switch/replay.h"
+#include "apps/switch/settings.h"
 #include "apps/switch/site_messages.h"
 #include "edge/http/client.h"
 #include "edge/net/clock.h"
 #include "edge/net/sip_node.h"
 #include "edge/store/outbox_sqlite.h"
+#include "sip/locate.h"
 
 using namespace sheaf;
 using namespace sheaf::apps;
@@ -288,8 +290,61 @@ TEST_CASE("settings can be read anew: agents and tokens change, calls and addres
     CHECK(lab.get("/v1/agents", "show all").status == 401);
     CHECK(lab.get("/v1/agents", "new secret").body.find("\"1003\"") != std::string::npos);
     CHECK(lab.role->bound().sip == before.sip);
-    settings.sites[0].address = "sip:no.such.host.invalid";
+    settings.sites[0].address = "sip:127.0.0.2;transport=sctp";
     CHECK(!lab.role->reload(settings));
+}
+
+TEST_CASE("a switch starts and goes on without the peers whose names lead nowhere") {
+    const auto with_names = [](config::SwitchSettings& settings) {
+        settings.dns = {"127.0.0.1:9"};  // nobody is there
+        settings.sites[0].address = "sip:no.such.host.invalid";
+        settings.media = {"sip:no.such.media.invalid"};
+        settings.trunks = {{"carrier", {"sip:no.such.carrier.invalid", "sip:127.0.0.9"}}};
+    };
+    const auto before = std::chrono::steady_clock::now();
+    Lab lab(with_names);
+    CHECK(std::chrono::steady_clock::now() - before < 5s);  // who is refused does not wait
+    CHECK(lab.get("/v1/agents", "show all").status == 200);
+    auto settings = Lab::settings(lab.folder);
+    with_names(settings);
+    settings.sites[0].address = "sip:nor.this.one.invalid";
+    CHECK(lab.role->reload(settings));
+    settings.dns = {"no address"};
+    CHECK(!lab.role->reload(settings));
+}
+
+TEST_CASE("each of a trunk's names stands for the addresses that it leads to, in its place, sixteen in all") {
+    config::SwitchSettings settings = Lab::settings("/tmp");
+    settings.media = {"sip:media.example"};
+    settings.trunks = {{"carrier", {"sip:127.0.0.1:5060", "sip:a.example", "sip:127.0.0.9", "sip:b.example"}}};
+    settings.sites[0].address = "sip:paris.example";
+    CHECK(named_uris(settings) ==
+          std::set<std::string>{"sip:a.example", "sip:b.example", "sip:media.example", "sip:paris.example"});
+    std::size_t of_b = 1;
+    const auto read = [&] {
+        auto peers = b2bua_settings(settings, "127.0.0.1", [&](const std::string& uri) {
+            std::vector<sip::Endpoint> out;
+            if (uri == "sip:a.example") out = {{sip::Transport::tcp, "127.0.0.2", 5061}};
+            if (uri == "sip:paris.example") out = {{{}, "127.0.0.7", 5060}, {{}, "127.0.0.8", 5060}};
+            for (std::size_t i = 0; uri == "sip:b.example" && i < of_b; ++i)
+                out.push_back({{}, "127.0.0.9", static_cast<std::uint16_t>(5'060 + i)});
+            return out;
+        });
+        REQUIRE(peers);
+        return *peers;
+    };
+    const auto peers = read();
+    const auto& addresses = peers.trunks[0].addresses;
+    REQUIRE(addresses.size() == 3);  // the last one is there already
+    CHECK(sip::to_text(addresses[1].uri) == "sip:a.example");
+    CHECK(sip::to_text(addresses[1].at) == "tcp:127.0.0.2:5061");
+    CHECK(sip::to_text(addresses[2].uri) == "sip:127.0.0.9");
+    REQUIRE(peers.sites[0].address);
+    CHECK(peers.sites[0].address->at.address == "127.0.0.7");
+    REQUIRE(peers.media.size() == 1);
+    CHECK(!peers.media[0]);
+    of_b = 40;
+    CHECK(read().trunks[0].addresses.size() == sip::kAddressesMax);
 }
 
 TEST_CASE("calls that a former run has left in progress are ended as the next one starts") {
