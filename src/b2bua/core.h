@@ -91,9 +91,10 @@ struct B2bua::Core {
     std::vector<exchange::Log> logs;
     std::unordered_map<LegId, Leg> legs;
     std::unordered_map<RoomId, std::set<LegId>> in_rooms;
-    std::unordered_set<std::string> peer_addresses;               // of the settings
-    std::unordered_map<std::string, std::size_t> calls_at;        // by Leg::caller_at
-    std::unordered_map<std::string, std::size_t> calls_of_trunk;  // by its name
+    std::unordered_set<std::string> peer_addresses;                   // of the settings
+    std::unordered_map<std::string, std::size_t> agents_calls_at;     // by Leg::caller_at
+    std::unordered_map<std::string, std::size_t> strangers_calls_at;  // likewise
+    std::unordered_map<std::string, std::size_t> calls_of_trunk;      // by its name
     std::size_t calls_of_strangers = 0;
     std::unordered_map<sip::DialogId, DialogUse> dialogs;
     std::unordered_map<sip::ClientRequest, LegId> requests;  // of ours without answer

@@ -36,7 +36,8 @@ void B2bua::Core::know_peers() {
 
 sip::Sender B2bua::sender_at(const std::string& address) const {
     if (core_->peer_addresses.contains(address)) return {sip::Sender::Kind::peer, 0};
-    const std::size_t uses = core_->registrar.bindings_at(address) + at(core_->calls_at, address);
+    // A stranger's calls are no reason to hear more of it.
+    const std::size_t uses = core_->registrar.bindings_at(address) + at(core_->agents_calls_at, address);
     return {uses == 0 ? sip::Sender::Kind::stranger : sip::Sender::Kind::caller, uses};
 }
 
@@ -47,9 +48,10 @@ Leg& B2bua::Core::add(Leg leg) {
 }
 
 void B2bua::Core::count(const Leg& of, bool comes) {
-    if (!of.caller_at.empty()) count_one(calls_at, of.caller_at, comes);
+    const bool is_stranger = of.device.kind == exchange::DeviceKind::stranger;
+    if (!of.caller_at.empty()) count_one(is_stranger ? strangers_calls_at : agents_calls_at, of.caller_at, comes);
     if (of.device.kind == exchange::DeviceKind::trunk) count_one(calls_of_trunk, of.device.name, comes);
-    if (of.device.kind == exchange::DeviceKind::stranger) comes ? ++calls_of_strangers : --calls_of_strangers;
+    if (is_stranger) comes ? ++calls_of_strangers : --calls_of_strangers;
 }
 
 bool B2bua::Core::is_trusted(const exchange::Device& device) const {
@@ -62,7 +64,7 @@ bool B2bua::Core::is_trusted(const exchange::Device& device) const {
 std::string_view B2bua::Core::lacks_room(const exchange::Device& device, const std::string& address) const {
     if (legs.size() >= settings.legs_max) return "too many calls";
     if (device.kind == exchange::DeviceKind::stranger) {
-        if (at(calls_at, address) >= settings.stranger_calls_max) return "too many calls of a stranger";
+        if (at(strangers_calls_at, address) >= settings.stranger_calls_max) return "too many calls of a stranger";
         if (calls_of_strangers >= settings.strangers_calls_max) return "too many calls of strangers";
     }
     if (device.kind == exchange::DeviceKind::trunk) {

@@ -30,7 +30,7 @@ void end_all(World& w) {
 
 }  // namespace
 
-TEST_CASE("trunks, sites and media servers are peers, everyone else a stranger until it calls or registers") {
+TEST_CASE("trunks, sites and media servers are peers, everyone else a stranger, whatever calls it makes") {
     World w;
     CHECK(w.b2bua.sender_at(address_of(w.carrier)).kind == Kind::peer);
     CHECK(w.b2bua.sender_at(address_of(w.paris)).kind == Kind::peer);
@@ -38,11 +38,26 @@ TEST_CASE("trunks, sites and media servers are peers, everyone else a stranger u
     const auto there = address_of(w.stranger);
     CHECK(w.b2bua.sender_at(there).kind == Kind::stranger);
     w.call(w.stranger, "1800");
-    w.call(w.stranger, "1800");
-    CHECK(w.b2bua.sender_at(there).kind == Kind::caller);
-    CHECK(w.b2bua.sender_at(there).uses == 2);
-    end_all(w);
+    CHECK(w.count<exchange::LegOffered>() == 1);
     CHECK(w.b2bua.sender_at(there).kind == Kind::stranger);
+    end_all(w);
+    w.must_be_clean();
+}
+
+TEST_CASE("an agent that calls is no stranger, nor is one that has registered") {
+    World w;
+    auto& roaming = w.wire.add("roaming", {"udp:127.0.0.88:5060"});
+    auto invitation = World::invitation_to(roaming, "8000", "1001");
+    invitation.account = sip::Account{"1001", "ada"};
+    invitation.content_type = "application/sdp";
+    invitation.body = sdp_of("127.0.0.88", 30'000);
+    roaming.ua->invite(w.wire.now, invitation);
+    w.wire.settle();
+    REQUIRE(w.last<exchange::LegOffered>() != nullptr);
+    CHECK(w.b2bua.sender_at("127.0.0.88").kind == Kind::caller);
+    CHECK(w.b2bua.sender_at("127.0.0.88").uses == 1);
+    end_all(w);
+    CHECK(w.b2bua.sender_at("127.0.0.88").kind == Kind::stranger);
     w.must_be_clean();
 }
 

@@ -23,20 +23,20 @@ std::uint64_t mixed(std::uint64_t secret, std::string_view text) {
 Admission::Admission(const Shares& shares, std::uint64_t secret)
     : shares_(shares), secret_(secret), slots_(kStrangerSlots) {}
 
-bool Admission::has_room(Bucket& bucket, Instant now, double share) {
+bool Admission::has_room(Bucket& bucket, Instant now, double share, double cost) {
     const auto passed = std::chrono::duration<double>(std::max(now - bucket.at, Duration{0})).count();
     bucket.used = std::max(0.0, bucket.used - passed * share);
     bucket.at = std::max(bucket.at, now);
-    if (bucket.used + 1 > share * kShareSeconds) return false;
-    bucket.used += 1;
+    if (bucket.used + cost > share * kShareSeconds) return false;
+    bucket.used += cost;
     return true;
 }
 
-bool Admission::has_share(Instant now, std::string_view address, const Sender& sender) {
+bool Admission::has_share(Instant now, std::string_view address, const Sender& sender, double cost) {
     const auto from = network_of(address);
     if (sender.kind == Sender::Kind::stranger) {
         Bucket& own = slots_[mixed(secret_, from) % slots_.size()];
-        return has_room(own, now, shares_.stranger) && has_room(all_strangers_, now, shares_.strangers);
+        return has_room(own, now, shares_.stranger, cost) && has_room(all_strangers_, now, shares_.strangers, cost);
     }
     const double share = sender.kind == Sender::Kind::peer
                              ? shares_.peer
@@ -44,11 +44,12 @@ bool Admission::has_share(Instant now, std::string_view address, const Sender& s
     if (known_.size() >= kKnownMax && !known_.contains(from)) forget_idle(now);
     // More of them at once than there is room for: they have to share.
     const bool has_own = known_.size() < kKnownMax || known_.contains(from);
-    return has_room(known_[has_own ? from : std::string()], now, share);
+    return has_room(known_[has_own ? from : std::string()], now, share, cost);
 }
 
-Admission::Verdict Admission::judge(Instant now, std::string_view address, const Sender& sender) {
-    if (has_share(now, address, sender)) return Verdict::admit;
+Admission::Verdict Admission::judge(Instant now, std::string_view address, const Sender& sender, std::size_t bytes) {
+    const auto cost = static_cast<double>(1 + bytes / kShareBytes);
+    if (has_share(now, address, sender, cost)) return Verdict::admit;
     turned_.address = address.substr(0, kAddressBytesMax);
     if (has_room(all_refusals_, now, shares_.refusals)) {
         ++turned_.refused;

@@ -22,7 +22,7 @@ namespace sheaf::sip {
 struct Sender {
     enum class Kind {
         stranger,
-        caller,  // has registrations or calls here
+        caller,  // has registrations here, or calls as an agent
         peer,    // a trunk, a site, a media server
     };
     Kind kind = Kind::stranger;
@@ -39,6 +39,7 @@ struct Shares {  // messages a second
 };
 
 inline constexpr std::size_t kStrangerSlots = 4'096;
+inline constexpr std::size_t kShareBytes = 1'500;    // of one message
 inline constexpr double kShareSeconds = 10;          // of a share that may be used at once
 inline constexpr std::size_t kKnownMax = 65'536;     // addresses of callers and peers with a share in use
 inline constexpr std::size_t kAddressBytesMax = 64;  // of one that is told of
@@ -50,7 +51,8 @@ public:
     Admission(const Shares& shares, std::uint64_t secret);
 
     // `address`: a literal, without port. IPv6 senders are told apart by their first 64 bits.
-    [[nodiscard]] Verdict judge(Instant now, std::string_view address, const Sender& sender);
+    // One of more than kShareBytes counts as several.
+    [[nodiscard]] Verdict judge(Instant now, std::string_view address, const Sender& sender, std::size_t bytes = 0);
 
     // What was not admitted since it was asked last, for one line a minute.
     struct Turned {
@@ -66,8 +68,8 @@ private:
         double used = 0;  // of the share's ten seconds; falls by the share a second
         Instant at{};
     };
-    [[nodiscard]] static bool has_room(Bucket& bucket, Instant now, double share);
-    [[nodiscard]] bool has_share(Instant now, std::string_view address, const Sender& sender);
+    [[nodiscard]] static bool has_room(Bucket& bucket, Instant now, double share, double cost = 1);
+    [[nodiscard]] bool has_share(Instant now, std::string_view address, const Sender& sender, double cost);
     void forget_idle(Instant now);
 
     Shares shares_;

@@ -96,6 +96,14 @@ TEST_CASE("a share comes back: after ten quiet seconds it is whole") {
     CHECK(admission.judge(kStart, "203.0.113.5", kStranger) != Verdict::admit);
 }
 
+TEST_CASE("a large message counts as several") {
+    Admission admission({}, kSecret);
+    int admitted = 0;
+    for (int i = 0; i < 500; ++i)
+        admitted += admission.judge(kStart, "203.0.113.5", kStranger, 60'000) == Verdict::admit ? 1 : 0;
+    CHECK(admitted == 200 / 41);
+}
+
 TEST_CASE("an IPv6 sender is its first 64 bits") {
     CHECK(network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9"));
     CHECK(network_of("2001:db8:1:2::1") != network_of("2001:db8:1:3::1"));

@@ -47,15 +47,15 @@ public:
     Log() : logger_("sheaf", std::make_shared<spdlog::sinks::stderr_sink_mt>()) { logger_.set_pattern("%v"); }
 
     void write(std::string_view level, std::string_view message,
-               std::vector<std::pair<std::string_view, std::string_view>> all) {
+               std::vector<std::pair<std::string_view, std::string_view>> all, std::string_view kind = {}) {
         using std::chrono::milliseconds;
         const auto now = std::chrono::steady_clock::now().time_since_epoch();
         const auto now_ms = std::chrono::duration_cast<milliseconds>(now).count();
         const std::string time =
             to_rfc3339(std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()));
-        const std::string key = std::string(level) + " " + std::string(message);
+        const std::string key = std::string(level) + " " + std::string(kind.empty() ? message : kind);
         const MutexLock lock(mutex_);
-        const auto left_out = repetition_.admit(key, now_ms);
+        const auto left_out = repetition_.admit(key, now_ms, level != "info");
         for (const auto& [old, count] : repetition_.overdue(now_ms)) {
             const auto space = old.find(' ');
             const std::string number = std::to_string(count);
@@ -82,7 +82,7 @@ Log& the_log() {
 
 }  // namespace
 
-std::optional<std::uint64_t> LogRepetition::admit(std::string_view key, std::int64_t now_ms) {
+std::optional<std::uint64_t> LogRepetition::admit(std::string_view key, std::int64_t now_ms, bool is_warning) {
     auto found = seen_.find(key);
     if (found == seen_.end()) {
         if (seen_.size() < kLogMessagesMax) seen_.emplace(std::string(key), Seen{.written_ms = now_ms});
@@ -93,17 +93,20 @@ std::optional<std::uint64_t> LogRepetition::admit(std::string_view key, std::int
         ++seen.left_out;
         return std::nullopt;
     }
+    const bool goes_on = now_ms - seen.written_ms < 2 * seen.wait_ms;
+    seen.wait_ms = goes_on && is_warning ? std::min(seen.wait_ms * kLogRepeatGrows, kLogRepeatMsMax) : kLogRepeatMs;
     seen.written_ms = now_ms;
-    seen.wait_ms = seen.left_out < kLogFlood ? kLogRepeatMs : std::min(seen.wait_ms * 2, kLogRepeatMsMax);
     return std::exchange(seen.left_out, 0);
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> LogRepetition::overdue(std::int64_t now_ms) {
     std::vector<std::pair<std::string, std::uint64_t>> out;
     for (auto& [key, seen] : seen_) {
-        if (now_ms - seen.written_ms >= seen.wait_ms && seen.left_out > 0) out.emplace_back(key, seen.left_out);
+        if (now_ms - seen.written_ms < seen.wait_ms || seen.left_out == 0) continue;
+        out.emplace_back(key, std::exchange(seen.left_out, 0));
+        seen.written_ms = now_ms;
     }
-    std::erase_if(seen_, [&](const auto& item) { return now_ms - item.second.written_ms >= item.second.wait_ms; });
+    std::erase_if(seen_, [&](const auto& item) { return now_ms - item.second.written_ms >= 2 * item.second.wait_ms; });
     return out;
 }
 
@@ -130,9 +133,9 @@ void log_error(std::string_view message, LogFields fields) {
     the_log().write("error", message, fields);
 }
 void log_fields(LogLevel level, std::string_view message,
-                const std::vector<std::pair<std::string, std::string>>& fields) {
+                const std::vector<std::pair<std::string, std::string>>& fields, std::string_view kind) {
     constexpr std::string_view kNames[] = {"info", "warn", "error"};
-    the_log().write(kNames[static_cast<std::size_t>(level)], message, {fields.begin(), fields.end()});
+    the_log().write(kNames[static_cast<std::size_t>(level)], message, {fields.begin(), fields.end()}, kind);
 }
 
 }  // namespace sheaf::config

@@ -13,15 +13,15 @@ namespace sheaf::config {
 
 inline constexpr std::int64_t kLogRepeatMs = 1'000;
 inline constexpr std::int64_t kLogRepeatMsMax = 60'000;
-inline constexpr std::uint64_t kLogFlood = 20;  // left out since the last one: it is said half as often from then on
+inline constexpr std::int64_t kLogRepeatGrows = 8;     // times
 inline constexpr std::size_t kLogMessagesMax = 1'024;  // remembered at once; beyond, lines are not held back
 
-// Which of the same lines are written: the first, then one a second, which says how many were left out; of a flood, one
-// in two, four and at last sixty seconds. No clock.
+// Which of the same lines are written: the first, then one a second, which says how many were left out; of warnings
+// that go on so, one in eight and then in sixty seconds, until there is as long a silence. No clock.
 class LogRepetition {
 public:
     // The number of lines left out since this one was last written; nullopt: leave this one out too.
-    [[nodiscard]] std::optional<std::uint64_t> admit(std::string_view key, std::int64_t now_ms);
+    [[nodiscard]] std::optional<std::uint64_t> admit(std::string_view key, std::int64_t now_ms, bool is_warning = true);
     // Lines left out that nobody repeated within that time: to be said now. Forgets what is old.
     [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> overdue(std::int64_t now_ms);
 

@@ -42,9 +42,23 @@ TEST_CASE("a flood of the same line is said ever more seldom, at last once a min
     CHECK(told > 54'000);
     CHECK_FALSE(repetition.admit("warn flood", 600'000));
     CHECK(repetition.overdue(700'000).size() == 1);
-    CHECK(repetition.admit("warn flood", 700'000) == 0);
-    CHECK_FALSE(repetition.admit("warn flood", 700'900));
-    CHECK(repetition.admit("warn flood", 701'000) == 1);
+    CHECK(repetition.overdue(900'000).empty());
+    CHECK(repetition.admit("warn flood", 900'000) == 0);
+    CHECK_FALSE(repetition.admit("warn flood", 900'900));
+    CHECK(repetition.admit("warn flood", 901'000) == 1);
+}
+
+TEST_CASE("so is a warning that comes again and again, without being many; one that comes now and then is not") {
+    LogRepetition repetition;
+    int lines = 0, seldom = 0, told = 0;
+    for (std::int64_t second = 0; second < 600; ++second) {
+        lines += repetition.admit("warn again", second * 1'000) ? 1 : 0;
+        told += repetition.admit("info sealed", second * 1'000, false) ? 1 : 0;
+        if (second % 30 == 0) seldom += repetition.admit("warn seldom", second * 1'000) ? 1 : 0;
+    }
+    CHECK(lines <= 17);
+    CHECK(told == 600);
+    CHECK(seldom == 20);
 }
 
 TEST_CASE("more messages than are remembered are all written") {

@@ -32,13 +32,11 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kStopLook{20};
 constexpr std::chrono::seconds kTurnedLook{5};
-constexpr std::chrono::minutes kTurnedAgain{1};
+constexpr std::chrono::minutes kTurnedAgain{2};
 constexpr std::string_view kOutbox = "outbox.db";
 constexpr std::string_view kLadder = "ladder";
 
-void write_log(const exchange::Log& log) {
-    config::log_fields(log.warning ? config::LogLevel::warn : config::LogLevel::info, log.text, log.fields);
-}
+constexpr std::string_view kStrangers = "strangers are refused";
 
 std::chrono::seconds whole_seconds(int ms) {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds{ms});
@@ -178,7 +176,21 @@ private:
         node_->admit_by_share(shares_of(settings.limits),
                               [this](const std::string& address) { return b2bua_->sender_at(address); });
     }
-    // One line a minute.
+    void write_log(const exchange::Log& log) {
+        const std::string_view kind = is_of_stranger(log) ? kStrangers : std::string_view{};
+        config::log_fields(log.warning ? config::LogLevel::warn : config::LogLevel::info, log.text, log.fields, kind);
+    }
+    // Whatever they try, all of it is one line, so that a flood of it stays one.
+    [[nodiscard]] bool is_of_stranger(const exchange::Log& log) const {
+        for (const auto& [key, value] : log.fields) {
+            if (key != "from") continue;
+            const auto endpoint = sip::endpoint_from_text(value);
+            if (!endpoint) return value.empty();  // the exchange names who it is, or nobody
+            return b2bua_->sender_at(endpoint->address).kind == sip::Sender::Kind::stranger;
+        }
+        return false;
+    }
+    // One line in two minutes.
     void look_who_was_turned_away() {
         const auto now = net::now().mono;
         if (now >= turned_again_) {

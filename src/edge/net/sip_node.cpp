@@ -78,11 +78,13 @@ public:
     [[nodiscard]] const std::vector<sip::Endpoint>& bound() const { return transport_->bound(); }
 
 private:
+    static std::size_t bytes_of(std::string_view bytes) { return bytes.size(); }
+    static std::size_t bytes_of(const sip::Message& message) { return message.body.size(); }
     template <typename Content>
     bool turns_away(const sip::Source& source, const Content& content) {
         if (!admission_) return false;
         const auto& address = source.remote.address;
-        const auto verdict = admission_->judge(now().mono, address, sender_of_(address));
+        const auto verdict = admission_->judge(now().mono, address, sender_of_(address), bytes_of(content));
         if (verdict == sip::Admission::Verdict::refuse) agent_->turn_away(source, content);
         return verdict != sip::Admission::Verdict::admit;
     }
