@@ -151,7 +151,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         requests.erase(request);
     }
     for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::site_probe,
-                             LegTimer::referred, LegTimer::msml_again}) {
+                             LegTimer::referred, LegTimer::msml_again, LegTimer::apply_again}) {
         timers.set({id, timer}, std::nullopt);
     }
     if (dialog_watcher) dialog_watcher(id, {});
@@ -174,6 +174,10 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
         case LegTimer::peer_answer: try_next_address(now, *of); return;
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
+        case LegTimer::apply_again:
+            if (const auto* media = std::get_if<MediaStands>(&of->media); media != nullptr && media->applying)
+                ua.reinvite(now.mono, media->dialog, media->offered);
+            return;
         case LegTimer::site_probe: return probe(now, *of, timer, of->peer_dialog, kSiteProbe);
         case LegTimer::probe:
             if (const auto* media = std::get_if<MediaStands>(&of->media))

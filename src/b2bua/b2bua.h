@@ -32,6 +32,7 @@ inline constexpr Duration kSiteProbe = std::chrono::seconds{30};      // a talki
 inline constexpr std::size_t kMsmlWaitingMax = 64;                    // commands of one leg that wait for their turn
 inline constexpr Duration kReferMax = std::chrono::seconds{32};       // then a REFER of ours has failed with 408
 inline constexpr Duration kSilenceAgain = std::chrono::milliseconds{250};
+inline constexpr Duration kApplyAgain = std::chrono::milliseconds{40};
 inline constexpr Duration kEraseAgain = std::chrono::milliseconds{250};  // doubled each time,
 inline constexpr Duration kEraseAgainMax = std::chrono::seconds{4};      // up to this
 inline constexpr Duration kEndedKeptFor = std::chrono::seconds{120};     // after it a recording is erased no more

@@ -29,6 +29,7 @@ enum class LegTimer {
     site_probe,    // of a talking leg to a site
     referred,      // the end of our REFER
     msml_again,    // a silence that found a buffer full
+    apply_again,   // a re-INVITE that came before the ACK of the one before it
     erase_again,   // of an ended segment, which takes the leg's place in the key
 };
 
@@ -143,6 +144,7 @@ struct B2bua::Core {
 
     // offered.cpp: legs the peer began.
     void on_invited(Stamp now, const sip::Invited& invited);
+    void say_who_calls(const sip::Message& request, const TrunkPeer* trunk, exchange::LegOffered& event) const;
     std::optional<exchange::LinkHeader> believed_link(Stamp now, const sip::Invited& invited,
                                                       const exchange::Device& from);
     void ring(Stamp now, Leg& of, const exchange::RingLeg& order);

@@ -168,6 +168,27 @@ TEST_CASE("music brings both to the media server: each is offered the same sessi
     w.over();
 }
 
+TEST_CASE("who is being shown somebody when both come to the media server is offered that afterwards") {
+    for (const bool is_agent : {false, true}) {
+        CAPTURE(is_agent);
+        DirectCall w;
+        w.talk();
+        Node& shown = is_agent ? w.phone : w.carrier;
+        w.order(exchange::ShowIdentity{is_agent ? w.b : w.a, "1009", "Eve"});
+        REQUIRE(shown.last<sip::Reinvited>() != nullptr);
+        w.order(exchange::StartPlay{w.a, "t1", {"music:hold"}, true});
+        const auto before = shown.count<sip::Reinvited>();
+        CHECK(before == 1);
+        shown.ua->answer(w.wire.now, shown.last<sip::Reinvited>()->dialog, is_agent ? kAgentSdp : kCustomerSdp);
+        w.wire.settle();
+        CHECK(shown.count<sip::Reinvited>() == 2);
+        CHECK(port_of(w.offered_to(shown)) != port_of(is_agent ? kCustomerSdp : kAgentSdp));
+        w.follow();
+        CHECK(w.count<exchange::LegEnded>() == 0);
+        w.over();
+    }
+}
+
 TEST_CASE("a recording is started as soon as the media server has the leg") {
     DirectCall w;
     w.talk();

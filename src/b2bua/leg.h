@@ -29,10 +29,11 @@ struct MediaAsked {  // INVITE sent; a leg timer watches over it
 struct MediaStands {
     sip::DialogId dialog = 0;
     std::size_t server = 0;
-    std::string tag;        // names the connection in MSML
-    std::string sdp;        // the latest description of the media server's end
-    std::string offered;    // what the re-INVITE under way carries
-    bool applying = false;  // a re-INVITE is under way, or waits for glare to pass
+    std::string tag;             // names the connection in MSML
+    std::string sdp;             // the latest description of the media server's end
+    std::string offered;         // what the re-INVITE under way carries
+    bool applying = false;       // a re-INVITE is under way, or waits for glare to pass
+    bool applied_again = false;  // it has been sent anew, before that
 };
 using Media = std::variant<NoMedia, Direct, MediaAsked, MediaStands>;
 

@@ -85,7 +85,12 @@ void B2bua::Core::on_media_silent(Stamp now, Leg& of) {
 
 void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed) {
     if (auto* stands = std::get_if<MediaStands>(&of.media)) {
-        if (failed.status == 491) return;  // GlareOver follows, and the re-INVITE anew
+        if (failed.status == 491) {  // GlareOver follows, and the re-INVITE anew
+            // A media server has no offers of its own: it has not had our ACK yet. That is no matter of seconds.
+            const bool is_late_ack = failed.response && !std::exchange(stands->applied_again, true);
+            if (is_late_ack) timers.set({of.id, LegTimer::apply_again}, now.mono + kApplyAgain);
+            return;
+        }
         stands->applying = false;
         return apply_failed(now, of, failed.status);
     }
@@ -158,6 +163,7 @@ void B2bua::Core::apply(Stamp now, Leg& of, const std::string& sdp) {
     auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr) return;
     media->applying = true;
+    media->applied_again = false;
     media->offered = sdp;
     ua.reinvite(now.mono, media->dialog, sdp);
 }

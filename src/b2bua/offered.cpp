@@ -111,22 +111,13 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
     leg.invite = message_id(request);
-    const auto identity = identity_of(request, is_trusted(caller.device));
     exchange::LegOffered event;
     event.leg = leg.id;
     event.from = caller.device;
     const auto* trunk =
         caller.device.kind == exchange::DeviceKind::trunk ? trunk_named(settings, caller.device.name) : nullptr;
     if (!at_pivot) event.called = ruled(trunk, NumberUse::called_in, called_in(request, trunk));
-    event.calling = ruled(trunk, NumberUse::calling_in, identity.number);
-    event.calling_name = identity.name;
-    if (privacy_of(request).of_identity && !identity.number.empty()) {
-        event.withheld = exchange::Withheld{event.calling, identity.name};
-        if (caller.device.kind != exchange::DeviceKind::agent) event.calling = exchange::kAnonymous;
-        event.calling_name.clear();
-    }
-    if (is_trusted(caller.device)) event.diversions = diversions_of(request);
-    for (auto& one : event.diversions) one.number = ruled(trunk, NumberUse::calling_in, one.number);
+    say_who_calls(request, trunk, event);
     event.link = believed_link(now, invited, caller.device);
     event.session_id = leg.session_remote;
     event.message = leg.invite;
@@ -136,6 +127,21 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     watch(invited.dialog, leg, false);
     add(std::move(leg));
     events.emplace_back(std::move(event));
+}
+
+// What of it may be believed and shown, and where the call has been before.
+void B2bua::Core::say_who_calls(const sip::Message& request, const TrunkPeer* trunk,
+                                exchange::LegOffered& event) const {
+    const auto identity = identity_of(request, is_trusted(event.from));
+    event.calling = ruled(trunk, NumberUse::calling_in, identity.number);
+    event.calling_name = identity.name;
+    if (privacy_of(request).of_identity && !identity.number.empty()) {
+        event.withheld = exchange::Withheld{event.calling, identity.name};
+        if (event.from.kind != exchange::DeviceKind::agent) event.calling = exchange::kAnonymous;
+        event.calling_name.clear();
+    }
+    if (is_trusted(event.from)) event.diversions = diversions_of(request);
+    for (auto& one : event.diversions) one.number = ruled(trunk, NumberUse::calling_in, one.number);
 }
 
 std::optional<exchange::LinkHeader> B2bua::Core::believed_link(Stamp now, const sip::Invited& invited,
