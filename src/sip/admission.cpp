@@ -48,7 +48,8 @@ bool Admission::has_share(Instant now, std::string_view address, const Sender& s
 }
 
 Admission::Verdict Admission::judge(Instant now, std::string_view address, const Sender& sender, std::size_t bytes) {
-    const auto cost = static_cast<double>(1 + bytes / kShareBytes);
+    const std::size_t messages = 1 + bytes / kShareBytes;
+    const auto cost = static_cast<double>(messages);
     if (has_share(now, address, sender, cost)) return Verdict::admit;
     turned_.address = address.substr(0, kAddressBytesMax);
     if (has_room(all_refusals_, now, shares_.refusals)) {
