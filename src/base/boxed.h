@@ -13,8 +13,8 @@ template <typename T>
 class Boxed {
 public:
     Boxed() = default;
-    Boxed(std::nullopt_t) {}
-    Boxed(T value) : value_(std::make_unique<T>(std::move(value))) {}
+    Boxed(std::nullopt_t) {}  // NOLINT(google-explicit-constructor): as optional
+    Boxed(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT(google-explicit-constructor): likewise
     Boxed(const Boxed& other) : value_(other ? std::make_unique<T>(*other) : nullptr) {}
     Boxed(Boxed&&) noexcept = default;
     ~Boxed() = default;
