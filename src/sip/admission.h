@@ -26,14 +26,14 @@ struct Sender {
         peer,    // a trunk, a site, a media server
     };
     Kind kind = Kind::stranger;
-    std::size_t uses = 0;  // a caller's registrations and calls
+    std::size_t uses = 0;  // a caller's registrations, and calls as an agent
 };
 
 struct Shares {  // messages a second
     double stranger = 20;
     double strangers = 400;  // all of them together
     double caller = 100;     // an address, behind which many phones may stand,
-    double use = 4;          // and for each registration and call of it
+    double use = 4;          // and for each use of it
     double peer = 20'000;
     double refusals = 100;  // answers of 503, all together; beyond: nothing is answered
 };
@@ -54,7 +54,7 @@ public:
     // One of more than kShareBytes counts as several.
     [[nodiscard]] Verdict judge(Instant now, std::string_view address, const Sender& sender, std::size_t bytes = 0);
 
-    // What was not admitted since it was asked last, for one line a minute.
+    // What was not admitted since it was asked last, for the log.
     struct Turned {
         std::uint64_t refused = 0;
         std::uint64_t dropped = 0;

@@ -94,7 +94,8 @@ struct RoutingPointSettings {
     Menu menu;
 };
 
-// [[switch.number]]: what a trunk writes otherwise than this site. Of a trunk's rules for one use the first that is found.
+// [[switch.number]]: what a trunk writes otherwise than this site. Of a trunk's rules for one use the first that is
+// found.
 struct NumberRuleSettings {
     std::string trunk;   // one that exists
     std::string of;      // "called-in", "calling-in", "called-out" or "calling-out"
@@ -115,7 +116,7 @@ struct LimitSettings {
     int strangers_calls = 200;   // of all strangers together
     int stranger_messages = 20;  // of one address
     int strangers_messages = 400;
-    int caller_messages = 100;   // of an address with registrations or calls
+    int caller_messages = 100;   // of an address with registered phones or agents who call
     int peer_messages = 20'000;  // of a trunk's, a site's or a media server's address
 };
 

@@ -399,6 +399,11 @@ private:
                               {{"lost", std::to_string(journal.packets_overflow - overflow_told_)}});
             overflow_told_ = journal.packets_overflow;
         }
+        if (const auto turned = node_->take_turned(); turned.refused + turned.dropped > 0) {
+            config::log_warn("more messages than their senders' shares", {{"refused", std::to_string(turned.refused)},
+                                                                          {"dropped", std::to_string(turned.dropped)},
+                                                                          {"latest_from", turned.address}});
+        }
         timer_.expires_after(kLook);
         timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
             if (!error && !alive.expired()) look();
