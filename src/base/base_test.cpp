@@ -33,6 +33,9 @@ TEST_CASE("a time survives the way to text and back") {
     CHECK_FALSE(wall_from_rfc3339("2023-02-30T00:00:00Z"));
     CHECK_FALSE(wall_from_rfc3339("yesterday"));
     CHECK_FALSE(wall_from_rfc3339("2023-11-14T22:13:20.123"));
+    for (const char* text : {"1970-01-01T00:00:00.000Z", "0000-02-29T23:59:59.999Z", "9999-12-31T00:00:00.001Z"}) {
+        CHECK(to_rfc3339(wall_from_rfc3339(text).value()) == text);
+    }
 }
 
 TEST_CASE("hashes and checksums give the published values") {
@@ -52,6 +55,14 @@ TEST_CASE("hashes and checksums give the published values") {
 TEST_CASE("canonical JSON orders names, escapes little and refuses fractions") {
     CHECK(canonical_json(json_from_text(R"({"b":[1,true,null],"a":"\u20ac\u000f\n/"})").value()).value() ==
           "{\"a\":\"\xE2\x82\xAC\\u000f\\n/\",\"b\":[1,true,null]}");
+    std::string every = "\x7F";
+    for (char c = 0; c < 0x30; ++c) every += c;
+    every += "\\ \xE2\x82\xAC";
+    std::string text;
+    append_json_string(text, every);
+    CHECK(json_from_text(text).value() == boost::json::value(every));
+    CHECK(text.find("\\u0000\\u0001") != std::string::npos);
+    CHECK(text.find("\\b\\t\\n\\u000b\\f\\r") != std::string::npos);
     CHECK_FALSE(canonical_json(json_from_text("[1.5]").value()));
     CHECK_FALSE(canonical_json(json_from_text("[9007199254740993]").value()));
     // RFC 8785 §3.2.3: an astral name comes before U+FB33.
@@ -62,6 +73,12 @@ TEST_CASE("canonical JSON orders names, escapes little and refuses fractions") {
 TEST_CASE("a fact whose content was touched is refused") {
     const Fact fact = sample();
     CHECK(fact_from_json(to_json(fact)).value() == fact);
+    Fact sealed = fact;
+    sealed.id.clear();
+    const auto text = seal(sealed);
+    REQUIRE(text);
+    CHECK(sealed.id == fact.id);
+    CHECK(fact_from_json(json_from_text(*text).value()).value() == fact);
     boost::json::object touched = to_json(fact);
     touched["site"] = "paris";
     CHECK(fact_from_json(touched).error().what == "id is not the hash of the other fields");

@@ -10,7 +10,7 @@ namespace {
 namespace json = boost::json;
 
 json::object without_id(const Fact& fact) {
-    return {{"tenant", fact.tenant}, {"site", fact.site}, {"node", fact.node}, {"seq", fact.seq},
+    return {{"tenant", fact.tenant},     {"site", fact.site}, {"node", fact.node}, {"seq", fact.seq},
             {"at", to_rfc3339(fact.at)}, {"mono", fact.mono}, {"type", fact.type}, {"data", fact.data}};
 }
 
@@ -19,6 +19,12 @@ json::object without_id(const Fact& fact) {
 Result<std::string> fact_id(const Fact& fact) {
     TRY(const std::string text, canonical_json(without_id(fact)));
     return sha256_hex(text);
+}
+
+Result<std::string> seal(Fact& fact) {
+    TRY(const std::string text, canonical_json(without_id(fact)));
+    fact.id = sha256_hex(text);
+    return R"({"id":")" + fact.id + "\"," + text.substr(1);
 }
 
 json::object to_json(const Fact& fact) {

@@ -36,6 +36,8 @@ struct FactDraft {
 };
 
 [[nodiscard]] Result<std::string> fact_id(const Fact& fact);
+// Gives the fact its id, and gives its JSON text, which fact_from_json reads.
+[[nodiscard]] Result<std::string> seal(Fact& fact);
 [[nodiscard]] boost::json::object to_json(const Fact& fact);
 // Checks shape, field types and the id; not who may say it.
 [[nodiscard]] Result<Fact> fact_from_json(const boost::json::value& value);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 #include <vector>
@@ -26,28 +24,6 @@ bool less_in_utf16(std::string_view a, std::string_view b) {
     return x < y;
 }
 
-void append_string(std::string& out, std::string_view text) {
-    out.push_back('"');
-    for (char c : text) {
-        switch (c) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\b': out += "\\b"; break;
-            case '\f': out += "\\f"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            default:
-                if (static_cast<unsigned char>(c) < 0x20) {
-                    out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-                } else {
-                    out.push_back(c);
-                }
-        }
-    }
-    out.push_back('"');
-}
-
 Result<void> append(std::string& out, const json::value& value);
 
 Result<void> append_object(std::string& out, const json::object& object) {
@@ -58,7 +34,7 @@ Result<void> append_object(std::string& out, const json::object& object) {
     out.push_back('{');
     for (const auto* member : members) {
         if (out.back() != '{') out.push_back(',');
-        append_string(out, member->key());
+        append_json_string(out, member->key());
         out.push_back(':');
         TRY_VOID(append(out, member->value()));
     }
@@ -83,7 +59,7 @@ Result<void> append(std::string& out, const json::value& value) {
     switch (value.kind()) {
         case json::kind::null: out += "null"; return {};
         case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return {};
-        case json::kind::string: append_string(out, value.get_string()); return {};
+        case json::kind::string: append_json_string(out, value.get_string()); return {};
         case json::kind::object: return append_object(out, value.get_object());
         case json::kind::array: {
             out.push_back('[');
@@ -104,6 +80,30 @@ Result<void> append(std::string& out, const json::value& value) {
 }
 
 }  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+    constexpr std::string_view kHexDigits = "0123456789abcdef";
+    out += '"';
+    std::size_t plain = 0;  // from there on nothing has been escaped, nor copied
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        out += text.substr(plain, i - plain);
+        plain = i + 1;
+        switch (c) {
+            case '"': out += "\\\""; break;
+            case '\\': out += "\\\\"; break;
+            case '\b': out += "\\b"; break;
+            case '\f': out += "\\f"; break;
+            case '\n': out += "\\n"; break;
+            case '\r': out += "\\r"; break;
+            case '\t': out += "\\t"; break;
+            default: ((out += "\\u00") += c < 0x10 ? '0' : '1') += kHexDigits[c % 16];
+        }
+    }
+    out += text.substr(plain);
+    out += '"';
+}
 
 Result<json::value> json_from_text(std::string_view text) {
     json::parse_options options;

@@ -18,4 +18,7 @@ inline constexpr std::size_t kJsonDepthMax = 32;
 // is an error: facts carry whole milliseconds, so that no two languages disagree about a digit.
 [[nodiscard]] Result<std::string> canonical_json(const boost::json::value& value);
 
+// Appends the text as a JSON string, in quotes, as RFC 8785 §3.2.2.2 writes it. It is UTF-8 already.
+void append_json_string(std::string& out, std::string_view text);
+
 }  // namespace sheaf

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/time.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 
 namespace sheaf {
@@ -17,6 +15,12 @@ int digits_at(std::string_view text, std::size_t position, std::size_t digits) {
         value = value * 10 + (c - '0');
     }
     return value;
+}
+
+// The last `digits` decimal digits of a number that is not negative.
+void put_digits(std::string& text, std::size_t position, std::size_t digits, std::int64_t number) {
+    for (std::size_t i = position + digits; i > position; number /= 10)
+        text[--i] = static_cast<char>('0' + number % 10);
 }
 
 // The zone at the end of an RFC 3339 date-time, in minutes east of UTC.
@@ -37,9 +41,15 @@ std::string to_rfc3339(WallTime t) {
     const auto day = std::chrono::floor<std::chrono::days>(t);
     const std::chrono::year_month_day date{day};
     const std::chrono::hh_mm_ss clock{t - day};
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                       clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+    std::string text = "0000-00-00T00:00:00.000Z";
+    put_digits(text, 0, 4, static_cast<int>(date.year()));
+    put_digits(text, 5, 2, static_cast<unsigned>(date.month()));
+    put_digits(text, 8, 2, static_cast<unsigned>(date.day()));
+    put_digits(text, 11, 2, clock.hours().count());
+    put_digits(text, 14, 2, clock.minutes().count());
+    put_digits(text, 17, 2, clock.seconds().count());
+    put_digits(text, 20, 3, clock.subseconds().count());
+    return text;
 }
 
 Result<WallTime> wall_from_rfc3339(std::string_view text) {

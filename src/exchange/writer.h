@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "exchange/fields.h"
 #include "exchange/text.h"
 
@@ -40,7 +41,7 @@ private:
     void write(const boost::json::object& value) { out_ += boost::json::serialize(value); }
     // Bytes that are not text cannot stand in JSON: they go as {"hex": …}.
     void write(const std::string& text) {
-        if (is_utf8(text)) return write_text(text);
+        if (is_utf8(text)) return append_json_string(out_, text);
         out_ += R"({"hex":")" + to_hex(as_bytes(text)) + "\"}";
     }
     template <typename Tag>
@@ -73,38 +74,13 @@ private:
             std::array<char, 24> digits{};
             out_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
         } else if constexpr (std::is_enum_v<T>) {
-            write_text(EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
+            append_json_string(out_, EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
         } else {
             JsonWriter writer(out_);
             fields(writer, value);
             writer.finish();
         }
     }
-    void write_text(std::string_view text) {
-        constexpr std::string_view kHexDigits = "0123456789abcdef";
-        out_ += '"';
-        for (const char c : text) {
-            switch (c) {
-                case '"': out_ += "\\\""; break;
-                case '\\': out_ += "\\\\"; break;
-                case '\b': out_ += "\\b"; break;
-                case '\f': out_ += "\\f"; break;
-                case '\n': out_ += "\\n"; break;
-                case '\r': out_ += "\\r"; break;
-                case '\t': out_ += "\\t"; break;
-                default:
-                    if (static_cast<unsigned char>(c) >= 0x20) {
-                        out_ += c;
-                        break;
-                    }
-                    out_ += "\\u00";
-                    out_ += c < 0x10 ? '0' : '1';
-                    out_ += kHexDigits[static_cast<unsigned char>(c) % 16];
-            }
-        }
-        out_ += '"';
-    }
-
     template <typename T>
     static bool is_default(const T& value) {
         if constexpr (std::integral<T>) return value == T{};

@@ -2,46 +2,41 @@
 #include "sip/grammar.h"
 
 #include <algorithm>
+#include <array>
 
 #include "sip/endpoint.h"
 
 namespace sheaf::sip {
 namespace {
 
-constexpr std::string_view kTokenMarks = "-.!%*_+`'~";
 constexpr std::string_view kBlank = " \t";
 
-bool is_token_char(char c) {
-    return is_alphanumeric(c) || kTokenMarks.find(c) != std::string_view::npos;
-}
+// Which characters are of a class, looked up by each one of a message.
+class CharClass {
+public:
+    template <typename Is>
+    explicit constexpr CharClass(Is is) : has_{} {
+        for (std::size_t i = 0; i < has_.size(); ++i) has_.at(i) = is(static_cast<char>(i));
+    }
+    constexpr bool operator()(char c) const { return has_[static_cast<unsigned char>(c)]; }
 
-char lower_char(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+private:
+    std::array<bool, 256> has_;
+};
 
+constexpr CharClass is_token_char([](char c) {
+    return is_alphanumeric(c) || std::string_view("-.!%*_+`'~").find(c) != std::string_view::npos;
+});
 // What real peers put into an unquoted parameter value: a token, a host, an IPv6 address with or without brackets,
 // base64. Only what would change the structure is refused.
-bool is_value_char(char c) {
+constexpr CharClass is_value_char([](char c) {
     return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos;
-}
+});
 
 }  // namespace
 
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
-bool is_alphanumeric(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, is_token_char);
-}
-
-bool is_control(char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return (u < 0x20 && c != '\t') || u == 0x7f;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -52,13 +47,8 @@ std::string_view trimmed(std::string_view text) {
 
 std::string lower(std::string_view text) {
     std::string out(text);
-    std::ranges::transform(out, out.begin(), lower_char);
+    std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
     return out;
-}
-
-bool same_name(std::string_view a, std::string_view b) {
-    return a.size() == b.size() &&
-           std::ranges::equal(a, b, [](char x, char y) { return lower_char(x) == lower_char(y); });
 }
 
 std::string printable(std::string_view text, std::size_t max) {

@@ -14,13 +14,29 @@
 // SP and HTAB.
 namespace sheaf::sip {
 
-[[nodiscard]] bool is_digit(char c);
-[[nodiscard]] bool is_alphanumeric(char c);
+[[nodiscard]] constexpr bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+[[nodiscard]] constexpr bool is_alphanumeric(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 [[nodiscard]] bool is_token(std::string_view text);  // one character or more
-[[nodiscard]] bool is_control(char c);               // below 0x20 but HTAB, and DEL
+[[nodiscard]] constexpr bool is_control(char c) {    // below 0x20 but HTAB, and DEL
+    const auto u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\t') || u == 0x7f;
+}
 [[nodiscard]] std::string_view trimmed(std::string_view text);
-[[nodiscard]] std::string lower(std::string_view text);  // ASCII only
-[[nodiscard]] bool same_name(std::string_view a, std::string_view b);
+[[nodiscard]] constexpr char lower(char c) {  // ASCII only
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] std::string lower(std::string_view text);
+[[nodiscard]] constexpr bool same_name(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) return false;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
 [[nodiscard]] std::string printable(std::string_view text, std::size_t max);  // its visible ASCII characters
 
 // 1*DIGIT up to `max`, leading zeros allowed; nullopt for anything else.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <bitset>
+#include <deque>
 
 #include "sip/grammar.h"
 #include "sip/message.h"
@@ -59,7 +61,7 @@ constexpr std::string_view kSingle[] = {"From",
 
 std::string expanded(std::string_view name) {
     if (name.size() == 1) {
-        const char letter = lower(name).front();
+        const char letter = lower(name.front());
         for (const auto& [compact, full] : kCompactForms) {
             if (compact == letter) return std::string(full);
         }
@@ -83,24 +85,44 @@ bool has_stray_control(std::string_view line) {
     return false;
 }
 
+// Lines of a message: those that are folded are joined, all others are where they were.
+class Lines {
+public:
+    void add(std::string_view line) { lines_.push_back(line); }
+    void join(std::string_view more) {
+        auto& last = lines_.back();
+        if (joined_.empty() || joined_.back().data() != last.data()) joined_.emplace_back(last);
+        auto& whole = joined_.back();
+        whole.resize(whole.find_last_not_of(" \t") + 1);
+        if (!more.empty()) (whole += ' ') += more;
+        last = whole;
+    }
+    void drop_last() { lines_.pop_back(); }
+    [[nodiscard]] std::size_t size() const { return lines_.size(); }
+    [[nodiscard]] bool empty() const { return lines_.empty(); }
+    [[nodiscard]] std::string_view operator[](std::size_t i) const { return lines_[i]; }
+
+private:
+    std::vector<std::string_view> lines_;
+    std::deque<std::string> joined_;
+};
+
 // The lines of a header section (without its closing empty line), folds joined by one space (§7.3.1). After an error
 // `lines` holds those before it.
-Result<void> unfold(std::string_view section, std::vector<std::string>& lines) {
+Result<void> unfold(std::string_view section, Lines& lines) {
     while (!section.empty()) {
         const auto end = std::min(section.find(kLineEnd), section.size());
         const auto line = section.substr(0, end);
         section.remove_prefix(std::min(end + kLineEnd.size(), section.size()));
         if (line.starts_with(' ') || line.starts_with('\t')) {
             if (lines.size() < 2) return fail(Errc::malformed, "White space before first header");
-            auto& whole = lines.back();
-            whole.resize(whole.find_last_not_of(" \t") + 1);
-            if (const auto more = trimmed(line); !more.empty()) (whole += ' ') += more;
+            lines.join(trimmed(line));
         } else {
             if (lines.size() > kHeadersMax) return fail(Errc::exhausted, "Too many headers");
-            lines.emplace_back(line);
+            lines.add(line);
         }
-        if (lines.back().size() > kHeaderBytesMax) {
-            lines.pop_back();
+        if (lines[lines.size() - 1].size() > kHeaderBytesMax) {
+            lines.drop_last();
             return fail(Errc::exhausted, "Header too long");
         }
     }
@@ -183,18 +205,24 @@ Result<void> check_number(const Message& message, std::string_view name, std::ui
 }
 
 Result<void> check_addresses(const Message& message, std::string_view name) {
-    for (const auto& item : message.list(name)) {
-        if (item == "*" && same_name(name, "Contact")) continue;
-        if (!name_addr_from_text(item)) return fail(Errc::malformed, "Invalid " + std::string(name));
+    for (const auto& header : message.headers) {
+        if (!same_name(header.name, name)) continue;
+        for (const auto item : list_items(header.value)) {
+            if (item == "*" && same_name(name, "Contact")) continue;
+            if (!name_addr_from_text(item)) return fail(Errc::malformed, "Invalid " + std::string(name));
+        }
     }
     return {};
 }
 
 Result<void> check_singles(const Message& message) {
-    for (const auto name : kSingle) {
-        const auto count =
-            std::ranges::count_if(message.headers, [&](const Header& h) { return same_name(h.name, name); });
-        if (count > 1) return fail(Errc::malformed, "More than one " + std::string(name));
+    std::bitset<std::size(kSingle)> seen;
+    for (const auto& header : message.headers) {
+        const auto* name = std::ranges::find_if(kSingle, [&](auto one) { return same_name(header.name, one); });
+        if (name == std::end(kSingle)) continue;
+        const auto index = static_cast<std::size_t>(name - std::begin(kSingle));
+        if (seen.test(index)) return fail(Errc::malformed, "More than one " + std::string(*name));
+        seen.set(index);
     }
     for (const std::string_view name : {"Via", "From", "To", "Call-ID", "CSeq"}) {
         if (message.first(name) == nullptr) return fail(Errc::malformed, "Missing " + std::string(name));
@@ -205,11 +233,15 @@ Result<void> check_singles(const Message& message) {
 // What §8.1.1 asks of every message, and the scalars of §20.
 Result<void> check(const Message& message) {
     TRY_VOID(check_singles(message));
-    const auto vias = message.list("Via");
-    if (vias.empty()) return fail(Errc::malformed, "Missing Via");
-    for (const auto& via : vias) {
-        if (!via_from_text(via)) return fail(Errc::malformed, "Invalid Via");
+    bool has_via = false;
+    for (const auto& header : message.headers) {
+        if (!same_name(header.name, "Via")) continue;
+        for (const auto via : list_items(header.value)) {
+            if (!via_from_text(via)) return fail(Errc::malformed, "Invalid Via");
+            has_via = true;
+        }
     }
+    if (!has_via) return fail(Errc::malformed, "Missing Via");
     for (const std::string_view name : {"From", "To"}) {
         if (!name_addr_from_text(*message.first(name))) return fail(Errc::malformed, "Invalid " + std::string(name));
     }
@@ -231,14 +263,14 @@ Result<void> check(const Message& message) {
 }
 
 Result<Message> message_from_section(std::string_view section) {
-    std::vector<std::string> lines;
+    Lines lines;
     TRY_VOID(unfold(section, lines));
-    if (lines.empty() || lines.front().empty()) return fail(Errc::malformed, "No start line");
+    if (lines.empty() || lines[0].empty()) return fail(Errc::malformed, "No start line");
     Message message;
-    if (is_status_line(lines.front())) {
-        TRY(message.start, status_line(lines.front()));
+    if (is_status_line(lines[0])) {
+        TRY(message.start, status_line(lines[0]));
     } else {
-        TRY(message.start, request_line(lines.front()));
+        TRY(message.start, request_line(lines[0]));
     }
     message.headers.reserve(lines.size() - 1);
     for (std::size_t i = 1; i < lines.size(); ++i) {
@@ -277,16 +309,16 @@ Result<Message> message_from_datagram(std::string_view bytes) {
 Result<Message> salvage_request(std::string_view bytes) {
     bytes = without_leading_line_ends(bytes.substr(0, kMessageBytesMax));
     const auto end = std::min(bytes.find(kSectionEnd), bytes.rfind(kLineEnd));
-    std::vector<std::string> lines;
+    Lines lines;
     [[maybe_unused]] const auto whole = unfold(bytes.substr(0, end), lines);  // the lines before an error will do
     if (lines.empty()) return fail(Errc::not_found, "no start line");
-    const auto& start = lines.front();
+    const auto start = lines[0];
     const auto method = start.substr(0, start.find(' '));
     if (is_status_line(start) || !is_token(method)) return fail(Errc::not_found, "not a request");
 
     Message message;
     auto line = request_line(start);
-    message.start = line ? *std::move(line) : RequestLine{method, {}};
+    message.start = line ? *std::move(line) : RequestLine{std::string(method), {}};
     for (std::size_t i = 1; i < lines.size(); ++i) {
         auto header = header_from_line(lines[i]);
         if (!header) continue;

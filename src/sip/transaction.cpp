@@ -155,7 +155,9 @@ TransactionStep ServerTransaction::on_timer(Instant now) {
 }
 
 std::string client_key(std::string_view branch, std::string_view method) {
-    return std::string(branch) + '\n' + std::string(method);
+    std::string key(branch);
+    if (method == "CANCEL") (key += '\n') += method;
+    return key;
 }
 
 std::string server_key(const Message& request, const Via& via, std::string_view method) {

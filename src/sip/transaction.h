@@ -99,7 +99,8 @@ private:
 
 inline constexpr std::string_view kBranchCookie = "z9hG4bK";
 
-// §17.1.3: a response belongs to the request with its top Via's branch and its CSeq's method.
+// §17.1.3: a response belongs to the request with its top Via's branch and its CSeq's method. Only a CANCEL shares its
+// branch with another request: for any other method the key is the same.
 [[nodiscard]] std::string client_key(std::string_view branch, std::string_view method);
 // §17.2.3: branch, sent-by and method, ACK counted as INVITE; for a peer of RFC 2543 (a branch without the cookie, or
 // none) Request-URI, From tag, Call-ID, CSeq and top Via. The To tag is left out there: the CSeq already tells an

@@ -96,12 +96,13 @@ void UserAgent::State::on_response(Instant now, const Source& source, const Mess
     if (vias.size() != 1) return;  // §8.1.3.3: not ours
     const auto via = via_from_text(vias.front());
     if (!via) return;
-    const std::string key = client_key(via->params.value("branch").value_or(""), response.method());
-    const auto found = clients_by_key.find(key);
+    const std::string& method = response.method();
+    const auto found = clients_by_key.find(client_key(via->params.value("branch").value_or(""), method));
     if (found == clients_by_key.end()) return;
     const TransactionId id = found->second;
     ClientRecord* record = client(id);
     ASSERT(record != nullptr);
+    if (record->out.request.method() != method) return;  // §17.1.3
     const TransactionStep step = record->machine.on_response(now, response.status());
     if (step.acknowledge) acknowledge_failure(id, response);
     if (step.deliver) {
@@ -150,8 +151,8 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
 
 void UserAgent::transport_failed(Instant now, const std::string& branch) {
     if (branch.empty()) return;
-    const auto found = state_->clients_by_key.lower_bound(client_key(branch, {}));
-    if (found == state_->clients_by_key.end() || !found->first.starts_with(client_key(branch, {}))) return;
+    const auto found = state_->clients_by_key.find(client_key(branch, {}));
+    if (found == state_->clients_by_key.end()) return;
     const TransactionId id = found->second;
     ClientRecord* record = state_->client(id);
     // Once the peer has answered something it is there; its final response may come on a connection of its own.

@@ -167,7 +167,7 @@ struct UserAgent::State {
     std::vector<Event> events;
     std::uint64_t last_id = 0;
     std::unordered_map<TransactionId, ClientRecord> clients;
-    std::map<std::string, TransactionId> clients_by_key;
+    std::unordered_map<std::string, TransactionId> clients_by_key;
     std::unordered_map<TransactionId, ServerRecord> servers;
     std::unordered_map<std::string, TransactionId> servers_by_key;
     std::unordered_map<std::string, TransactionId> servers_by_merge_key;

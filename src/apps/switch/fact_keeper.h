@@ -11,7 +11,7 @@
 namespace sheaf::apps {
 
 inline constexpr std::size_t kFactsKeptMax = 100'000;  // while the outbox cannot take them; beyond, the oldest are lost
-inline constexpr int kFactsTogetherMs = 20;  // between two writes; what comes meanwhile is written with the next
+inline constexpr int kFactsTogetherMs = 50;  // between two writes; what comes meanwhile is written with the next
 inline constexpr int kFactsRetryMs = 1'000;
 inline constexpr int kAliveMs = 10'000;  // while calls are in progress it is written down that the switch runs
 

@@ -102,7 +102,7 @@ private:
     [[nodiscard]] Result<void> heard_of(const Stamp& now);
     [[nodiscard]] Result<std::int64_t> take_seq(const std::string& fact_id);  // 0: unknown, no row has that
     [[nodiscard]] Result<std::uint64_t> last_seq();
-    [[nodiscard]] Result<Fact> stamped(const FactDraft& draft, std::uint64_t seq) const;
+    [[nodiscard]] Fact stamped(const FactDraft& draft, std::uint64_t seq) const;
 
     Database database_;
     Fact sender_;  // tenant, site and node of every fact
@@ -128,14 +128,13 @@ Result<std::uint64_t> SqliteOutbox::last_seq() {
     return static_cast<std::uint64_t>(select.integer(0));
 }
 
-Result<Fact> SqliteOutbox::stamped(const FactDraft& draft, std::uint64_t seq) const {
+Fact SqliteOutbox::stamped(const FactDraft& draft, std::uint64_t seq) const {
     Fact fact = sender_;
     fact.seq = seq;
     fact.at = draft.stamp.wall;
     fact.mono = to_ms(draft.stamp.mono);
     fact.type = draft.type;
     fact.data = draft.data;
-    TRY(fact.id, fact_id(fact));
     return fact;
 }
 
@@ -146,8 +145,8 @@ Result<std::vector<Fact>> SqliteOutbox::add(const std::vector<FactDraft>& drafts
     TRY(std::uint64_t seq, last_seq());
     TRY(auto insert, database_.prepare("INSERT INTO fact (seq, id, owner, body) VALUES (?, ?, ?, ?)"));
     for (const auto& draft : drafts) {
-        TRY(Fact fact, stamped(draft, ++seq));
-        const std::string body = boost::json::serialize(to_json(fact));
+        Fact fact = stamped(draft, ++seq);
+        TRY(const std::string body, seal(fact));
         if (body.size() > kFactBytesMax) return fail(Errc::exhausted, "a fact of type " + fact.type + " is too large");
         TRY_VOID(insert.bind(1, static_cast<std::int64_t>(seq)).bind(2, fact.id).bind(3, owner_).bind(4, body).run());
         facts.push_back(std::move(fact));

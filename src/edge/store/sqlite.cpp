@@ -20,20 +20,41 @@ std::unexpected<Error> failed(sqlite3* database, int code, std::string_view doin
 
 }  // namespace
 
+StatementCache::~StatementCache() {
+    for (const auto& [sql, idle] : idle_) {
+        for (sqlite3_stmt* statement : idle) sqlite3_finalize(statement);
+    }
+}
+
+StatementCache::Idle* StatementCache::of(std::string_view sql) {
+    std::string text(sql);
+    if (idle_.size() >= kTextsMax && !idle_.contains(text)) return nullptr;
+    return &idle_[std::move(text)];
+}
+
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_),
       statement_(std::exchange(other.statement_, nullptr)),
+      idle_(other.idle_),
       bind_error_(other.bind_error_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
     std::swap(database_, other.database_);
     std::swap(statement_, other.statement_);
+    std::swap(idle_, other.idle_);
     std::swap(bind_error_, other.bind_error_);
     return *this;
 }
 
 Statement::~Statement() {
-    sqlite3_finalize(statement_);
+    if (statement_ == nullptr) return;
+    if (idle_ == nullptr) {
+        sqlite3_finalize(statement_);
+        return;
+    }
+    sqlite3_reset(statement_);  // says once more what the last step has said
+    sqlite3_clear_bindings(statement_);
+    idle_->push_back(statement_);
 }
 
 Statement& Statement::bind(int index, std::string_view text) {
@@ -93,14 +114,17 @@ bool Statement::is_null(int column) const {
     return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-Database::Database(Database&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+Database::Database(Database&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)), cache_(std::move(other.cache_)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(cache_, other.cache_);
     return *this;
 }
 
 Database::~Database() {
+    cache_.reset();
     sqlite3_close_v2(handle_);
 }
 
@@ -132,11 +156,17 @@ Result<void> Database::migrate(const std::vector<std::string_view>& migrations) 
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
+    StatementCache::Idle* idle = cache_->of(sql);
+    if (idle != nullptr && !idle->empty()) {
+        sqlite3_stmt* kept = idle->back();
+        idle->pop_back();
+        return Statement(handle_, kept, idle);
+    }
     sqlite3_stmt* statement = nullptr;
     int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                                   &statement, nullptr);
     if (code != SQLITE_OK) return failed(handle_, code, "prepare");
-    return Statement(handle_, statement);
+    return Statement(handle_, statement, idle);
 }
 
 Result<void> Database::execute(std::string_view sql) {
@@ -156,7 +186,8 @@ Result<std::int64_t> Database::user_version() {
 }
 
 Result<Transaction> Transaction::begin(Database& database) {
-    TRY_VOID(database.execute("BEGIN IMMEDIATE"));
+    TRY(auto begin, database.prepare("BEGIN IMMEDIATE"));
+    TRY_VOID(begin.run());
     return Transaction(&database);
 }
 
@@ -168,7 +199,8 @@ Transaction::~Transaction() {
 }
 
 Result<void> Transaction::commit() {
-    TRY_VOID(database_->execute("COMMIT"));
+    TRY(auto commit, database_->prepare("COMMIT"));
+    TRY_VOID(commit.run());
     database_ = nullptr;
     return {};
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -15,6 +16,22 @@ struct sqlite3_stmt;
 namespace sheaf::store {
 
 class Database;
+
+// Prepared statements by their SQL, for the next who asks for the same: to parse SQL costs more than to run it.
+class StatementCache {
+public:
+    static constexpr std::size_t kTextsMax = 128;  // of further ones none is kept
+    using Idle = std::vector<sqlite3_stmt*>;       // statements of one SQL text that nobody uses
+
+    StatementCache() = default;
+    StatementCache(const StatementCache&) = delete;
+    StatementCache& operator=(const StatementCache&) = delete;
+    ~StatementCache();
+    [[nodiscard]] Idle* of(std::string_view sql);  // where its statements wait; null: there is no room for more
+
+private:
+    std::unordered_map<std::string, Idle> idle_;
+};
 
 // A prepared statement: bind, step, read, reset. Parameters and columns count from 1 and 0, as in SQLite. One owner,
 // one thread, and it dies before its database.
@@ -41,10 +58,12 @@ public:
 
 private:
     friend class Database;
-    Statement(sqlite3* database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
+    Statement(sqlite3* database, sqlite3_stmt* statement, StatementCache::Idle* idle)
+        : database_(database), statement_(statement), idle_(idle) {}
     sqlite3* database_;
     sqlite3_stmt* statement_;
-    int bind_error_ = 0;  // the first failed bind; told by step
+    StatementCache::Idle* idle_;  // where it goes when it dies; null: nowhere
+    int bind_error_ = 0;          // the first failed bind; told by step
 };
 
 // A connection to one database file. WAL with synchronous=FULL: what a commit has returned survives kill -9 and power
@@ -65,9 +84,10 @@ public:
     [[nodiscard]] Result<std::int64_t> user_version();
 
 private:
-    explicit Database(sqlite3* handle) : handle_(handle) {}
+    explicit Database(sqlite3* handle) : handle_(handle), cache_(std::make_unique<StatementCache>()) {}
     [[nodiscard]] Result<void> migrate(const std::vector<std::string_view>& migrations);
     sqlite3* handle_;
+    std::unique_ptr<StatementCache> cache_;
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolled back when it dies uncommitted. The database outlives it.

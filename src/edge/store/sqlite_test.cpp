@@ -69,6 +69,39 @@ TEST_CASE("a transaction that is not committed leaves nothing") {
     CHECK(count->integer(0) == 0);
 }
 
+TEST_CASE("statements of the same SQL are apart while both live, and the next one begins without bindings") {
+    Folder folder;
+    auto database = Database::open(folder.path + "/a.db", {"CREATE TABLE t(n INTEGER)"});
+    REQUIRE(database);
+    REQUIRE(database->execute("INSERT INTO t VALUES (1), (2)"));
+    constexpr std::string_view kSql = "SELECT n, ?1 FROM t ORDER BY n";
+    for (int round = 0; round < 3; ++round) {
+        auto first = database->prepare(kSql);
+        auto second = database->prepare(kSql);
+        REQUIRE(first);
+        REQUIRE(second);
+        REQUIRE(first->step().value());
+        CHECK(first->is_null(1));
+        first->reset();
+        first->bind(1, "bound");
+        REQUIRE(first->step().value());
+        REQUIRE(first->step().value());
+        CHECK(first->integer(0) == 2);
+        CHECK(first->text(1) == "bound");
+        REQUIRE(second->step().value());
+        CHECK(second->integer(0) == 1);
+        CHECK(second->is_null(1));
+    }
+    for (std::size_t i = 0; i < 2 * StatementCache::kTextsMax; ++i) {
+        auto one = database->prepare("SELECT " + std::to_string(i));
+        REQUIRE(one);
+        REQUIRE(one->step().value());
+        CHECK(one->integer(0) == static_cast<std::int64_t>(i));
+    }
+    // None is left that reads: the table can go.
+    REQUIRE(database->execute("DROP TABLE t"));
+}
+
 TEST_CASE("migrations run once each, in order, and a newer file is refused") {
     Folder folder;
     std::string path = folder.path + "/a.db";
