@@ -41,7 +41,8 @@ B2bua::Core::Core(Settings given, sip::UserAgent& user_agent, const Entropy::See
       ua(user_agent),
       entropy(seed),
       registrar(settings.site, entropy.token(32)),
-      servers(settings.media.size()) {
+      servers(settings.media.size()),
+      notifier(ua, [this](const std::string& dn) { return lamp_of(dn); }) {
     know_peers();
     for (std::size_t i = 0; i < settings.media.size(); ++i) servers.set_down(i, !settings.media[i]);
 }
@@ -155,6 +156,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         timers.set({id, timer}, std::nullopt);
     }
     if (dialog_watcher) dialog_watcher(id, {});
+    shows(now, *of, Lamp::idle);
     count(*of, false);
     legs.erase(id);
 }
@@ -198,7 +200,7 @@ sip::UserAgentOptions options_of_switch() {
     sip::UserAgentOptions options;
     options.contact_user = "switch";
     options.allow = {"INVITE", "ACK",  "BYE",    "CANCEL", "OPTIONS", "REGISTER",
-                     "REFER",  "INFO", "NOTIFY", "PRACK",  "UPDATE"};
+                     "REFER",  "INFO", "NOTIFY", "PRACK",  "UPDATE",  "SUBSCRIBE"};
     options.supported = {"100rel", "norefersub", "path", "replaces", "timer"};
     options.transactions_max = kTransactionsMax;
     return options;
@@ -264,6 +266,7 @@ void B2bua::handle(Stamp now, const sip::Event& event) {
                          const auto it = core.requests.find(e.id);
                          if (it == core.requests.end()) {
                              if (core.on_asked(now, e) || core.on_registered(now, e)) return;
+                             if (core.notifier.on_responded(now.mono, e)) return;
                              core.on_started(e);
                              return core.on_erased(now, e);
                          }
@@ -343,6 +346,7 @@ void B2bua::tick(Stamp now) {
         if (due->second == Standing::keep_alive) core_->keep_alive(now, due->first);
         if (due->second == Standing::registration) core_->send_register(now, due->first, kRegisterSeconds);
     }
+    core_->notifier.tick(now.mono);
 }
 
 void B2bua::start(Stamp now) {
@@ -356,12 +360,15 @@ void B2bua::start(Stamp now) {
 
 void B2bua::leave(Stamp now) {
     while (!core_->registrations.empty()) core_->unregister(now, core_->registrations.begin()->first);
+    core_->notifier.end_all(now.mono);
 }
 
 std::optional<Instant> B2bua::next_deadline() const {
-    const auto of_calls = core_->timers.next();
-    const auto of_others = core_->standing.next();
-    return of_calls && of_others ? std::min(of_calls, of_others) : of_calls ? of_calls : of_others;
+    std::optional<Instant> first;
+    for (const auto next : {core_->timers.next(), core_->standing.next(), core_->notifier.next_deadline()}) {
+        if (next && (!first || *next < *first)) first = next;
+    }
+    return first;
 }
 
 std::vector<exchange::Event> B2bua::take_events() {
@@ -396,14 +403,17 @@ void B2bua::reload(Stamp now, Settings settings) {
     core_->settings = in_order(std::move(settings));
     core_->find_media(now, media);
     core_->know_peers();
+    core_->notifier.drop_if(now.mono,
+                            [&](const std::string& dn) { return agent_with(core_->settings, dn) == nullptr; });
     if (!core_->has_started) return;
     core_->watch_peers(now);
     core_->register_with_trunks(now);
 }
 
 B2bua::Counts B2bua::counts() const {
-    return {core_->legs.size(), core_->dialogs.size(), core_->servers.rooms(),
-            core_->requests.size() + core_->starting.size() + core_->erasing.size(), core_->timers.size()};
+    return {core_->legs.size(),     core_->dialogs.size(),
+            core_->servers.rooms(), core_->requests.size() + core_->starting.size() + core_->erasing.size(),
+            core_->timers.size(),   core_->lit.size()};
 }
 
 }  // namespace sheaf::b2bua

@@ -94,6 +94,7 @@ public:
         std::size_t rooms = 0;     // at media servers
         std::size_t requests = 0;  // of ours without answer
         std::size_t timers = 0;
+        std::size_t lit = 0;  // agents whose lamps are
         friend bool operator==(const Counts&, const Counts&) = default;
     };
     [[nodiscard]] Counts counts() const;  // all zero when every call is over

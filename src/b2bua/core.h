@@ -113,6 +113,12 @@ struct B2bua::Core {
     std::unordered_map<sip::ClientRequest, Starting> starting;
     std::map<SegmentId, Erasing> erasing;
     std::unordered_map<sip::ClientRequest, SegmentId> erase_requests;
+    struct Lit {  // legs
+        std::size_t ringing = 0;
+        std::size_t busy = 0;
+    };
+    std::unordered_map<std::string, Lit> lit;  // agents in calls
+    Notifier notifier;
 
     // b2bua.cpp: dispatch, and what all legs share.
     Leg* leg(const LegId& id);
@@ -127,6 +133,9 @@ struct B2bua::Core {
     void on_requested(Stamp now, const sip::Requested& requested);
     void on_outside(Stamp now, const sip::Requested& requested);
     void on_register(Stamp now, const sip::Requested& requested);
+    void on_subscribe(Stamp now, const sip::Requested& requested);
+    void shows(Stamp now, Leg& of, Lamp lamp);
+    [[nodiscard]] Lamp lamp_of(const std::string& dn) const;
     void warn(std::string text, std::vector<std::pair<std::string, std::string>> fields);
     [[nodiscard]] std::vector<sip::Header> call_headers(const Leg& of) const;
     [[nodiscard]] std::vector<sip::Header> response_headers(Leg& of);  // these, and the leg's pivot address

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "b2bua/msml_client.h"
+#include "b2bua/notifier.h"
 #include "b2bua/settings.h"
 #include "base/boxed.h"
 #include "exchange/exchange.h"
@@ -119,6 +120,7 @@ struct Leg {
     sip::DialogId peer_dialog = 0;  // 0: none yet
     Peer peer;
     Media media;
+    Lamp lamp = Lamp::idle;          // an agent's leg: what it adds to the agent's lamp
     RoomId room;                     // empty: joined to nothing
     std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
     std::string caller_at;           // the address that a stranger or an agent has called from; else empty

@@ -125,7 +125,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     if (at_pivot) this->leg(claim.replaces->leg)->pivot.clear();  // single use
     learn_from_site(leg, request);
     watch(invited.dialog, leg, false);
-    add(std::move(leg));
+    shows(now, add(std::move(leg)), Lamp::busy);
     events.emplace_back(std::move(event));
 }
 
@@ -229,6 +229,7 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
 
 void B2bua::Core::talks(Stamp now, Leg& of, exchange::Event event) {
     events.push_back(std::move(event));
+    shows(now, of, Lamp::busy);
     if (of.device.kind == exchange::DeviceKind::site) timers.set({of.id, LegTimer::site_probe}, now.mono + kSiteProbe);
     if (std::get<Talking>(of.peer).held) events.emplace_back(exchange::LegHeld{of.id});
     if (const auto told = std::exchange(of.site.early, std::nullopt)) {

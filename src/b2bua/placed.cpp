@@ -214,6 +214,7 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
     if (of.answer_told) tell_to_answer(now, of);
     if (!calling->alerted && (response.status() == 180 || response.status() == 183)) {
         calling->alerted = true;
+        shows(now, of, Lamp::ringing);
         events.emplace_back(exchange::LegAlerting{of.id, peer_call_of(of, response)});
     }
     const auto* media = std::get_if<MediaStands>(&of.media);

@@ -10,6 +10,7 @@
 
 #include "base/entropy.h"
 #include "base/time.h"
+#include "sip/dialog.h"
 #include "sip/digest_auth.h"
 #include "sip/endpoint.h"
 #include "sip/message.h"
@@ -99,6 +100,7 @@ struct Requested {  // any other request, in a dialog (INFO, REFER, NOTIFY, …)
     DialogId dialog;
     Message request;
     Source source;
+    std::string local_tag = {};  // of our answer, where the request has no To tag: it may begin a dialog
 };
 struct Responded {  // the final response to `request` or `request_outside`; 408 and 503 of our own have no message
     ClientRequest id;
@@ -136,6 +138,14 @@ struct OutsideRequest {
     std::string content_type;
     std::string body;
     std::optional<Account> account;
+};
+
+// A dialog that the application keeps: a subscription's (RFC 6665). Its SUBSCRIBEs and NOTIFYs, where they are allowed,
+// come as Requested with dialog 0, whether there is such a dialog or not.
+struct OwnDialog {
+    Dialog dialog;
+    Source peer;                 // where its last message came from
+    bool follow_source = false;  // see UserAgent::follow_source
 };
 
 struct UserAgentOptions {
@@ -211,6 +221,9 @@ public:
     ClientRequest request(Instant now, DialogId dialog, const std::string& method, const std::vector<Header>& headers,
                           const std::string& content_type = {}, const std::string& body = {});
     ClientRequest request_outside(Instant now, const OutsideRequest& request);
+    // One at a time is the application's care. Its CSeq is counted in the dialog.
+    ClientRequest request(Instant now, OwnDialog& dialog, const std::string& method, const std::vector<Header>& headers,
+                          const std::string& content_type = {}, const std::string& body = {});
     void respond(Instant now, ServerRequest request, int status, const std::vector<Header>& headers = {},
                  const std::string& content_type = {}, const std::string& body = {}, std::string_view reason = {});
 

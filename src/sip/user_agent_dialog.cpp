@@ -76,12 +76,17 @@ std::optional<Endpoint> UserAgent::State::hop_of(const Dialog& dialog, const End
     return std::nullopt;
 }
 
-Outgoing UserAgent::State::way_to(const Call& call) const {
+Outgoing UserAgent::State::way_in(const Dialog& dialog, const Source& peer, bool follows_source) const {
     Outgoing out;
-    const bool is_direct = call.follows_source && call.dialog.routes.empty() && !call.peer.remote.address.empty();
-    out.to = is_direct ? call.peer.remote : hop_of(call.dialog, call.peer.remote).value_or(call.peer.remote);
-    if (out.to.transport == Transport::tcp && call.peer.remote.transport == Transport::tcp) out.flow = call.peer.flow;
-    out.local = call.peer.local;
+    const bool is_direct = follows_source && dialog.routes.empty() && !peer.remote.address.empty();
+    out.to = is_direct ? peer.remote : hop_of(dialog, peer.remote).value_or(peer.remote);
+    if (out.to.transport == Transport::tcp && peer.remote.transport == Transport::tcp) out.flow = peer.flow;
+    out.local = peer.local;
+    return out;
+}
+
+Outgoing UserAgent::State::way_to(const Call& call) const {
+    Outgoing out = way_in(call.dialog, call.peer, call.follows_source);
     out.account = call.account;
     out.dialog = call.id;
     return out;

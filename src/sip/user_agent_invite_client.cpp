@@ -80,6 +80,7 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
         of->confirmed = true;
     }
     of->client_invite = 0;
+    of->has_glared = false;
     of->peer = source;
     of->awaited_ack = AwaitedAck{id, cseq_of(record->out.request).number};
     session_agreed(now, *of, record->out.request, response);
@@ -137,8 +138,11 @@ void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int statu
     const bool is_silent = status == 408 || (status == 503 && response == nullptr);
     if (status == 481 || is_silent) return on_dialog_lost(now, *of, status);
     if (status == 491) {
-        // §14.1: who made the Call-ID waits longer, in steps of 10 ms.
-        const std::uint32_t steps = of->we_called ? 210 + entropy.number() % 191 : entropy.number() % 201;
+        // §14.1: who made the Call-ID waits longer, in steps of 10 ms. The other has at most 2 s to be the first, and
+        // needs no more than a tenth of that to be so: media waits for it.
+        const bool is_again = std::exchange(of->has_glared, true);
+        const std::uint32_t steps =
+            of->we_called ? 210 + entropy.number() % 191 : entropy.number() % (is_again ? 201 : 21);
         of->glare_at = now + std::chrono::milliseconds{10 * steps};
     }
     refresh_failed(now, *of);

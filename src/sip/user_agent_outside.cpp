@@ -48,10 +48,20 @@ void UserAgent::State::on_new_request(Instant now, TransactionId id) {
     const std::string* call_id = request.first("Call-ID");
     ASSERT(call_id != nullptr);
     Call* named = call_named(*call_id, to_tag, tag_of(request, "From"));
+    if (named == nullptr && may_be_subscription(request.method())) {
+        if (passes_inspection(now, id)) events.emplace_back(Requested{id, 0, request, record->source});
+        return;
+    }
     if (named == nullptr) return reply(now, id, 481);
     const DialogId dialog = named->id;
     on_in_dialog(now, *named, id);
     settle_call(dialog);
+}
+
+// Of a dialog that the application keeps, perhaps.
+bool UserAgent::State::may_be_subscription(const std::string& method) const {
+    const bool is_of_events = method == "SUBSCRIBE" || method == "NOTIFY";
+    return is_of_events && std::ranges::find(options.allow, method) != options.allow.end();
 }
 
 // §8.2.1 to §8.2.2.3, after what only requests outside of dialogs are asked.
@@ -88,7 +98,7 @@ void UserAgent::State::on_outside_request(Instant now, TransactionId id) {
     if (!passes_inspection(now, id)) return;
     if (method == "BYE") return reply(now, id, 481);
     if (method == "INVITE") return on_invite(now, id);
-    events.emplace_back(Requested{id, 0, record->request, record->source});
+    events.emplace_back(Requested{id, 0, record->request, record->source, record->local_tag});
 }
 
 void UserAgent::State::on_response(Instant now, const Source& source, const Message& response) {
@@ -210,6 +220,22 @@ ClientRequest UserAgent::request_outside(Instant now, const OutsideRequest& want
         started = state_->start_client(now, std::move(out));
     }
     if (started == 0) state_->events.emplace_back(Responded{id, 0, 503, std::nullopt});
+    return id;
+}
+
+ClientRequest UserAgent::request(Instant now, OwnDialog& within, const std::string& method,
+                                 const std::vector<Header>& headers, const std::string& content_type,
+                                 const std::string& body) {
+    const ClientRequest id = ++state_->last_id;
+    Outgoing out = state_->way_in(within.dialog, within.peer, within.follow_source);
+    out.request = dialog_request(within.dialog, method);
+    for (const Header& header : headers) out.request.add(header.name, header.value);
+    if (!content_type.empty()) out.request.add("Content-Type", content_type);
+    out.request.body = body;
+    out.purpose = Purpose::outside;
+    out.id = id;
+    if (state_->start_client(now, std::move(out)) == 0)
+        state_->events.emplace_back(Responded{id, 0, 503, std::nullopt});
     return id;
 }
 

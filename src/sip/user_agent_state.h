@@ -139,6 +139,7 @@ struct Call {
     std::vector<Waiting> waiting;  // each starts when the one before it is over
     std::optional<Instant> glare_at;
     bool glare_when_idle = false;
+    bool has_glared = false;  // so was the re-INVITE before
     std::optional<Instant> provisional_at;
     std::uint32_t rseq = 0;  // of our last reliable provisional response; 0: none
     Boxed<Unpracked> unpracked;
@@ -213,6 +214,7 @@ struct UserAgent::State {
     void on_outside_request(Instant now, TransactionId id);
     void on_response(Instant now, const Source& source, const Message& response);
     void on_final(Instant now, TransactionId id, int status, const Message* response);  // null: our own 408 or 503
+    [[nodiscard]] bool may_be_subscription(const std::string& method) const;
     [[nodiscard]] bool passes_inspection(Instant now, TransactionId id);
 
     // user_agent_invite_client.cpp
@@ -271,6 +273,7 @@ struct UserAgent::State {
     void hang_up(Instant now, Call& call, const std::vector<Header>& headers);
     void on_dialog_lost(Instant now, Call& call, int status);  // 481 or 408 in a confirmed dialog; says Ended
     [[nodiscard]] std::optional<Endpoint> hop_of(const Dialog& dialog, const Endpoint& peer) const;
+    [[nodiscard]] Outgoing way_in(const Dialog& dialog, const Source& peer, bool follows_source) const;
     [[nodiscard]] Outgoing way_to(const Call& call) const;  // to, flow, local, account
     TransactionId send_within(Instant now, Call& call, Purpose purpose, Message request, ClientRequest id = 0);
 };

@@ -89,29 +89,44 @@ class Probe:
         self.request("BYE", user)
         return self.final("BYE")
 
-    def register(self, user, password, expires=60):
-        """The status of the answer to the credentials."""
-        record = f"sip:{user}@{self.registrar}"
-        target = self.request("REGISTER", "", [("Expires", expires)], to=record)
-        first = self.final("REGISTER")
+    def authorized(self, method, user, agent, password, headers=(), to=None):
+        """A request with credentials, as a phone sends it that keeps no nonce: the answer to them."""
+        target = self.request(method, user, headers, to=to)
+        first = self.final(method)
         self.to_tag = ""
         challenge = next((h for h in re.findall(r"^WWW-Authenticate\s*:\s*(.*?)\r?$", first.text, re.M | re.I)
                           if "SHA-256" not in h), None)
         if first.status != 401 or challenge is None:
-            return first.status
+            return first
         field = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
 
         def h(text):
             return hashlib.md5(text.encode()).hexdigest()
 
-        a1, a2 = h(f"{user}:{field['realm']}:{password}"), h(f"REGISTER:{target}")
+        a1, a2 = h(f"{agent}:{field['realm']}:{password}"), h(f"{method}:{target}")
         response = h(f"{a1}:{field['nonce']}:00000001:c0ffee:auth:{a2}")
-        self.request("REGISTER", "", [("Expires", expires), (
-            "Authorization", f'Digest username="{user}", realm="{field["realm"]}", nonce="{field["nonce"]}", '
-            f'uri="{target}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"')], to=record)
-        answer = self.final("REGISTER")
+        self.request(method, user, [*headers, (
+            "Authorization", f'Digest username="{agent}", realm="{field["realm"]}", nonce="{field["nonce"]}", '
+            f'uri="{target}", response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"')], to=to)
+        return self.final(method)
+
+    def register(self, user, password, expires=60):
+        """The status of the answer to the credentials."""
+        answer = self.authorized("REGISTER", "", user, password, [("Expires", expires)], to=f"sip:{user}@{self.registrar}")
         self.to_tag = ""
         return answer.status
+
+    def requested(self, timeout=10):
+        """The next request that comes, answered with 200; empty when none does."""
+        self.socket.settimeout(timeout)
+        try:
+            text, source = self.socket.recvfrom(65536)
+        except (socket.timeout, TimeoutError):
+            return ""
+        text = text.decode(errors="replace")
+        lines = re.findall(r"^(?:Via|From|To|Call-ID|CSeq)\s*:.*?\r\n", text, re.M | re.I)
+        self.socket.sendto(("SIP/2.0 200 OK\r\n" + "".join(lines) + "Content-Length: 0\r\n\r\n").encode(), source)
+        return text
 
 
 def link_header(secret, call_id, from_tag, link="l-1", call="u-forged", root="u-root", kind="route", nonce=None, at_ms=None):

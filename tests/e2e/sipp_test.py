@@ -2,9 +2,11 @@
 """What trunks and phones ask of a switch, played by SIPp: over UDP and TCP, IPv4 and IPv6."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import own_network
@@ -14,11 +16,18 @@ from lab.world import Process
 from sip_probe import Probe, bracketed
 from sipp import Run, Side
 
-HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9", "proxy": "127.0.0.8"},
-         6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9", "proxy": "2001:db8::8"}}
+HOSTS = {4: {"switch": "127.0.0.1", "phone": "127.0.0.5", "trunk": "127.0.0.9", "proxy": "127.0.0.8",
+             "stranger": "127.0.0.77"},
+         6: {"switch": "2001:db8::1", "phone": "2001:db8::5", "trunk": "2001:db8::9", "proxy": "2001:db8::8",
+             "stranger": "2001:db8::77"}}
 NUMBER, DIRECT, RECORDED, AWAY = "+442071234567", "+442071234999", "+442071234777", "+442071234888"
+NATIONAL = "+442071234666"
 PASSWORD = "a secret"
-TRUNK_PORT, PHONE_PORT, FAR_PORT, NOBODYS_PORT = PORT_BASE + 20, PORT_BASE + 40, PORT_BASE + 60, PORT_BASE + 62
+NOBODYS_PORT = PORT_BASE + 62
+PORTS = {"trunk": PORT_BASE + 20, "phone": PORT_BASE + 40, "far": PORT_BASE + 60, "stranger": PORT_BASE + 80,
+         "same stranger": PORT_BASE + 90}
+PLACES = {"far": "trunk", "same stranger": "stranger"}   # who is at somebody else's address
+USERS = {"trunk": "+447700900123", "phone": "1001", "far": "+33142345678"}
 
 
 class Lab:
@@ -30,7 +39,7 @@ class Lab:
         switch, trunk = bracketed(self.hosts["switch"]), bracketed(self.hosts["trunk"])
         self.first_hop = (self.hosts["proxy" if with_proxy else "switch"], PORT_BASE)
         self.remote = f"{bracketed(self.first_hop[0])}:{PORT_BASE}"
-        carrier = f"{bracketed(self.hosts['proxy'])}:{PORT_BASE}" if with_proxy else f"{trunk}:{TRUNK_PORT}"
+        carrier = f"{bracketed(self.hosts['proxy'])}:{PORT_BASE}" if with_proxy else f"{trunk}:{PORTS['trunk']}"
         way = ";transport=tcp" if transport == "tcp" else ""
         texts = {"switch": f"""[node]
 site="london"
@@ -40,6 +49,8 @@ data="{self.folder}/switch"
 listen=["udp:{switch}:{PORT_BASE}", "tcp:{switch}:{PORT_BASE}"]
 media=["sip:{switch}:{PORT_BASE + 10}"]
 options_ms=0
+[switch.limits]
+stranger_calls=1
 [[switch.trunk]]
 name="carrier"
 addresses=["sip:{carrier}{way}"]
@@ -47,9 +58,32 @@ user="sheaf"
 password="{PASSWORD}"
 [[switch.trunk]]
 name="far"
-addresses=["sip:{trunk}:{NOBODYS_PORT}{way}", "sip:{trunk}:{FAR_PORT}{way}"]
+addresses=["sip:{trunk}:{NOBODYS_PORT}{way}", "sip:{trunk}:{PORTS['far']}{way}"]
 user="sheaf"
 password="{PASSWORD}"
+[[switch.trunk]]
+name="national"
+addresses=["sip:{trunk}:{PORTS['far']}{way}"]
+[[switch.number]]
+trunk="carrier"
+of="called-in"
+match="^0(20.*)$"
+number="+44$1"
+[[switch.number]]
+trunk="carrier"
+of="calling-in"
+match="^0(7.*)$"
+number="+44$1"
+[[switch.number]]
+trunk="national"
+of="called-out"
+match="^\\\\+(.*)$"
+number="00$1"
+[[switch.number]]
+trunk="national"
+of="calling-out"
+match="^\\\\+(.*)$"
+number="00$1"
 [[switch.agent]]
 dn="1001"
 password="{PASSWORD}"
@@ -71,6 +105,13 @@ numbers=["{AWAY}"]
 treatment=["music:default"]
 targets=["agent:1002"]
 overflow="trunk:+33142345678@far"
+overflow_after_ms=100
+[[switch.routing_point]]
+dn="8002"
+numbers=["{NATIONAL}"]
+treatment=["music:default"]
+targets=["agent:1002"]
+overflow="trunk:+33142345678@national"
 overflow_after_ms=100
 [[switch.route]]
 match="^\\\\{DIRECT}$"
@@ -99,16 +140,21 @@ rtp_silence_ms=0
         for name in ("media", "switch"):
             path = self.folder / f"{name}.toml"
             path.write_text(texts[name])
-            self.processes.append(Process(name, BUILD / "sheaf", path, self.folder / f"{name}.log").start())
+            self.processes.append(Process(name, BUILD / "sheaf", path, self.folder / f"{name}.log"))
+        try:
+            for process in self.processes:
+                process.start()
+        except RuntimeError:
+            self.close()
+            raise
         if with_proxy:
             self.proxy = Kamailio(self.folder, self.first_hop, (self.hosts["switch"], PORT_BASE), transport)
 
     def side(self, who, name):
-        return Side(name, {"trunk": "+447700900123", "phone": "1001", "far": "+33142345678"}[who],
-                    self.hosts["trunk" if who == "far" else who])
+        return Side(name, USERS.get(who, "anybody"), self.hosts[PLACES.get(who, who)])
 
     def play(self, who, side):
-        port = {"trunk": TRUNK_PORT, "phone": PHONE_PORT, "far": FAR_PORT}[who]
+        port = PORTS[who]
         transport = "udp" if who == "phone" else self.transport
         run = Run(side, self.folder / "sipp", bracketed(side.address), port, self.remote, transport)
         self.runs.append(run)
@@ -116,7 +162,7 @@ rtp_silence_ms=0
 
     def register(self, dn):
         """SIPp knows the digest's MD5 only where it is offered first: the phone's registration is somebody else's."""
-        phone = Probe(self.hosts["phone"], PHONE_PORT, self.first_hop, dn)
+        phone = Probe(self.hosts["phone"], PORTS["phone"], self.first_hop, dn)
         try:
             if phone.register(dn, PASSWORD) != 200:
                 raise RuntimeError("the phone cannot register")
@@ -220,6 +266,14 @@ class Outwards:
         # UDP says nothing of a port where nobody is: the next address has its turn after four seconds.
         self.plays("trunk", side.pause(6000).within("BYE", 2).expect(200), ("far", far))
 
+    def test_numbers_are_read_and_written_as_each_carrier_writes_them(self):
+        far = self.lab.side("far", "national")
+        far.request("INVITE", ("*", "^INVITE sip:0033142345678@"), ("To:", "sip:0033142345678@"),
+                    ("From:", "sip:00447700900124@"), ("P-Asserted-Identity:", "sip:00447700900124@"),
+                    ("Diversion:", "sip:00442071234666@"))
+        far.answer("200 OK", body=far.sdp()).request("ACK").request("BYE").answer("200 OK", tag=False)
+        side = self.calls("national-caller", "0" + NATIONAL[3:], headers=["P-Asserted-Identity: <sip:07700900124@[local_ip]>"])
+        self.plays("trunk", side.pause(1500).within("BYE", 2).expect(200), ("far", far))
 
     def test_a_call_sent_on_says_where_it_has_been_and_keeps_who_calls_from_all_but_the_trunk(self):
         far = self.lab.side("far", "sent-on")
@@ -265,6 +319,12 @@ class Phones:
         phone.request("INVITE").answer("302 Moved Temporarily", headers=["Contact: <sip:8000@[remote_ip]>;q=0.5"]).request("ACK")
         side = self.calls("redirected", DIRECT)
         self.with_phone(phone, "trunk", side.pause(200).within("BYE", 2).expect(200))
+
+    def test_an_answer_that_says_little_counts_as_what_its_reason_says(self):
+        phone = self.lab.side("phone", "reason-phone")
+        phone.request("INVITE").answer("500 Server Internal Error", headers=["Reason: Q.850;cause=17"]).request("ACK")
+        side = self.lab.side("trunk", "reason").begin("INVITE", DIRECT, body=self.lab.side("trunk", "").sdp()).trying()
+        self.with_phone(phone, "trunk", side.refused(486, DIRECT))
 
     def test_cancel_while_it_rings(self):
         phone = self.lab.side("phone", "cancelled-phone")
@@ -319,12 +379,62 @@ class Phones:
         self.with_phone(phone, "trunk", side.within("BYE", 4).expect(200))
 
 
+class Lamps:
+    """A phone that shows whether another agent is in a call."""
+
+    def test_a_phone_with_a_lamp_is_told_that_the_agent_is_called_talks_and_is_free_again(self):
+        watcher = Probe(self.lab.hosts["phone"], PORTS["phone"] + 2, self.lab.first_hop, "1002")
+        self.addCleanup(watcher.close)
+        told, free, over = [], threading.Event(), threading.Event()
+
+        def watch():
+            while not over.is_set():
+                if text := watcher.requested(0.2):
+                    told.append(text)
+                    if "terminated" in text:
+                        free.set()
+
+        asked = [("Event", "dialog"), ("Expires", 600), ("Accept", "application/dialog-info+xml")]
+        self.assertEqual(watcher.authorized("SUBSCRIBE", "1001", "1002", PASSWORD, asked).status, 200)
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            phone = self.lab.side("phone", "watched-phone")
+            phone.request("INVITE").answer("180 Ringing").pause(1500).answer("200 OK", body=phone.sdp(), to_invite=True)
+            phone.request("ACK").request("BYE").answer("200 OK", tag=False)
+            self.with_phone(phone, "trunk", self.calls("watched", DIRECT).pause(1500).within("BYE", 2).expect(200))
+            free.wait(5)   # told a second after the one before it, at most
+        finally:
+            over.set()
+            watching.join()
+        states = [re.findall("<state>(.*?)</state>", text) for text in told]
+        self.assertEqual(states, [[], ["early"], ["confirmed"], ["terminated"]], "\n".join(told))
+        for text in told:
+            self.assertRegex(text, r"(?m)^Subscription-State: active;expires=\d+\r$")
+            self.assertRegex(text, 'entity="sip:1001@')
+            self.assertNotIn("447700900123", text)
+
+
+class Strangers:
+    """Anybody reaches routing points, within a stranger's share."""
+
+    def test_a_stranger_has_its_call_and_no_more_and_never_a_trunk(self):
+        first = self.lab.side("stranger", "stranger")
+        first.begin("INVITE", NUMBER, body=first.sdp()).trying().expect(180, optional=True).expect(200, ("*", "m=audio"))
+        first.within("ACK", 1).pause(3000).within("BYE", 2).expect(200)
+        second = self.lab.side("same stranger", "same-stranger").pause(1000)
+        second.begin("INVITE", NUMBER, body=second.sdp()).trying().refused(503, NUMBER, ("Retry-After:", "[0-9]+"))
+        self.plays("same stranger", second, ("stranger", first))
+        fraud = self.lab.side("stranger", "fraud")
+        self.plays("stranger", fraud.begin("INVITE", "9442079460000", body=fraud.sdp()).trying().refused(403, "9442079460000"))
+
+
 def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
     name = f"{transport.upper()}{family}" + ("ThroughKamailio" if with_proxy else "")
     return type(name, (*bases, unittest.TestCase), {"family": family, "transport": transport, "with_proxy": with_proxy})
 
 
-UDP4, TCP6 = (variant(f, t, bases=(Trunks, Phones, Outwards)) for f, t in ((4, "udp"), (6, "tcp")))
+UDP4, TCP6 = (variant(f, t, bases=(Trunks, Phones, Outwards, Lamps, Strangers)) for f, t in ((4, "udp"), (6, "tcp")))
 TCP4, UDP6 = variant(4, "tcp"), variant(6, "udp")
 UDP4Kamailio, UDP6Kamailio = variant(4, "udp", True), variant(6, "udp", True)
 TCP4Kamailio = variant(4, "tcp", True)
