@@ -102,6 +102,8 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
     of.media = NoMedia{};
     const RoomId room = of.room;
     servers.leave(room);
+    if (failed.status == sip::kOwnLimit && !failed.response)
+        return no_media(now, of, 503);  // the server has not been asked
     of.tried.push_back(server);
     if (failed.status == 488 || failed.status == 415 || failed.status == 606) return no_media(now, of, 488);
     if (!failed.response) {

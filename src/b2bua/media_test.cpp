@@ -87,6 +87,18 @@ TEST_CASE("no free RTP port: the caller hears 503, and the media server is not s
     w.must_be_clean();
 }
 
+TEST_CASE("when the switch can take no more transactions the caller hears 503, and no media server counts as silent") {
+    auto options = options_of_switch();
+    options.transactions_max = 1;
+    World w(World::settings(), options);
+    w.call(w.carrier, "8000");
+    w.order(exchange::AnswerLeg{w.last<exchange::LegOffered>()->leg, RoomId("u1"), CallUuid("u1")});
+    REQUIRE(w.carrier.last<sip::Failed>() != nullptr);
+    CHECK(w.carrier.last<sip::Failed>()->status == 503);
+    CHECK_FALSE(w.logged("media server does not answer"));
+    w.must_be_clean();
+}
+
 TEST_CASE("no codec in common with the media server: the caller hears 488") {
     World w;
     w.media.refuse_invite = 488;

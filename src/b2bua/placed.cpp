@@ -294,8 +294,11 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
 
 void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
     if (!std::holds_alternative<Calling>(of.peer)) return;
-    const int status = failed.response ? status_by_reason(failed.status, *failed.response) : failed.status;
-    const bool is_nobody = !failed.response || status == 503;
+    const bool is_ours = !failed.response && failed.status == sip::kOwnLimit;
+    const int status = is_ours           ? 503
+                       : failed.response ? status_by_reason(failed.status, *failed.response)
+                                         : failed.status;
+    const bool is_nobody = !is_ours && (!failed.response || status == 503);
     if (is_nobody && try_next_address(now, of)) return;
     forget(of.peer_dialog);
     exchange::LegFailed event{of.id, status, {}, {}};
@@ -303,6 +306,8 @@ void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
         event.redirect = redirection_of(settings, of.device, *failed.response);
         event.message = message_id(*failed.response);
         event.peer_call = peer_call_of(of, *failed.response);
+    } else if (is_ours) {
+        warn("too many transactions", {{"leg", of.id.text()}, {"to", of.device.name}});
     } else {
         warn("no answer from a called device", {{"leg", of.id.text()}, {"to", of.device.name}});
     }

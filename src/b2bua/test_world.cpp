@@ -210,8 +210,8 @@ Settings World::settings() {
     return out;
 }
 
-World::World(Settings given)
-    : node(wire.add("london", {"udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"}, options_of_switch())),
+World::World(Settings given, sip::UserAgentOptions options)
+    : node(wire.add("london", {"udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"}, std::move(options))),
       carrier(wire.add("carrier", {"udp:127.0.0.9:5060", "tcp:127.0.0.9:5060"})),
       paris(wire.add("paris", {"udp:127.0.0.2:5060", "tcp:127.0.0.2:5060"})),
       phone(wire.add("phone", {"udp:127.0.0.1:40001"})),

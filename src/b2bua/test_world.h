@@ -127,7 +127,7 @@ struct World {
     std::vector<exchange::Log> logs;
 
     static Settings settings();
-    explicit World(Settings given = settings());
+    explicit World(Settings given = settings(), sip::UserAgentOptions options = options_of_switch());
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;

@@ -89,6 +89,12 @@ bool B2bua::Core::on_asked(Stamp now, const sip::Responded& responded) {
     const auto found = ask_requests.find(responded.id);
     if (found == ask_requests.end()) return false;
     const std::string endpoint = found->second;
+    if (!responded.response && responded.status == sip::kOwnLimit) {  // nobody has been asked
+        ask_requests.erase(found);
+        watched.at(endpoint).request = 0;
+        standing.set({endpoint, Standing::ask}, now.mono + kAskAgain);
+        return true;
+    }
     if (!responded.response || responded.status == 503) {  // as if nobody had answered in time
         ask(now, endpoint);
         return true;

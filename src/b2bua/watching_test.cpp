@@ -42,6 +42,16 @@ constexpr std::string_view kBack = "answers again";
 
 }  // namespace
 
+TEST_CASE("who could not be asked, because the switch can take no more transactions, is not gone") {
+    auto options = options_of_switch();
+    options.transactions_max = 0;
+    World w(asking(), options);
+    w.b2bua.start(w.stamp());
+    w.wire.run(120s);
+    CHECK(times(w, kDown) == 0);
+    CHECK(w.wire.count_seen("OPTIONS ") == 0);
+}
+
 TEST_CASE("an address that does not answer gets no calls while another does, and again once it answers") {
     World w(asking());
     answers_options(w.carrier);

@@ -62,7 +62,10 @@ struct Answered {  // 2xx to our INVITE or re-INVITE. ACKed already if our INVIT
     Message response;
     bool reinvite;
 };
-struct Failed {  // 300 to 699, or our own 408 (nothing came) or 503 (no way there) to our INVITE or re-INVITE
+// A status of our own: a limit has kept a request from being sent. It says nothing of the peer.
+inline constexpr int kOwnLimit = 500;
+
+struct Failed {  // 300 to 699, or our own 408 (nothing came), 503 (no way there) or kOwnLimit to our INVITE or re-INVITE
     DialogId dialog;
     int status;
     std::optional<Message> response;
@@ -102,7 +105,8 @@ struct Requested {  // any other request, in a dialog (INFO, REFER, NOTIFY, …)
     Source source;
     std::string local_tag = {};  // of our answer, where the request has no To tag: it may begin a dialog
 };
-struct Responded {  // the final response to `request` or `request_outside`; 408 and 503 of our own have no message
+struct Responded {  // the final response to `request` or `request_outside`; 408, 503,
+                    // 481 and kOwnLimit of our own have no message
     ClientRequest id;
     DialogId dialog;
     int status;

@@ -58,7 +58,7 @@ void UserAgent::State::start_request(Instant now, Call& call, const Waiting& wan
 }
 
 void UserAgent::State::not_sent(Instant now, Call& call, ClientRequest id) {
-    if (id != call.refresh) return events.push_back(Responded{id, call.id, 503, std::nullopt});
+    if (id != call.refresh) return events.push_back(Responded{id, call.id, unsent(), std::nullopt});
     call.refresh = 0;
     refresh_failed(now, call);
 }

@@ -221,7 +221,7 @@ void UserAgent::State::reinvite(Instant now, Call& call, const Waiting& wanted) 
     put_body(request, "application/sdp", wanted.body);
     const TransactionId started = send_within(now, call, Purpose::reinvite, std::move(request));
     call.client_invite = started;
-    if (started == 0) events.emplace_back(Failed{call.id, 503, std::nullopt, true});
+    if (started == 0) events.emplace_back(Failed{call.id, unsent(), std::nullopt, true});
 }
 
 DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
@@ -252,7 +252,8 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     const auto hop = wanted.next_hop
                          ? wanted.next_hop
                          : state_->endpoint_of(routes && !routes->empty() ? routes->front().uri : wanted.target);
-    if (hop && state_->calls.size() <= state_->options.dialogs_max) {
+    const bool is_too_many = state_->calls.size() > state_->options.dialogs_max;
+    if (hop && !is_too_many) {
         call.peer.remote = *hop;
         Outgoing out;
         out.request = std::move(request);
@@ -263,7 +264,8 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
         call.client_invite = state_->start_client(now, std::move(out));
     }
     if (call.client_invite == 0) {
-        state_->events.emplace_back(Failed{id, 503, std::nullopt, false});
+        const int status = is_too_many ? kOwnLimit : state_->unsent();
+        state_->events.emplace_back(Failed{id, status, std::nullopt, false});
         state_->end_call(now, id);
     }
     return id;

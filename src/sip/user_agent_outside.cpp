@@ -219,7 +219,7 @@ ClientRequest UserAgent::request_outside(Instant now, const OutsideRequest& want
         out.account = wanted.account;
         started = state_->start_client(now, std::move(out));
     }
-    if (started == 0) state_->events.emplace_back(Responded{id, 0, 503, std::nullopt});
+    if (started == 0) state_->events.emplace_back(Responded{id, 0, state_->unsent(), std::nullopt});
     return id;
 }
 
@@ -235,7 +235,7 @@ ClientRequest UserAgent::request(Instant now, OwnDialog& within, const std::stri
     out.purpose = Purpose::outside;
     out.id = id;
     if (state_->start_client(now, std::move(out)) == 0)
-        state_->events.emplace_back(Responded{id, 0, 503, std::nullopt});
+        state_->events.emplace_back(Responded{id, 0, state_->unsent(), std::nullopt});
     return id;
 }
 

@@ -262,7 +262,7 @@ TEST_CASE("a full house answers 503 with Retry-After and still lets calls end") 
     CHECK(refused.status() == 503);
     CHECK(refused.first("Retry-After") != nullptr);
     few_dialogs.ua.invite(few_dialogs.now, invitation_to("sip:bob@10.0.0.9", ""));
-    CHECK(few_dialogs.only_event<Failed>().status == 503);
+    CHECK(few_dialogs.only_event<Failed>().status == kOwnLimit);
     few_dialogs.ua.reject(few_dialogs.now, call, 486);
     few_dialogs.check_nothing_left();
 
@@ -281,7 +281,12 @@ TEST_CASE("a full house answers 503 with Retry-After and still lets calls end") 
     CHECK(us.only().status() == 503);
     CHECK(us.ua.counts().transactions == 2);
     us.ua.request_outside(us.now, outside("OPTIONS"));
-    CHECK(us.only_event<Responded>().status == 503);
+    CHECK(us.only_event<Responded>().status == kOwnLimit);
+    // A dialog stays: its peer has done nothing.
+    us.ua.request(us.now, taken, "OPTIONS", {});
+    CHECK(us.only_event<Responded>().status == kOwnLimit);
+    us.ua.reinvite(us.now, taken, "v=0\r\n");
+    CHECK(us.only_event<Failed>().status == kOwnLimit);
     us.receive(us.request("BYE", "5", 4, "", tag));
     CHECK(us.only().status() == 200);
     CHECK(us.only_event<Ended>().cause == EndCause::bye);

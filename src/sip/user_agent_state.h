@@ -196,6 +196,8 @@ struct UserAgent::State {
     [[nodiscard]] std::string contact(const Endpoint& local) const;
     void add_identity(Message& message, std::string_view method) const;
     TransactionId start_client(Instant now, Outgoing out);  // 0: no way there, or a limit; nothing was sent
+    [[nodiscard]] bool is_full() const;                     // no further transaction
+    [[nodiscard]] int unsent() const { return is_full() ? kOwnLimit : 503; }
     // An ACK: what Via and Send it needs; no transaction. Empty bytes: no way there.
     Send send_ack(Message request, const Outgoing& way);
     bool try_again(Instant now, TransactionId id, const Message& response);

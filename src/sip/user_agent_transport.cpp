@@ -123,9 +123,13 @@ void UserAgent::State::add_identity(Message& message, std::string_view method) c
     if (!options.product.empty() && message.first(name) == nullptr) message.add(name, options.product);
 }
 
+bool UserAgent::State::is_full() const {
+    return clients.size() + servers.size() >= options.transactions_max;
+}
+
 TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
     const bool ends_something = out.purpose == Purpose::bye || out.purpose == Purpose::cancel;
-    if (!ends_something && clients.size() + servers.size() >= options.transactions_max) return 0;
+    if (!ends_something && is_full()) return 0;
     const Endpoint* local = listening(out.to, out.local);
     if (local == nullptr) return 0;
     const std::string method = out.request.method();
