@@ -113,7 +113,7 @@ void Notifier::subscribe(Instant now, const sip::Requested& requested, const Wat
     one.way = {*std::move(dialog), requested.source, watch.follow_source};
     one.watch = watch;
     one.event = kDialogEvent;
-    if (const auto id = id_of(*event)) one.event += ";id=" + *id;
+    if (const auto id = id_of(*event)) one.event += sip::header_params_to_text({{{"id", *id}}});
     auto& kept = subscriptions_[key] = std::move(one);
     by_agent_.emplace(watch.dn, key);
     ++of_watcher_[watch.watcher];
@@ -198,7 +198,10 @@ bool Notifier::on_responded(Instant now, const sip::Responded& responded) {
     one.request = 0;
     // Whoever does not take it does not want it, or is not there any more (RFC 6665 §4.2.2).
     const bool was_last = !one.over.empty() && !one.is_owed;
-    if (responded.status >= 300 || was_last) {
+    if (!responded.response && responded.status == sip::kOwnLimit) {  // nobody was told
+        one.is_owed = true;
+        timers_.set({key, Timer::tell}, now + kTellAgain);
+    } else if (responded.status >= 300 || was_last) {
         erase(at);
     } else if (std::exchange(one.has_news, false)) {
         tell(now, key, one);

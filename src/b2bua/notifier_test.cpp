@@ -29,14 +29,20 @@ struct Lamps {
         out.agents.push_back({"1002", "byron"});
         return out;
     }
-    explicit Lamps(Settings given = settings())
-        : w(std::move(given)), node(w.wire.add("watcher", {"udp:127.0.0.6:5060"}, takes_notify())) {
+    explicit Lamps(std::size_t transactions_max = kTransactionsMax)
+        : w(settings(), options_with(transactions_max)),
+          node(w.wire.add("watcher", {"udp:127.0.0.6:5060"}, takes_notify())) {
         node.script = [this](Instant now, const sip::Event& event) {
             const auto* e = std::get_if<sip::Requested>(&event);
             if (e == nullptr || e->request.method() != "NOTIFY") return node.heard.push_back(event);
             told.push_back(e->request);
             if (answer != 0) node.ua->respond(now, e->id, answer);
         };
+    }
+    static sip::UserAgentOptions options_with(std::size_t transactions_max) {
+        auto options = options_of_switch();
+        options.transactions_max = transactions_max;
+        return options;
     }
     static sip::UserAgentOptions takes_notify() {
         sip::UserAgentOptions options;
@@ -217,6 +223,11 @@ TEST_CASE("what no lamp can have is refused, with what would do") {
     CHECK(l.subscribe(Lamps::wanted(), "1001", "byron", "nobody") == 403);
     CHECK(l.told.empty());
     CHECK(l.subscribe(with("Accept", "application/pidf+xml, application/dialog-info+xml;q=0.5")) == 200);
+    CHECK(l.subscribe(with("Event", "Dialog")) == 489);  // its name has a case
+    CHECK(l.subscribe(with("Event", "dialog;id=\"a;b\"")) == 200);
+    CHECK(*l.last().first("Event") == "dialog;id=\"a;b\"");
+    CHECK(l.again("60") == 481);  // that is of another id
+    l.told.pop_back();
     CHECK(l.subscribe(with("Expires", "")) == 200);
     CHECK(*l.response.first("Expires") == "3600");
     CHECK(l.subscribe(with("Expires", "999999")) == 200);
@@ -235,6 +246,16 @@ TEST_CASE("a phone that does not take what it is told has no subscription any mo
         CHECK(l.again("600") == 481);
         l.w.must_be_clean();
     }
+}
+
+TEST_CASE("who could not be told for want of room is told when there is some") {
+    Lamps l(2);
+    REQUIRE(l.subscribe() == 200);  // two transactions: it is challenged
+    CHECK(l.told.empty());
+    l.w.wire.run(30s);
+    CHECK(l.told.empty());
+    l.w.wire.run(5s);
+    CHECK(l.told.size() == 1);
 }
 
 TEST_CASE("while a notification is under way no other goes out, and what has changed meanwhile is told after it") {
