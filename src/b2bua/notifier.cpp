@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sip/body.h"
 #include "sip/grammar.h"
 #include "sip/transaction.h"
 
@@ -40,12 +41,7 @@ sip::StatusLine refusal_of(const sip::Message& request, std::string_view event) 
     for (const std::string_view name : {"call-id", "from-tag", "to-tag"}) {
         if (params->has(name)) return {403, "Only all dialogs can be watched"};
     }
-    const auto accepted = request.list("Accept");
-    const auto takes = [](const std::string& item) {
-        const auto type = sip::trimmed(std::string_view(item).substr(0, item.find(';')));
-        return sip::same_name(type, kType) || type == "*/*" || sip::same_name(type, "application/*");
-    };
-    if (request.first("Accept") != nullptr && !std::ranges::any_of(accepted, takes)) return {406, {}};
+    if (!sip::accepts(request, kType)) return {406, {}};
     const auto contacts = sip::name_addrs(request, "Contact");
     if (!contacts || contacts->size() != 1) return {400, "One Contact is needed"};
     return {};

@@ -89,6 +89,8 @@ struct CSeq {
 // where they must be, and parse. A request that breaks a rule comes back as Errc::malformed with words fit for a 400's
 // reason; another SIP version than 2.0 as Errc::unsupported, for a 505.
 [[nodiscard]] Result<Message> message_from_datagram(std::string_view bytes);
+// The lines of a header section without the empty one that ends it: a message's behind its start line, or a body part's.
+[[nodiscard]] Result<std::vector<Header>> headers_from_section(std::string_view section);
 // As much of a broken request as an answer needs: Via, From, To, Call-ID, CSeq as found. Errc::not_found when there is
 // not enough to answer (§8.2.6).
 [[nodiscard]] Result<Message> salvage_request(std::string_view bytes);

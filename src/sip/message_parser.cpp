@@ -262,6 +262,17 @@ Result<void> check(const Message& message) {
     return check_addresses(message, "Record-Route");
 }
 
+// All but the start line.
+Result<std::vector<Header>> headers_of(const Lines& lines) {
+    std::vector<Header> headers;
+    headers.reserve(lines.size() - 1);
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        TRY(auto header, header_from_line(lines[i]));
+        headers.push_back(std::move(header));
+    }
+    return headers;
+}
+
 Result<Message> message_from_section(std::string_view section) {
     Lines lines;
     TRY_VOID(unfold(section, lines));
@@ -272,11 +283,7 @@ Result<Message> message_from_section(std::string_view section) {
     } else {
         TRY(message.start, request_line(lines[0]));
     }
-    message.headers.reserve(lines.size() - 1);
-    for (std::size_t i = 1; i < lines.size(); ++i) {
-        TRY(auto header, header_from_line(lines[i]));
-        message.headers.push_back(std::move(header));
-    }
+    TRY(message.headers, headers_of(lines));
     return message;
 }
 
@@ -304,6 +311,13 @@ Result<Message> message_from_datagram(std::string_view bytes) {
     TRY_VOID(check(message));
     message.body = body;
     return message;
+}
+
+Result<std::vector<Header>> headers_from_section(std::string_view section) {
+    Lines lines;
+    lines.add({});  // where a message has its start line
+    TRY_VOID(unfold(section, lines));
+    return headers_of(lines);
 }
 
 Result<Message> salvage_request(std::string_view bytes) {

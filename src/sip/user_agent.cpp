@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "sip/body.h"
 #include "sip/user_agent_state.h"
 
 namespace sheaf::sip {
@@ -168,18 +169,22 @@ void UserAgent::receive_datagram(Instant now, const Source& source, std::string_
     if (bytes.find_first_not_of("\r\n") == std::string_view::npos) return;  // a keep-alive
     auto message = message_from_datagram(bytes);
     if (message) {
-        receive_message(now, source, message);
+        state_->receive(now, source, *std::move(message));
     } else {
         state_->on_bytes_refused(source, bytes, message.error());
     }
 }
 
 void UserAgent::receive_message(Instant now, const Source& source, const Result<Message>& message) {
-    if (!message) return;  // a stream that cannot be followed is the edge's to close
-    if (message->is_request()) {
-        state_->on_request(now, source, *message);
+    if (message) state_->receive(now, source, *message);  // a stream that cannot be followed is the edge's to close
+}
+
+void UserAgent::State::receive(Instant now, const Source& source, Message message) {
+    if (!message.body.empty() && carries_description(message.method())) keep_description(message);
+    if (message.is_request()) {
+        on_request(now, source, std::move(message));
     } else {
-        state_->on_response(now, source, *message);
+        on_response(now, source, message);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "sip/body.h"
 #include "sip/grammar.h"
 #include "sip/user_agent_state.h"
 
@@ -78,8 +79,25 @@ bool UserAgent::State::passes_inspection(Instant now, TransactionId id) {
             std::ranges::any_of(options.supported, [&](const std::string& known) { return same_name(known, tag); });
         if (!is_supported) unsupported += (unsupported.empty() ? "" : ", ") + tag;
     }
-    if (unsupported.empty()) return true;
-    reply(now, id, 420, {{"Unsupported", unsupported}});
+    if (!unsupported.empty()) {
+        reply(now, id, 420, {{"Unsupported", unsupported}});
+        return false;
+    }
+    if (method == "INVITE" && !accepts(request, "application/sdp")) {
+        reply(now, id, 406);
+        return false;
+    }
+    const auto description = carries_description(method) ? description_in(request) : std::string_view{};
+    if (description) return true;
+    const Errc code = description.error().code;
+    const bool is_type = code == Errc::unsupported;  // §8.2.3
+    reply(now, id,
+          is_type                   ? 415
+          : code == Errc::exhausted ? 413
+                                    : 400,
+          is_type ? std::vector<Header>{{"Accept", "application/sdp, multipart/mixed, multipart/alternative"},
+                                        {"Accept-Encoding", "identity"}}
+                  : std::vector<Header>{});
     return false;
 }
 

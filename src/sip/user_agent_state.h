@@ -188,6 +188,7 @@ struct UserAgent::State {
     void settle_call(DialogId id);            // also says GlareOver when due
     void end_call(Instant now, DialogId id);  // answers what is pending, forgets it
     void on_timer(Instant now, const TimerKey& key);
+    void receive(Instant now, const Source& source, Message message);
 
     // user_agent_transport.cpp: addresses, sending, receiving.
     [[nodiscard]] const Endpoint* listening(const Endpoint& to, const Endpoint& preferred) const;

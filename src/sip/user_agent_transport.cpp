@@ -287,7 +287,8 @@ void UserAgent::State::on_bytes_refused(const Source& source, std::string_view b
     auto via = top_via(*request);
     if (!via) return;
     note_source(*request, *via, source.remote);
-    refuse(*request, source, error.code == Errc::exhausted ? 513 : 400, error.what);
+    const int status = error.code == Errc::exhausted ? 513 : error.code == Errc::unsupported ? 505 : 400;
+    refuse(*request, source, status, error.what);
 }
 
 void UserAgent::State::on_request(Instant now, const Source& source, Message request) {

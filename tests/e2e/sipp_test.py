@@ -221,6 +221,17 @@ class Trunks:
         side.begin("INVITE", NUMBER, headers=["Require: no-such-thing"], body=side.sdp()).trying()
         self.plays("trunk", side.refused(420, NUMBER, ("Unsupported:", "no-such-thing")))
 
+    def test_a_description_among_other_parts_is_found_and_a_body_of_another_type_refused(self):
+        side = self.lab.side("trunk", "parts")
+        body = (f"--edge\nContent-Type: application/sdp\n\n{side.sdp()}--edge\nContent-Type: application/ISUP;version=itu-t92+\n"
+                "Content-Disposition: signal;handling=optional\n\n01 00 60\n--edge--\n")
+        side.begin("INVITE", NUMBER, headers=["Content-Type: multipart/mixed;boundary=edge"], body=body).trying()
+        side.expect(180, optional=True).expect(200, ("*", "m=audio")).within("ACK", 1).pause(200)
+        self.plays("trunk", side.within("BYE", 2).expect(200))
+        other = self.lab.side("trunk", "other-type")
+        other.begin("INVITE", NUMBER, headers=["Content-Type: application/ISUP"], body="01 00 60\n").trying()
+        self.plays("trunk", other.refused(415, NUMBER, ("Accept:", "application/sdp")))
+
     def test_hold_and_retrieve_by_update_and_by_reinvite(self):
         side = self.calls("hold")
         side.within("UPDATE", 2, body=side.sdp("sendonly")).expect(200, ("*", "a=recvonly"))
