@@ -111,10 +111,9 @@ private:
         while (!before.is_last) {
             if (before.begin == std::string_view::npos) return fail(Errc::malformed, "Parts of the body have no end");
             if (++parts_ > kBodyPartsMax) return fail(Errc::exhausted, "Too many parts in the body");
-            // The delimiter's own line end may be the one before the next.
-            const auto next = delimiter_in(entity.content, line, before.end - kLineEnd.size());
+            const auto next = delimiter_in(entity.content, line, before.end);
             if (next.begin == std::string_view::npos) return fail(Errc::malformed, "Parts of the body have no end");
-            const auto end = std::max(next.begin - kLineEnd.size(), before.end);
+            const auto end = std::max(next.begin - kLineEnd.size(), before.end);  // one line end may serve both
             TRY(const auto part, part_from_text(entity.content.substr(before.end, end - before.end)));
             const auto description = in(part, depth + 1);
             if (description && !description->empty() && (found.empty() || are_alternatives)) found = *description;
