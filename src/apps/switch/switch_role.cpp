@@ -285,11 +285,11 @@ private:
         std::optional<Instant> next = exchange_.next_deadline();
         const auto other = b2bua_->next_deadline();
         if (other && (!next || *other < *next)) next = other;
+        if (next == armed_) return;
+        armed_ = next;
+        timer_.cancel();
         if (!next) return;
-        const auto wake = net::wake_for(*next);
-        if (armed_ && *armed_ <= wake) return;  // too early is harmless, and looks again
-        armed_ = wake;
-        timer_.expires_at(std::chrono::steady_clock::time_point{wake.time_since_epoch()});
+        timer_.expires_after(std::max(*next - net::now().mono, Duration{0}));
         timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
             if (!error && !alive.expired()) on_timer();
         });

@@ -103,12 +103,10 @@ private:
     }
     void arm() {
         const auto deadline = agent_->next_deadline();
-        if (!deadline) return;
-        const auto wake = wake_for(*deadline);
-        if (armed_ && *armed_ <= wake) return;  // too early is harmless, and fires soon
-        armed_ = wake;
+        if (!deadline || (armed_ && *armed_ <= *deadline)) return;  // too early is harmless, and fires soon
+        armed_ = deadline;
         // Both are CLOCK_MONOTONIC.
-        timer_.expires_at(std::chrono::steady_clock::time_point{wake.time_since_epoch()});
+        timer_.expires_at(std::chrono::steady_clock::time_point{deadline->time_since_epoch()});
         timer_.async_wait([self = shared_from_this()](error_code error) {
             if (error || self->closed_) return;
             self->armed_.reset();

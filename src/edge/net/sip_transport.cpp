@@ -29,20 +29,17 @@ constexpr auto kAcceptAgain = std::chrono::milliseconds{100};  // after no file 
 
 struct UdpPort {
     UdpPort(asio::io_context& io, UdpSocket given, sip::Endpoint bound)
-        : socket(std::move(given)), descriptor(io, socket.fd()), pause(io), at(std::move(bound)) {}
+        : socket(std::move(given)), descriptor(io, socket.fd()), at(std::move(bound)) {}
     ~UdpPort() { close(); }
     UdpPort(const UdpPort&) = delete;
     UdpPort& operator=(const UdpPort&) = delete;
     void close() {
-        pause.cancel();
         if (descriptor.is_open()) descriptor.release();  // the file descriptor is the socket's
         socket = UdpSocket{};
     }
 
     UdpSocket socket;
     asio::posix::stream_descriptor descriptor;
-    asio::steady_timer pause;
-    std::chrono::steady_clock::time_point read_at;  // last
     sip::Endpoint at;
     std::vector<sip::Send> unsent;
     bool waits_to_write = false;
@@ -99,7 +96,6 @@ private:
     Result<sip::Endpoint> bind_tcp(const sip::Endpoint& at);
     void wait_udp(UdpPort& port);
     void read_udp(UdpPort& port);
-    void wait_together(UdpPort& port);
     void flush_udp(UdpPort& port);
     UdpPort* udp_port(const sip::Send& send);
     void accept(TcpPort& port);
@@ -192,8 +188,6 @@ void Sockets::wait_udp(UdpPort& port) {
 }
 
 void Sockets::read_udp(UdpPort& port) {
-    const auto before = std::exchange(port.read_at, std::chrono::steady_clock::now());
-    bool has_read = false;
     for (int i = 0; i < kBatchesAtOnce; ++i) {
         const auto received = port.socket.receive(batch_);
         for (const UdpReceived& datagram : received) {
@@ -203,20 +197,9 @@ void Sockets::read_udp(UdpPort& port) {
         }
         if (!received.empty()) handlers_.on_batch();
         if (closed_) return;
-        has_read = has_read || !received.empty();
         if (received.size() < kDatagramsAtOnce) break;
     }
-    const bool is_busy = has_read && port.read_at - before < 2 * limits_.together;
-    is_busy ? wait_together(port) : wait_udp(port);
-}
-
-// To be woken, and to send what came of it, costs more than a message does.
-void Sockets::wait_together(UdpPort& port) {
-    port.pause.expires_at(port.read_at + limits_.together);
-    port.pause.async_wait([self = shared_from_this(), &port](error_code error) {
-        if (self->closed_ || error) return;
-        self->read_udp(port);
-    });
+    wait_udp(port);
 }
 
 UdpPort* Sockets::udp_port(const sip::Send& send) {

@@ -29,7 +29,6 @@ struct SipTransportLimits {
         std::chrono::seconds{30};                  // till the first message, and for each one's bytes; then closed
     Duration idle_max = std::chrono::minutes{10};  // without a message or keep-alive either way; beyond: closed
     Duration connect_max = std::chrono::seconds{4};
-    Duration together = std::chrono::milliseconds{2};  // under load: datagrams that come within it are read at once
 };
 
 // What a transport calls, on the io_context's thread and never from within `send`.

@@ -102,28 +102,6 @@ TEST_CASE("UDP and TCP that ask for any port get the same one, on IPv4 and IPv6"
     CHECK(taken_tcp.error().code == Errc::conflict);
 }
 
-TEST_CASE("datagrams that come thick are read a moment's at once, one alone at once") {
-    boost::asio::io_context io;
-    SipTransportLimits limits;
-    limits.together = std::chrono::milliseconds{20};
-    Station a(io, {udp("127.0.0.1")});
-    Station b(io, {udp("127.0.0.1")}, limits);
-    const auto send = [&] {
-        std::vector<sip::Send> sends;
-        sends.push_back({.to = b.at(), .flow = 0, .bytes = "x", .branch = {}, .local = a.at()});
-        a.transport->send(std::move(sends));
-    };
-    b.on_message = [&](const sip::Source&) {
-        if (b.bytes.size() < 8) send();
-    };
-    const auto begun = std::chrono::steady_clock::now();
-    send();
-    run_until(io, [&] { return b.bytes.size() == 8; });
-    CHECK(b.batches == 8);
-    // The first two find nobody reading.
-    CHECK(std::chrono::steady_clock::now() - begun >= 6 * limits.together);
-}
-
 TEST_CASE("datagrams go and come with the addresses they went between") {
     for (const char* address : {"127.0.0.1", "::1"}) {
         boost::asio::io_context io;
