@@ -5,6 +5,7 @@
 #include <pugixml.hpp>
 
 #include "base/match.h"
+#include "base/xml.h"
 #include "sip/grammar.h"
 
 namespace sheaf::b2bua {
@@ -12,22 +13,8 @@ namespace {
 
 constexpr std::uint64_t kSilentMaxMs = 86'400'000;
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
-    }
-    return out;
-}
-
 std::string attribute(std::string_view name, std::string_view value) {
-    return " " + std::string(name) + "=\"" + escaped(value) + "\"";
+    return " " + std::string(name) + "=\"" + xml_escaped(value) + "\"";
 }
 
 std::string to_element(const MsmlPlay& play, std::string_view conn) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/xml.h"
 #include "sip/body.h"
 #include "sip/grammar.h"
 #include "sip/transaction.h"
@@ -61,24 +62,11 @@ std::vector<sip::Header> headers_of(int status) {
     return {};
 }
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
-    }
-    return out;
-}
-
 }  // namespace
 
 std::string dialog_info(std::uint32_t version, const std::string& entity, Lamp lamp, std::uint32_t spell) {
     std::string out = "<?xml version=\"1.0\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"" +
-                      std::to_string(version) + "\" state=\"full\" entity=\"" + escaped(entity) + "\">\n";
+                      std::to_string(version) + "\" state=\"full\" entity=\"" + xml_escaped(entity) + "\">\n";
     if (spell != 0) {
         const char* state = lamp == Lamp::idle ? "terminated" : lamp == Lamp::ringing ? "early" : "confirmed";
         out += "<dialog id=\"" + std::to_string(spell) + "\"><state>" + state + "</state></dialog>\n";

@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <boost/json.hpp>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include "b2bua/test_world.h"
 #include "base/fact.h"
-#include "base/json.h"
+#include "sip/torture_test_messages.h"
 
 // What a switch answers to the torture messages: ours in tests/torture, and those of RFC 4475 itself where
 // SHEAF_TORTURE_DIR has them. They come from a stranger, one switch each.
 using namespace sheaf;
 using namespace sheaf::b2bua;
 using namespace sheaf::b2bua::test;
+using sheaf::sip::file_text;
+using sheaf::sip::messages_of;
 
 namespace {
-
-std::string file_text(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    REQUIRE_MESSAGE(file, path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-boost::json::array messages_of(const std::string& folder) {
-    const auto index = json_from_text(file_text(folder + "/index.json"));
-    REQUIRE(index);
-    return index->as_object().at("messages").as_array();
-}
 
 // The answers' codes, in order, each once. Nothing else leaves the switch: nobody is called, nothing is passed on.
 std::vector<int> answers_to(const std::string& bytes) {

@@ -52,6 +52,19 @@ TEST_CASE("who could not be asked, because the switch can take no more transacti
     CHECK(w.wire.count_seen("OPTIONS ") == 0);
 }
 
+TEST_CASE(
+    "who could not be called, because the switch can take no more transactions, is told as 503 and not as silent") {
+    auto options = options_of_switch();
+    options.transactions_max = 1;  // the media server's
+    World w(asking(), options);
+    w.order(w.to_phone());
+    REQUIRE(w.last<exchange::LegFailed>() != nullptr);
+    CHECK(w.last<exchange::LegFailed>()->status == 503);
+    CHECK(times(w, "too many transactions") == 1);
+    CHECK(times(w, "no answer from a called device") == 0);
+    w.must_be_clean();
+}
+
 TEST_CASE("an address that does not answer gets no calls while another does, and again once it answers") {
     World w(asking());
     answers_options(w.carrier);

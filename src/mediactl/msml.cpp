@@ -6,6 +6,7 @@
 #include <optional>
 #include <pugixml.hpp>
 
+#include "base/xml.h"
 #include "media/control.h"
 
 namespace sheaf::mediactl {
@@ -215,20 +216,6 @@ MsmlElement element_from(const pugi::xml_node& node) {
     return Refused{501, "an element outside of the profile"};
 }
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-        }
-    }
-    return out;
-}
-
 }  // namespace
 
 bool is_room_name(std::string_view text) {
@@ -262,12 +249,12 @@ std::string msml_result(int code, std::string_view description) {
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<msml version=\"1.1\"><result response=\"" +
                       std::to_string(code) + "\"";
     if (description.empty()) return out + "/></msml>";
-    return out + "><description>" + escaped(description) + "</description></result></msml>";
+    return out + "><description>" + xml_escaped(description) + "</description></result></msml>";
 }
 
 std::string msml_event(std::string_view event, std::string_view id, std::string_view name, std::string_view value) {
-    return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<msml version=\"1.1\"><event name=\"" + escaped(event) +
-           "\" id=\"" + escaped(id) + "\"><name>" + escaped(name) + "</name><value>" + escaped(value) +
+    return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<msml version=\"1.1\"><event name=\"" + xml_escaped(event) +
+           "\" id=\"" + xml_escaped(id) + "\"><name>" + xml_escaped(name) + "</name><value>" + xml_escaped(value) +
            "</value></event></msml>";
 }
 

@@ -123,6 +123,19 @@ TEST_CASE("a body that cannot be taken apart is malformed, and one of too many p
     CHECK(refused(of_type(deep, type)) == Errc::exhausted);
 }
 
+TEST_CASE("an answer may carry what is accepted, and anything where nothing is said") {
+    const auto takes = [](const std::string& accept) {
+        return accepts(with({}, {{"Accept", accept}}), "application/sdp");
+    };
+    CHECK(accepts(with({}, {}), "application/sdp"));
+    CHECK(takes("text/plain, Application/SDP;q=0.5"));
+    CHECK(takes("*/*"));
+    CHECK(takes("application/*"));
+    CHECK_FALSE(takes("text/*"));
+    CHECK_FALSE(takes("application/isup"));
+    CHECK_FALSE(takes(""));
+}
+
 TEST_CASE("a call's description is what the application hears of, and what cannot be understood is answered") {
     const auto asked = [](const std::string& branch, const Message& body) {
         const std::string request = LoneAgent().request("INVITE", branch, 1, "");

@@ -1,32 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
-#include <boost/json.hpp>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 
 #include "base/fact.h"
-#include "base/json.h"
 #include "sip/message.h"
+#include "sip/torture_test_messages.h"
 
 // The torture messages: ours in tests/torture, and those of RFC 4475 itself where SHEAF_TORTURE_DIR has them.
 namespace sheaf::sip {
 namespace {
-
-std::string file_text(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    REQUIRE_MESSAGE(file, path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-boost::json::array messages_of(const std::string& folder) {
-    const auto index = json_from_text(file_text(folder + "/index.json"));
-    REQUIRE(index);
-    return index->as_object().at("messages").as_array();
-}
 
 std::string text_of(const boost::json::object& entry, std::string_view key) {
     return optional_string_field(entry, key).value();
