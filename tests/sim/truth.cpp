@@ -554,7 +554,7 @@ Where Truth::where_is(const Conversation& conversation, const TrueLine& line) co
 
 void Truth::follow_customer(Conversation& conversation) {
     if (conversation.customer == 0) return;
-    Whereabouts now{world_.now(), world_.now(), Where::away, conversation.is_paused, false};
+    Whereabouts now{world_.now(), world_.now(), Where::away, conversation.is_paused};
     for (const LineId id : conversation.lines) {
         const TrueLine& line = lines_.at(id);
         if (now.where == Where::talk) break;  // by another line: one takes the other's place
@@ -563,11 +563,15 @@ void Truth::follow_customer(Conversation& conversation) {
         if (line.person != conversation.customer || !is_there) continue;
         now.where = where_is(conversation, line);
         now.is_open = holds_nobody(line);
+        now.is_in_own_file = now.is_open && std::any_of(conversation.segments.begin(), conversation.segments.end(),
+                                                        [&](const auto& s) { return !s.is_over && s.line == id; });
     }
     auto& was = conversation.customer_was;
     if (!was.empty()) {
         Whereabouts& last = was.back();
-        if (last.where == now.where && last.is_paused == now.is_paused && last.is_open == now.is_open) return;
+        if (last.where == now.where && last.is_paused == now.is_paused && last.is_open == now.is_open &&
+            last.is_in_own_file == now.is_in_own_file)
+            return;
         last.to = now.from;
     }
     was.push_back(now);

@@ -59,7 +59,8 @@ struct Whereabouts {
     Instant from{}, to{};
     Where where = Where::away;
     bool is_paused = false;
-    bool is_open = false;  // who waits so holds, and there is nobody to be held: that word will do, too
+    bool is_open = false;         // who waits so holds, and there is nobody to be held: that word will do, too
+    bool is_in_own_file = false;  // …and what is kept of this line goes on: none at all will do
 };
 
 struct TrueLine {
@@ -72,8 +73,8 @@ struct TrueLine {
     State state = State::calling;
     Instant began{}, stood{}, ended{};
     std::optional<Instant> left_for_consult;  // its person has called somebody on another line beside it
-    bool holds = false;  // by its phone, or by desktop
-    struct Consult {     // by desktop: one line in two calls
+    bool holds = false;                       // by its phone, or by desktop
+    struct Consult {                          // by desktop: one line in two calls
         std::string call;
         bool serves_main = true;  // the line's audio is in the main call
         bool has_begun = false;   // it has been elsewhere
