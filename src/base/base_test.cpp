@@ -6,6 +6,7 @@
 #include "base/entropy.h"
 #include "base/fact.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/time.h"
 
 namespace sheaf {
@@ -63,11 +64,42 @@ TEST_CASE("canonical JSON orders names, escapes little and refuses fractions") {
     CHECK(json_from_text(text).value() == boost::json::value(every));
     CHECK(text.find("\\u0000\\u0001") != std::string::npos);
     CHECK(text.find("\\b\\t\\n\\u000b\\f\\r") != std::string::npos);
+    // Wherever it stands among plain characters: eight of them are looked at together.
+    for (const char c : {'"', '\\', '\n', '\x1F'}) {
+        for (std::size_t at = 0; at <= 20; ++at) {
+            std::string plain = "0123456789 \x7F-./:;<>_\xE2\x82\xAC";
+            plain.insert(at, 1, c);
+            std::string quoted;
+            append_json_string(quoted, plain);
+            CHECK(json_from_text(quoted).value() == boost::json::value(plain));
+        }
+    }
     CHECK_FALSE(canonical_json(json_from_text("[1.5]").value()));
+    CHECK_FALSE(canonical_json(json_from_text("[18446744073709551615]").value()));
     CHECK_FALSE(canonical_json(json_from_text("[9007199254740993]").value()));
     // RFC 8785 §3.2.3: an astral name comes before U+FB33.
     CHECK(canonical_json(json_from_text("{\"\xEF\xAC\xB3\":1,\"\xF0\x9F\x98\x80\":2}").value()).value() ==
           "{\"\xF0\x9F\x98\x80\":2,\"\xEF\xAC\xB3\":1}");
+}
+
+TEST_CASE("JSON as it is keeps the order of its members and any number") {
+    const std::string_view text = R"({"b":[1,-2.5E0,{"":null}],"a":18446744073709551615,"c":"\u0001\"é","d":true})";
+    std::string out;
+    append_json(out, json_from_text(text).value().get_object());
+    CHECK(out == text);
+}
+
+TEST_CASE("UTF-8 is told from other bytes wherever they stand") {
+    for (const std::string_view good : {"\xC3\xAB", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", ""}) {
+        for (std::size_t before = 0; before <= 9; ++before)
+            CHECK(is_utf8(std::string(before, 'a') + std::string(good) + "bcdefghij"));
+    }
+    for (const std::string_view bad : {"\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80"}) {
+        for (std::size_t before = 0; before <= 9; ++before) {
+            CHECK_FALSE(is_utf8(std::string(before, 'a') + std::string(bad) + "bcdefghij"));
+            CHECK_FALSE(is_utf8(std::string(before, 'a') + std::string(bad)));
+        }
+    }
 }
 
 TEST_CASE("a fact whose content was touched is refused") {

@@ -40,11 +40,11 @@ std::uint32_t crc32c(Bytes bytes, std::uint32_t former) {
 
 std::string to_hex(Bytes bytes) {
     constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
+    std::string out(bytes.size() * 2, '0');
+    char* at = out.data();
     for (std::uint8_t b : bytes) {
-        out.push_back(kDigits[b >> 4]);
-        out.push_back(kDigits[b & 15]);
+        *at++ = kDigits[b >> 4];
+        *at++ = kDigits[b & 15];
     }
     return out;
 }

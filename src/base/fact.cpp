@@ -9,28 +9,48 @@ namespace {
 
 namespace json = boost::json;
 
-json::object without_id(const Fact& fact) {
-    return {{"tenant", fact.tenant},     {"site", fact.site}, {"node", fact.node}, {"seq", fact.seq},
-            {"at", to_rfc3339(fact.at)}, {"mono", fact.mono}, {"type", fact.type}, {"data", fact.data}};
+// RFC 8785: names in order.
+Result<void> append_without_id(std::string& out, const Fact& fact) {
+    const auto text = [&](std::string_view before, std::string_view value) {
+        out += before;
+        append_json_string(out, value);
+    };
+    out.reserve(out.size() + 512);
+    text(R"({"at":)", to_rfc3339(fact.at));
+    out += R"(,"data":)";
+    TRY_VOID(append_canonical_json(out, fact.data));
+    out += R"(,"mono":)";
+    TRY_VOID(append_canonical_json(out, fact.mono));
+    text(R"(,"node":)", fact.node);
+    out += R"(,"seq":)";
+    TRY_VOID(append_canonical_json(out, fact.seq));
+    text(R"(,"site":)", fact.site);
+    text(R"(,"tenant":)", fact.tenant);
+    text(R"(,"type":)", fact.type);
+    out += '}';
+    return {};
 }
 
 }  // namespace
 
 Result<std::string> fact_id(const Fact& fact) {
-    TRY(const std::string text, canonical_json(without_id(fact)));
+    std::string text;
+    TRY_VOID(append_without_id(text, fact));
     return sha256_hex(text);
 }
 
 Result<std::string> seal(Fact& fact) {
-    TRY(const std::string text, canonical_json(without_id(fact)));
+    std::string text;
+    TRY_VOID(append_without_id(text, fact));
     fact.id = sha256_hex(text);
-    return R"({"id":")" + fact.id + "\"," + text.substr(1);
+    text.replace(0, 1, R"({"id":")" + fact.id + "\",");
+    return text;
 }
 
 json::object to_json(const Fact& fact) {
-    json::object object = without_id(fact);
-    object["id"] = fact.id;
-    return object;
+    return {{"id", fact.id},     {"tenant", fact.tenant}, {"site", fact.site},
+            {"node", fact.node}, {"seq", fact.seq},       {"at", to_rfc3339(fact.at)},
+            {"mono", fact.mono}, {"type", fact.type},     {"data", fact.data}};
 }
 
 Result<std::string> string_field(const json::object& object, std::string_view name) {

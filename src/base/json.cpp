@@ -5,6 +5,9 @@
 #include <boost/json.hpp>
 #include <vector>
 
+#include "base/assert.h"
+#include "base/text.h"
+
 namespace sheaf {
 namespace {
 
@@ -24,72 +27,110 @@ bool less_in_utf16(std::string_view a, std::string_view b) {
     return x < y;
 }
 
+constexpr std::int64_t kLimit = std::int64_t{1} << 53;
+constexpr std::uint64_t kIntegerTooLarge = kLimit + 1;
+
+Result<void> append_integer(std::string& out, std::int64_t number) {
+    if (number < -kLimit || number > kLimit) {
+        return fail(Errc::malformed, "a number in a fact must be an integer within 2^53");
+    }
+    out += std::to_string(number);
+    return {};
+}
+
+enum class Form : std::uint8_t { as_it_is, canonical };
+
+template <Form kForm>
 Result<void> append(std::string& out, const json::value& value);
 
+template <Form kForm>
 Result<void> append_object(std::string& out, const json::object& object) {
     std::vector<const json::key_value_pair*> members;
+    members.reserve(object.size());
     for (const auto& member : object) members.push_back(&member);
-    std::sort(members.begin(), members.end(),
-              [](const auto* a, const auto* b) { return less_in_utf16(a->key(), b->key()); });
+    if constexpr (kForm == Form::canonical) {
+        std::sort(members.begin(), members.end(),
+                  [](const auto* a, const auto* b) { return less_in_utf16(a->key(), b->key()); });
+    }
     out.push_back('{');
     for (const auto* member : members) {
         if (out.back() != '{') out.push_back(',');
         append_json_string(out, member->key());
         out.push_back(':');
-        TRY_VOID(append(out, member->value()));
+        TRY_VOID(append<kForm>(out, member->value()));
     }
     out.push_back('}');
     return {};
 }
 
-Result<void> append_integer(std::string& out, const json::value& value) {
-    constexpr std::int64_t kLimit = std::int64_t{1} << 53;
-    if (value.is_int64() && value.get_int64() >= -kLimit && value.get_int64() <= kLimit) {
-        out += std::to_string(value.get_int64());
-        return {};
-    }
-    if (value.is_uint64() && value.get_uint64() <= static_cast<std::uint64_t>(kLimit)) {
-        out += std::to_string(value.get_uint64());
-        return {};
-    }
-    return fail(Errc::malformed, "a number in a fact must be an integer within 2^53");
-}
-
+template <Form kForm>
 Result<void> append(std::string& out, const json::value& value) {
     switch (value.kind()) {
         case json::kind::null: out += "null"; return {};
         case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return {};
         case json::kind::string: append_json_string(out, value.get_string()); return {};
-        case json::kind::object: return append_object(out, value.get_object());
+        case json::kind::object: return append_object<kForm>(out, value.get_object());
         case json::kind::array: {
             out.push_back('[');
             bool first = true;
             for (const auto& item : value.get_array()) {
                 if (!first) out.push_back(',');
                 first = false;
-                TRY_VOID(append(out, item));
+                TRY_VOID(append<kForm>(out, item));
             }
             out.push_back(']');
             return {};
         }
         case json::kind::int64:
         case json::kind::uint64:
-        case json::kind::double_: return append_integer(out, value);
+        case json::kind::double_: break;
     }
-    return fail(Errc::malformed, "unknown JSON kind");
+    if constexpr (kForm == Form::as_it_is) {
+        out += json::serialize(value);
+        return {};
+    }
+    if (value.is_double()) return fail(Errc::malformed, "a number in a fact must be an integer");
+    return value.is_int64() ? append_integer(out, value.get_int64()) : append_canonical_json(out, value.get_uint64());
+}
+
+bool is_plain(char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+}
+
+// How many characters at its front stand for themselves in a JSON string.
+std::size_t plain_length(std::string_view text) {
+    const auto are_plain = [&](std::size_t from) {
+        return !EightChars(text.data() + from).has_below_or(0x20, '"', '\\');
+    };
+    std::size_t at = 0;
+    while (at + EightChars::kCount <= text.size() && are_plain(at)) at += EightChars::kCount;
+    const bool is_tail = text.size() - at < EightChars::kCount && text.size() >= EightChars::kCount;
+    if (is_tail && are_plain(text.size() - EightChars::kCount)) return text.size();
+    while (at < text.size() && is_plain(text[at])) ++at;
+    return at;
 }
 
 }  // namespace
 
+Result<void> append_canonical_json(std::string& out, const json::object& object) {
+    return append_object<Form::canonical>(out, object);
+}
+Result<void> append_canonical_json(std::string& out, std::uint64_t number) {
+    return append_integer(out, static_cast<std::int64_t>(std::min(number, kIntegerTooLarge)));
+}
+Result<void> append_canonical_json(std::string& out, std::int64_t number) {
+    return append_integer(out, number);
+}
+
 void append_json_string(std::string& out, std::string_view text) {
     constexpr std::string_view kHexDigits = "0123456789abcdef";
     out += '"';
-    std::size_t plain = 0;  // from there on nothing has been escaped, nor copied
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        out += text.substr(plain, i - plain);
-        plain = i + 1;
+    for (;;) {
+        const std::size_t plain = plain_length(text);
+        out += text.substr(0, plain);
+        if (plain == text.size()) break;
+        const auto c = static_cast<unsigned char>(text[plain]);
+        text.remove_prefix(plain + 1);
         switch (c) {
             case '"': out += "\\\""; break;
             case '\\': out += "\\\\"; break;
@@ -101,7 +142,6 @@ void append_json_string(std::string& out, std::string_view text) {
             default: ((out += "\\u00") += c < 0x10 ? '0' : '1') += kHexDigits[c % 16];
         }
     }
-    out += text.substr(plain);
     out += '"';
 }
 
@@ -114,9 +154,13 @@ Result<json::value> json_from_text(std::string_view text) {
     return value;
 }
 
+void append_json(std::string& out, const json::object& object) {
+    ASSERT(append_object<Form::as_it_is>(out, object));
+}
+
 Result<std::string> canonical_json(const json::value& value) {
     std::string out;
-    TRY_VOID(append(out, value));
+    TRY_VOID(append<Form::canonical>(out, value));
     return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "exchange/fields.h"
 #include "exchange/text.h"
 
@@ -38,7 +39,7 @@ public:
 private:
     void write(bool value) { out_ += value ? "true" : "false"; }
     void write(const boost::json::value& value) { out_ += boost::json::serialize(value); }
-    void write(const boost::json::object& value) { out_ += boost::json::serialize(value); }
+    void write(const boost::json::object& value) { append_json(out_, value); }
     // Bytes that are not text cannot stand in JSON: they go as {"hex": …}.
     void write(const std::string& text) {
         if (is_utf8(text)) return append_json_string(out_, text);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/fact.h"
+#include "base/text.h"
 #include "sip/grammar.h"
 #include "sip/message.h"
 
@@ -14,28 +15,6 @@ namespace {
 
 constexpr std::uint64_t kCseqMax = UINT32_MAX;
 constexpr std::string_view kLatin1 = "latin1";
-
-bool is_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80                   ? 1
-                                   : lead >= 0xC2 && lead < 0xE0 ? 2
-                                   : (lead & 0xF0U) == 0xE0      ? 3
-                                   : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                                 : 0;
-        if (length == 0 || i + length > text.size()) return false;
-        std::uint32_t code = length == 1 ? lead : lead & (0x7FU >> length);
-        for (std::size_t k = 1; k < length; ++k) {
-            const auto next = static_cast<unsigned char>(text[i + k]);
-            if ((next & 0xC0U) != 0x80) return false;
-            code = (code << 6U) | (next & 0x3FU);
-        }
-        const bool is_overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-        if (is_overlong || (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF) return false;
-        i += length;
-    }
-    return true;
-}
 
 // Each byte as the character of that number, so that any bytes can stand in JSON, and back.
 std::string from_latin1(std::string_view bytes) {
@@ -86,8 +65,8 @@ Result<Names> names_of(std::string_view bytes) {
         if (sip::same_name(name, "Call-ID") || sip::same_name(name, "i")) call_id = sip::trimmed(value);
         if (sip::same_name(name, "CSeq")) cseq = sip::trimmed(value);
     }
-    const auto space = cseq.find_first_of(" \t");
-    if (call_id.empty() || space == std::string_view::npos) return fail(Errc::malformed, "no Call-ID or CSeq");
+    const auto space = sip::end_before(cseq, " \t");
+    if (call_id.empty() || space == cseq.size()) return fail(Errc::malformed, "no Call-ID or CSeq");
     const auto number = sip::number_from_text(cseq.substr(0, space), kCseqMax);
     const auto method = sip::trimmed(cseq.substr(space));
     if (!number || !sip::is_token(method)) return fail(Errc::malformed, "no CSeq");

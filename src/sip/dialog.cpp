@@ -2,6 +2,7 @@
 #include "sip/dialog.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sip/transaction.h"
 
@@ -56,14 +57,23 @@ Dialog dialog_of_request(const Message& request) {
 
 Dialog dialog_of_response(const Message& request, const Message& response) {
     Dialog dialog = dialog_of_request(request);
+    follow_response(dialog, request, response);
+    return dialog;
+}
+
+void follow_response(Dialog& dialog, const Message& request, const Message& response) {
+    const std::string before = std::exchange(dialog.remote_tag, {});
     dialog.remote = party(response, "To");
     dialog.remote_tag = dialog.remote.params.value("tag").value_or("");
+    if (dialog.remote_tag != before) dialog.remote_cseq.reset();
+    dialog.local_cseq = std::max(dialog.local_cseq, cseq_of(request).number);
+    dialog.remote_target = request.uri();
+    dialog.routes.clear();
     for (const std::string& item : response.list("Record-Route")) {
         if (auto route = name_addr_from_text(item)) dialog.routes.push_back(std::move(*route));
     }
     std::reverse(dialog.routes.begin(), dialog.routes.end());
     refresh_target(dialog, response);
-    return dialog;
 }
 
 Result<Dialog> dialog_of_invite(const Message& request, const std::string& local_tag) {

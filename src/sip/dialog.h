@@ -30,6 +30,8 @@ struct Dialog {
 // Our INVITE and a 101-299 to it (§12.1.2). A Record-Route or Contact that does not parse is left out: what goes wrong
 // then ends in a time-out, not in a dialog we cannot even BYE.
 [[nodiscard]] Dialog dialog_of_response(const Message& request, const Message& response);
+// The same for a dialog of that INVITE: our count of requests goes on, theirs as long as the tag is the same.
+void follow_response(Dialog& dialog, const Message& request, const Message& response);
 // Their INVITE, to be answered with our tag (§12.1.1). Errc::malformed: a Contact or Record-Route that does not parse.
 // Without a Contact (RFC 2543) the From URI stands in.
 [[nodiscard]] Result<Dialog> dialog_of_invite(const Message& request, const std::string& local_tag);

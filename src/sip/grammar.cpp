@@ -9,21 +9,6 @@
 namespace sheaf::sip {
 namespace {
 
-constexpr std::string_view kBlank = " \t";
-
-// Which characters are of a class, looked up by each one of a message.
-class CharClass {
-public:
-    template <typename Is>
-    explicit constexpr CharClass(Is is) : has_{} {
-        for (std::size_t i = 0; i < has_.size(); ++i) has_.at(i) = is(static_cast<char>(i));
-    }
-    constexpr bool operator()(char c) const { return has_[static_cast<unsigned char>(c)]; }
-
-private:
-    std::array<bool, 256> has_;
-};
-
 constexpr CharClass is_token_char([](char c) {
     return is_alphanumeric(c) || std::string_view("-.!%*_+`'~").find(c) != std::string_view::npos;
 });
@@ -39,12 +24,6 @@ bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, is_token_char);
 }
 
-std::string_view trimmed(std::string_view text) {
-    const auto from = text.find_first_not_of(kBlank);
-    if (from == std::string_view::npos) return {};
-    return text.substr(from, text.find_last_not_of(kBlank) - from + 1);
-}
-
 std::string lower(std::string_view text) {
     std::string out(text);
     std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
@@ -52,10 +31,8 @@ std::string lower(std::string_view text) {
 }
 
 std::string printable(std::string_view text, std::size_t max) {
-    std::string out;
-    for (const char c : text.substr(0, max)) {
-        if (c > ' ' && c < 0x7f) out += c;
-    }
+    std::string out(text.substr(0, max));
+    std::erase_if(out, [](char c) { return c <= ' ' || c >= 0x7f; });
     return out;
 }
 
@@ -104,7 +81,7 @@ Result<Params> header_params_from_text(std::string_view text) {
     for (auto rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
         if (rest.front() != ';') return fail(Errc::malformed, "Text after header value");
         rest = trimmed(rest.substr(1));
-        const auto end = std::min(rest.find_first_of(" \t;="), rest.size());
+        const auto end = end_before(rest, " \t;=");
         std::string name(rest.substr(0, end));
         if (!is_token(name)) return fail(Errc::malformed, "Header parameter without a name");
         rest = trimmed(rest.substr(end));
@@ -140,6 +117,10 @@ std::string header_params_to_text(const Params& params) {
 
 std::vector<std::string_view> list_items(std::string_view text) {
     std::vector<std::string_view> items;
+    if (text.find(',') == std::string_view::npos) {
+        if (text = trimmed(text); !text.empty()) items.push_back(text);
+        return items;
+    }
     const auto add = [&](std::string_view item) {
         if (item = trimmed(item); !item.empty()) items.push_back(item);
     };
@@ -190,7 +171,7 @@ std::string host_to_text(std::string_view host) {
 
 Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {
     HostPort out;
-    const auto bracket = text.rfind(']');
+    const auto bracket = text.starts_with('[') ? text.rfind(']') : std::string_view::npos;
     const auto colon = text.find(':', bracket == std::string_view::npos ? 0 : bracket);
     auto host = text.substr(0, colon);
     if (colon != std::string_view::npos) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,12 +21,43 @@ namespace sheaf::sip {
 [[nodiscard]] constexpr bool is_alphanumeric(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+// Which characters are of a class, looked up by each one of a message.
+class CharClass {
+public:
+    template <typename Is>
+    explicit constexpr CharClass(Is is) : has_{} {
+        for (std::size_t i = 0; i < has_.size(); ++i) has_.at(i) = is(static_cast<char>(i));
+    }
+    constexpr bool operator()(char c) const { return has_[static_cast<unsigned char>(c)]; }
+
+private:
+    std::array<bool, 256> has_;
+};
 [[nodiscard]] bool is_token(std::string_view text);  // one character or more
 [[nodiscard]] constexpr bool is_control(char c) {    // below 0x20 but HTAB, and DEL
     const auto u = static_cast<unsigned char>(c);
     return (u < 0x20 && c != '\t') || u == 0x7f;
 }
-[[nodiscard]] std::string_view trimmed(std::string_view text);
+[[nodiscard]] constexpr bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+    return text;
+}
+// Where the first of the characters is, or the text's size. For a handful of characters.
+[[nodiscard]] constexpr std::size_t end_before(std::string_view text, std::string_view chars) {
+    const auto is_one = [chars](char c) {
+        for (const char one : chars) {
+            if (c == one) return true;
+        }
+        return false;
+    };
+    std::size_t at = 0;
+    while (at < text.size() && !is_one(text[at])) ++at;
+    return at;
+}
 [[nodiscard]] constexpr char lower(char c) {  // ASCII only
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }

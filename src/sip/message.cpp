@@ -82,7 +82,7 @@ Result<Via> via_from_text(std::string_view text) {
     Via via;
     auto rest = trimmed(text);
     const auto part = [&rest](bool last) -> std::string_view {
-        const auto end = std::min(rest.find_first_of(last ? " \t" : " \t/"), rest.size());
+        const auto end = end_before(rest, last ? " \t" : " \t/");
         const auto word = rest.substr(0, end);
         rest = trimmed(rest.substr(end));
         if (last) return word;
@@ -116,7 +116,7 @@ std::string to_text(const Via& via) {
 
 Result<CSeq> cseq_from_text(std::string_view text) {
     text = trimmed(text);
-    const auto end = std::min(text.find_first_of(" \t"), text.size());
+    const auto end = end_before(text, " \t");
     const auto number = number_from_text(text.substr(0, end), 0x7fff'ffff);  // below 2^31 (§8.1.1.5)
     const auto method = trimmed(text.substr(end));
     if (!number) return fail(Errc::malformed, "Invalid CSeq number");
@@ -129,13 +129,15 @@ namespace {
 void append_line(std::string& out, std::string_view text) {
     const auto at = out.size();
     out += text;
-    std::replace_if(
-        out.begin() + static_cast<std::ptrdiff_t>(at), out.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
+    for (const char end : {'\r', '\n'}) {
+        if (text.find(end) != std::string_view::npos)
+            std::replace(out.begin() + static_cast<std::ptrdiff_t>(at), out.end(), end, ' ');
+    }
 }
 
 // True when the To has a tag; one too broken to parse is searched for the word.
 bool has_tag(std::string_view value) {
-    if (const auto parsed = name_addr_from_text(value)) return parsed->params.has("tag");
+    if (const auto params = name_addr_params(value)) return params->has("tag");
     return lower(value).find(";tag=") != std::string::npos;
 }
 

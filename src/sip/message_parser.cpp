@@ -4,6 +4,7 @@
 #include <bitset>
 #include <deque>
 
+#include "base/text.h"
 #include "sip/grammar.h"
 #include "sip/message.h"
 
@@ -71,6 +72,12 @@ std::string expanded(std::string_view name) {
 
 // A control character may stand only behind a backslash in a quoted string, and a line end never.
 bool has_stray_control(std::string_view line) {
+    std::size_t plain = 0;
+    for (; plain + EightChars::kCount <= line.size(); plain += EightChars::kCount) {
+        if (EightChars(line.data() + plain).has_below_or(0x20, '\x7f', '\x7f')) break;
+    }
+    const auto rest = line.substr(plain);
+    if (std::ranges::none_of(rest, is_control)) return false;
     bool in_quotes = false;
     for (std::size_t i = 0; i < line.size(); ++i) {
         const char c = line[i];
@@ -199,7 +206,7 @@ Result<void> check_number(const Message& message, std::string_view name, std::ui
     const auto* value = message.first(name);
     if (value == nullptr) return {};
     // Retry-After may add a comment or parameters.
-    const auto end = std::min(value->find_first_of(" \t;("), value->size());
+    const auto end = end_before(*value, " \t;(");
     if (number_from_text(std::string_view(*value).substr(0, end), max)) return {};
     return fail(Errc::malformed, "Invalid " + std::string(name));
 }
@@ -246,7 +253,7 @@ Result<void> check(const Message& message) {
         if (!name_addr_from_text(*message.first(name))) return fail(Errc::malformed, "Invalid " + std::string(name));
     }
     const auto& call_id = *message.first("Call-ID");
-    if (call_id.empty() || call_id.find_first_of(" \t") != std::string::npos) {
+    if (call_id.empty() || end_before(call_id, " \t") != call_id.size()) {
         return fail(Errc::malformed, "Invalid Call-ID");
     }
     TRY(auto cseq, cseq_from_text(*message.first("CSeq")));

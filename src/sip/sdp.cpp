@@ -54,7 +54,7 @@ std::vector<std::string_view> words(std::string_view text) {
     while (true) {
         text = trimmed(text);
         if (text.empty()) return out;
-        const auto word = text.substr(0, text.find_first_of(" \t"));
+        const auto word = text.substr(0, end_before(text, " \t"));
         out.push_back(word);
         text.remove_prefix(word.size());
     }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "sip/grammar.h"
+
 namespace sheaf::sip {
 namespace {
 
@@ -182,15 +184,17 @@ std::string merge_key(const Message& request) {
 std::string tag_of(const Message& message, std::string_view header) {
     const std::string* text = message.first(header);
     if (text == nullptr) return {};
-    const auto value = name_addr_from_text(*text);
-    if (!value) return {};
-    return value->params.value("tag").value_or("");
+    const auto params = name_addr_params(*text);
+    if (!params) return {};
+    return params->value("tag").value_or("");
 }
 
 Result<Via> top_via(const Message& message) {
-    const auto vias = message.list("Via");
-    if (vias.empty()) return fail(Errc::malformed, "no Via");
-    return via_from_text(vias.front());
+    for (const auto& header : message.headers) {
+        if (!same_name(header.name, "Via")) continue;
+        if (const auto items = list_items(header.value); !items.empty()) return via_from_text(items.front());
+    }
+    return fail(Errc::malformed, "no Via");
 }
 
 CSeq cseq_of(const Message& message) {

@@ -46,6 +46,8 @@ public:
     [[nodiscard]] Phase phase() const { return phase_; }
     [[nodiscard]] bool is_over() const { return phase_ == Phase::terminated; }
     [[nodiscard]] bool is_pending() const { return phase_ == Phase::calling || phase_ == Phase::proceeding; }
+    // All is done: what is left is to take in what is repeated, until its deadline.
+    [[nodiscard]] bool is_lingering() const { return phase_ == Phase::completed || phase_ == Phase::accepted; }
     [[nodiscard]] std::optional<Instant> deadline() const;
 
 private:
@@ -84,6 +86,10 @@ public:
     [[nodiscard]] Phase phase() const { return phase_; }
     [[nodiscard]] bool is_over() const { return phase_ == Phase::terminated; }
     [[nodiscard]] bool is_answered() const { return phase_ != Phase::proceeding; }
+    // Likewise; an INVITE that was refused still waits for its ACK.
+    [[nodiscard]] bool is_lingering() const {
+        return phase_ == Phase::confirmed || phase_ == Phase::accepted || (phase_ == Phase::completed && !is_invite_);
+    }
     [[nodiscard]] std::optional<Instant> deadline() const;
 
 private:

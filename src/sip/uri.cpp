@@ -9,10 +9,15 @@ namespace sheaf::sip {
 namespace {
 
 // RFC 3261 §25.1: what stands unescaped in each part, besides letters and digits.
-constexpr std::string_view kUserMarks = "-_.!~*'()&=+$,;?/";
-constexpr std::string_view kPasswordMarks = "-_.!~*'()&=+$,";
-constexpr std::string_view kParamMarks = "-_.!~*'()[]/:&+$";
-constexpr std::string_view kHeaderMarks = "-_.!~*'()[]/?:+$";
+constexpr CharClass with_marks(std::string_view marks) {
+    return CharClass([=](char c) { return is_alphanumeric(c) || marks.find(c) != std::string_view::npos; });
+}
+constexpr CharClass kUserChars = with_marks("-_.!~*'()&=+$,;?/");
+constexpr CharClass kPasswordChars = with_marks("-_.!~*'()&=+$,");
+constexpr CharClass kParamChars = with_marks("-_.!~*'()[]/:&+$");
+constexpr CharClass kHeaderChars = with_marks("-_.!~*'()[]/?:+$");
+// What should have been escaped is taken raw too: phones do so.
+constexpr CharClass kRawHeaderChars = with_marks("-_.!~*'()[]/?:+$,;@=<>\"");
 
 constexpr std::string_view kHex = "0123456789ABCDEF";
 // A URI with one of these is never equivalent to one without (§19.1.4).
@@ -25,8 +30,9 @@ int hex_digit(char c) {
     return -1;
 }
 
-// Undoes %HEXHEX. Besides `marks` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
-Result<std::string> unescape(std::string_view text, std::string_view marks) {
+// Undoes %HEXHEX. Besides `chars` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
+Result<std::string> unescape(std::string_view text, const CharClass& chars) {
+    if (std::ranges::all_of(text, chars)) return std::string(text);
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -37,8 +43,7 @@ Result<std::string> unescape(std::string_view text, std::string_view marks) {
             if (high < 0 || low < 0) return fail(Errc::malformed, "Invalid escape in URI");
             out += static_cast<char>(high * 16 + low);
             i += 2;
-        } else if (is_alphanumeric(c) || marks.find(c) != std::string_view::npos || c == '#' ||
-                   static_cast<unsigned char>(c) >= 0x80) {
+        } else if (chars(c) || c == '#' || static_cast<unsigned char>(c) >= 0x80) {
             out += c;
         } else {
             return fail(Errc::malformed, "Invalid character in URI");
@@ -47,10 +52,10 @@ Result<std::string> unescape(std::string_view text, std::string_view marks) {
     return out;
 }
 
-std::string escape(std::string_view text, std::string_view marks) {
+std::string escape(std::string_view text, const CharClass& chars) {
     std::string out;
     for (const char c : text) {
-        if (is_alphanumeric(c) || marks.find(c) != std::string_view::npos) {
+        if (chars(c)) {
             out += c;
         } else {
             const auto u = static_cast<unsigned char>(c);
@@ -80,11 +85,11 @@ Result<Params> uri_params(std::string_view text) {
         const auto item = text.substr(0, text.find(';'));
         text.remove_prefix(item.size());
         const auto equals = item.find('=');
-        TRY(auto name, unescape(item.substr(0, equals), kParamMarks));
+        TRY(auto name, unescape(item.substr(0, equals), kParamChars));
         if (name.empty()) return fail(Errc::malformed, "URI parameter without a name");
         std::optional<std::string> value;
         if (equals != std::string_view::npos) {
-            TRY(value, unescape(item.substr(equals + 1), kParamMarks));
+            TRY(value, unescape(item.substr(equals + 1), kParamChars));
         }
         params.items.emplace_back(std::move(name), std::move(value));
     }
@@ -93,10 +98,10 @@ Result<Params> uri_params(std::string_view text) {
 
 Result<void> read_user(Uri& uri, std::string_view text) {
     const auto colon = text.find(':');
-    TRY(uri.user, unescape(text.substr(0, colon), kUserMarks));
+    TRY(uri.user, unescape(text.substr(0, colon), kUserChars));
     if (uri.user.empty()) return fail(Errc::malformed, "URI without a user before @");
     if (colon != std::string_view::npos) {
-        TRY(uri.password, unescape(text.substr(colon + 1), kPasswordMarks));
+        TRY(uri.password, unescape(text.substr(colon + 1), kPasswordChars));
     }
     return {};
 }
@@ -124,6 +129,43 @@ bool headers_equivalent(const Uri& a, const Uri& b) {
     return ours == theirs;
 }
 
+struct NameAddrParts {
+    std::string display;
+    std::string_view uri, params;
+};
+
+Result<NameAddrParts> parts_of_name_addr(std::string_view text) {
+    NameAddrParts out;
+    auto rest = trimmed(text);
+    if (rest.starts_with('"')) {
+        TRY(out.display, take_quoted(rest));
+        rest = trimmed(rest);
+        if (!rest.starts_with('<')) return fail(Errc::malformed, "Display name without <URI>");
+    }
+    const auto open = rest.find('<');
+    // A '<' further on may belong to a quoted parameter of the bare form, which has no space or quote before it.
+    if (open != std::string_view::npos && rest.substr(0, open).find_first_of(";\"") == std::string_view::npos) {
+        // Phones send display names that are not tokens ("Bell, Alexander"); only the structure matters here.
+        if (open > 0) out.display = trimmed(rest.substr(0, open));
+        if (std::ranges::any_of(rest.substr(0, open), is_control)) {
+            return fail(Errc::malformed, "Control character in display name");
+        }
+        const auto close = rest.find('>', open);
+        if (close == std::string_view::npos) return fail(Errc::malformed, "<URI> has no end");
+        out.uri = trimmed(rest.substr(open + 1, close - open - 1));
+        out.params = rest.substr(close + 1);
+        return out;
+    }
+    // Without <>, a semicolon starts a header parameter, and the URI has no comma or question mark (§20.10).
+    const auto end = std::min(rest.find(';'), rest.size());
+    out.uri = trimmed(rest.substr(0, end));
+    out.params = rest.substr(end);
+    if (out.uri.find_first_of("?,") != std::string_view::npos) {
+        return fail(Errc::malformed, "URI with ? or comma must stand in <>");
+    }
+    return out;
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri) {
@@ -134,15 +176,14 @@ std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri) {
         rest.remove_prefix(std::min(item.size() + 1, rest.size()));
         const auto equals = std::min(item.find('='), item.size());
         const auto value = item.substr(std::min(equals + 1, item.size()));
-        // What should have been escaped is taken raw too: phones do so.
-        auto plain = unescape(value, "-_.!~*'()[]/?:+$,;@=<>\"");
+        auto plain = unescape(value, kRawHeaderChars);
         out.emplace_back(lower(item.substr(0, equals)), plain ? *std::move(plain) : std::string(value));
     }
     return out;
 }
 
 std::string escaped_header(std::string_view value) {
-    return escape(value, kHeaderMarks);
+    return escape(value, kHeaderChars);
 }
 
 bool Params::has(std::string_view name) const {
@@ -200,15 +241,15 @@ std::string to_text(const Uri& uri) {
     std::string out = uri.scheme + ":";
     if (uri.scheme != "sip" && uri.scheme != "sips") return out += uri.opaque;
     if (!uri.user.empty()) {
-        out += escape(uri.user, kUserMarks);
-        if (!uri.password.empty()) out += ":" + escape(uri.password, kPasswordMarks);
+        out += escape(uri.user, kUserChars);
+        if (!uri.password.empty()) out += ":" + escape(uri.password, kPasswordChars);
         out += '@';
     }
     out += host_to_text(uri.host);
     if (uri.port != 0) out += ":" + std::to_string(uri.port);
     for (const auto& [name, value] : uri.params.items) {
-        out += ";" + escape(name, kParamMarks);
-        if (value) out += "=" + escape(*value, kParamMarks);
+        out += ";" + escape(name, kParamChars);
+        if (value) out += "=" + escape(*value, kParamChars);
     }
     if (!uri.headers.empty()) out += "?" + uri.headers;
     return out;
@@ -221,36 +262,16 @@ bool equivalent(const Uri& a, const Uri& b) {
 }
 
 Result<NameAddr> name_addr_from_text(std::string_view text) {
-    NameAddr out;
-    auto rest = trimmed(text);
-    if (rest.starts_with('"')) {
-        TRY(out.display, take_quoted(rest));
-        rest = trimmed(rest);
-        if (!rest.starts_with('<')) return fail(Errc::malformed, "Display name without <URI>");
-    }
-    const auto open = rest.find('<');
-    // A '<' further on may belong to a quoted parameter of the bare form, which has no space or quote before it.
-    if (open != std::string_view::npos && rest.substr(0, open).find_first_of(";\"") == std::string_view::npos) {
-        // Phones send display names that are not tokens ("Bell, Alexander"); only the structure matters here.
-        if (open > 0) out.display = trimmed(rest.substr(0, open));
-        if (std::ranges::any_of(rest.substr(0, open), is_control)) {
-            return fail(Errc::malformed, "Control character in display name");
-        }
-        const auto close = rest.find('>', open);
-        if (close == std::string_view::npos) return fail(Errc::malformed, "<URI> has no end");
-        TRY(out.uri, uri_from_text(trimmed(rest.substr(open + 1, close - open - 1))));
-        TRY(out.params, header_params_from_text(rest.substr(close + 1)));
-        return out;
-    }
-    // Without <>, a semicolon starts a header parameter, and the URI has no comma or question mark (§20.10).
-    const auto end = std::min(rest.find(';'), rest.size());
-    const auto address = trimmed(rest.substr(0, end));
-    if (address.find_first_of("?,") != std::string_view::npos) {
-        return fail(Errc::malformed, "URI with ? or comma must stand in <>");
-    }
-    TRY(out.uri, uri_from_text(address));
-    TRY(out.params, header_params_from_text(rest.substr(end)));
+    TRY(auto parts, parts_of_name_addr(text));
+    NameAddr out{.display = std::move(parts.display), .uri = {}, .params = {}};
+    TRY(out.uri, uri_from_text(parts.uri));
+    TRY(out.params, header_params_from_text(parts.params));
     return out;
+}
+
+Result<Params> name_addr_params(std::string_view text) {
+    TRY(const auto parts, parts_of_name_addr(text));
+    return header_params_from_text(parts.params);
 }
 
 std::string to_text(const NameAddr& value) {

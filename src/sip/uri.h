@@ -52,6 +52,8 @@ struct NameAddr {
 };
 
 [[nodiscard]] Result<NameAddr> name_addr_from_text(std::string_view text);
+// Of such a text the header parameters alone; its URI may be any.
+[[nodiscard]] Result<Params> name_addr_params(std::string_view text);
 [[nodiscard]] std::string to_text(const NameAddr& value);
 
 }  // namespace sheaf::sip

@@ -11,6 +11,17 @@
 namespace sheaf::sip {
 namespace {
 
+// What only waits to be forgotten is in no hurry: of a busy site many go together, at a whole tenth of a second.
+constexpr std::chrono::milliseconds kForgetTogether{100};
+
+template <typename Machine>
+std::optional<Instant> wake_at(const Machine& machine) {
+    const auto at = machine.deadline();
+    if (!at || !machine.is_lingering()) return at;
+    const auto since = at->time_since_epoch() + kForgetTogether - Duration{1};
+    return Instant{since - since % kForgetTogether};
+}
+
 std::string dialog_name(const std::string& call_id, const std::string& local_tag) {
     return call_id + '\n' + local_tag;
 }
@@ -29,6 +40,14 @@ void erase_if_names(Map& map, const Key& key, std::uint64_t id) {
 
 void take_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
+}
+
+// What is not needed any more once the final response is here: it would be kept for half a minute.
+void forget_sent(ClientRecord& record) {
+    record.send.bytes = {};
+    record.out.request.body = {};
+    const bool is_invite = record.out.purpose == Purpose::invite || record.out.purpose == Purpose::reinvite;
+    if (!is_invite) record.out.request.headers = {};
 }
 
 }  // namespace
@@ -78,8 +97,8 @@ ServerRecord* UserAgent::State::server(TransactionId id) {
 void UserAgent::State::settle_client(TransactionId id) {
     ClientRecord* record = client(id);
     if (record == nullptr) return;
-    const TimerKey timer{TimerKey::Kind::client, id};
-    timers.set(timer, record->machine.deadline());
+    timers.set({TimerKey::Kind::client, id}, wake_at(record->machine));
+    if (record->machine.is_lingering()) forget_sent(*record);
     if (!record->machine.is_over()) return;
     erase_if_names(clients_by_key, record->key, id);
     clients.erase(id);
@@ -88,7 +107,7 @@ void UserAgent::State::settle_client(TransactionId id) {
 void UserAgent::State::settle_server(TransactionId id) {
     ServerRecord* record = server(id);
     if (record == nullptr) return;
-    timers.set({TimerKey::Kind::server, id}, record->machine.deadline());
+    timers.set({TimerKey::Kind::server, id}, wake_at(record->machine));
     if (!record->machine.is_over()) return;
     erase_if_names(servers_by_key, record->key, id);
     erase_if_names(servers_by_merge_key, record->merge_key, id);

@@ -36,13 +36,6 @@ void put_body(Message& request, const std::string& content_type, const std::stri
     request.body = body;
 }
 
-// Counts of requests sent while the dialog was early go on.
-void replace_dialog(Dialog& dialog, Dialog by) {
-    by.local_cseq = std::max(by.local_cseq, dialog.local_cseq);
-    if (by.remote_tag == dialog.remote_tag) by.remote_cseq = dialog.remote_cseq;
-    dialog = std::move(by);
-}
-
 }  // namespace
 
 void UserAgent::State::on_invite_response(Instant now, TransactionId id, const Source& source,
@@ -56,8 +49,7 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     if (of == nullptr) return;
     of->peer = source;
     if (status == 100 || record->out.purpose == Purpose::reinvite || record->cancelled) return;
-    Dialog early = dialog_of_response(record->out.request, response);
-    if (!early.remote_tag.empty()) replace_dialog(of->dialog, std::move(early));
+    if (!tag_of(response, "To").empty()) follow_response(of->dialog, record->out.request, response);
     if (!takes_reliable(now, id, *of, response)) return;
     events.emplace_back(Progressed{of->id, response});
 }
@@ -76,7 +68,7 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
     if (is_reinvite) {
         refresh_target(of->dialog, response);
     } else {
-        replace_dialog(of->dialog, dialog_of_response(record->out.request, response));
+        follow_response(of->dialog, record->out.request, response);
         of->confirmed = true;
     }
     of->client_invite = 0;

@@ -154,7 +154,7 @@ void UserAgent::State::answer(Instant now, Call& call, const Answer& wanted) {
     call.provisionals.clear();
     if (call.unpracked) call.unpracked->repeat_at.reset();
     call.unacked.push_back({.cseq = cseq,
-                            .send = record->last,
+                            .send = std::move(record->last),  // it is the dialog's to repeat
                             .interval = times.t1,
                             .repeat_at = now + times.t1,
                             .end_at = now + times.whole(),

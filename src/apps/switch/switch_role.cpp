@@ -240,20 +240,25 @@ private:
     }
     void step(exchange::Event event) {
         const exchange::Input input{net::now(), net::seed(), std::move(event)};
-        const auto effects = exchange_.step(input);
+        auto effects = exchange_.step(input);
         journal(input, effects);
-        std::vector<FactDraft> facts;
         for (const auto& effect : effects) {
             b2bua_->carry_out(input.now, effect);
-            carry_out(input.now, effect, facts);
+            carry_out(effect);
+        }
+        ladder_->stepped(exchange_, input.event, effects);
+        keep_facts(input.now, effects);
+    }
+    void keep_facts(Stamp now, std::vector<exchange::Effect>& effects) {
+        std::vector<FactDraft> facts;
+        for (auto& effect : effects) {
+            auto* fact = std::get_if<exchange::SayFact>(&effect);
+            if (fact != nullptr) facts.push_back({now, std::move(fact->type), std::move(fact->data)});
         }
         if (!facts.empty()) facts_->keep(std::move(facts));
-        ladder_->stepped(exchange_, input.event, effects);
     }
-    void carry_out(Stamp now, const exchange::Effect& effect, std::vector<FactDraft>& facts) {
-        if (const auto* fact = std::get_if<exchange::SayFact>(&effect)) {
-            facts.push_back({now, fact->type, fact->data});
-        } else if (const auto* reply = std::get_if<exchange::CtiReply>(&effect)) {
+    void carry_out(const exchange::Effect& effect) {
+        if (const auto* reply = std::get_if<exchange::CtiReply>(&effect)) {
             if (cti_) cti_->answer(*reply);
         } else if (const auto* said = std::get_if<exchange::CtiEvent>(&effect)) {
             if (cti_) cti_->say(*said);

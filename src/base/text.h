@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sheaf {
+
+// Length of the well-formed UTF-8 sequence at the front of `text` (RFC 3629 §4), or 0.
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+// Eight characters looked at together. Most text has nothing that is looked for, and is passed over at this speed.
+class EightChars {
+public:
+    static constexpr std::size_t kCount = 8;
+    explicit EightChars(const char* first) { std::memcpy(&word_, first, kCount); }
+    // Of ASCII characters one below `limit`, or `a`, or `b`.
+    [[nodiscard]] bool has_below_or(std::uint8_t limit, char a, char b) const {
+        const auto is = [this](char c) { return (word_ ^ (kOnes * static_cast<std::uint8_t>(c))) - kOnes; };
+        return (((word_ - kOnes * limit) | is(a) | is(b)) & ~word_ & kHighBits) != 0;
+    }
+    [[nodiscard]] bool is_ascii() const { return (word_ & kHighBits) == 0; }
+
+private:
+    static constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;
+    static constexpr std::uint64_t kHighBits = kOnes * 0x80;
+    std::uint64_t word_ = 0;
+};
+
+}  // namespace sheaf
