@@ -77,7 +77,9 @@ std::string quoted(std::string_view text) {
 }
 
 Result<Params> header_params_from_text(std::string_view text) {
+    constexpr std::ptrdiff_t kUsual = 8;
     Params params;
+    params.items.reserve(static_cast<std::size_t>(std::min(std::ranges::count(text, ';'), kUsual)));
     for (auto rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
         if (rest.front() != ';') return fail(Errc::malformed, "Text after header value");
         rest = trimmed(rest.substr(1));
