@@ -33,10 +33,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto part = text.substr(at, end - at);
         ladder.add(WallTime{}, false, us, us, part);
         if (const auto names = names_of(part)) {
-            const LegId leg(names->method);
+            const LegId leg(std::string(names->method));
+            const CallUuid call(std::string(names->call_id));
             ladder.begin(leg, names->call_id);
-            if (names->id.size() % 2 == 0) ladder.tie(CallUuid(names->call_id), leg);
-            if (names->id.size() % 3 == 0) ladder.end(leg);
+            if (names->cseq % 2 == 0) ladder.tie(call, leg);
+            if (names->cseq % 3 == 0) ladder.end(leg);
+            static_cast<void>(ladder.of(call));
         }
         ASSERT(ladder.counts().bytes <= 2'000);
         at = end + 1;

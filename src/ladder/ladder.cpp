@@ -2,16 +2,25 @@
 #include "ladder/ladder.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "ladder/masking.h"
+#include "sip/grammar.h"
+#include "sip/message.h"
 
 namespace sheaf::ladder {
 namespace {
 
-constexpr std::size_t kOverhead = sizeof(Message) + 96;  // what a message takes besides its text: about
-constexpr std::size_t kStrayShare = 8;                   // of the room, at most one in so many bytes is strangers'
+constexpr std::size_t kOverhead = 256;  // what a message takes besides its text, with its share of what holds it: about
+constexpr std::size_t kStrayShare = 8;  // of the room, at most one in so many bytes is strangers'
+constexpr std::size_t kUsualText = 4096;  // of a dialog that is more than one message
+
+// A dialog's: the Call-ID's visible characters, so many of them. `cleaned` holds them where those are not all.
+std::string_view name_of(std::string_view call_id, std::string& cleaned) {
+    const bool is_clean = call_id.size() <= sip::kMessageIdPartMax &&
+                          std::ranges::all_of(call_id, [](char c) { return c > ' ' && c < 0x7f; });
+    return is_clean ? call_id : std::string_view(cleaned = sip::printable(call_id, sip::kMessageIdPartMax));
+}
 
 }  // namespace
 
@@ -20,33 +29,49 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
     ++number_;
     const auto names = names_of(bytes);
     if (!names || names->method == "REGISTER" || names->method == "OPTIONS") return;
-    const std::size_t size = std::min(bytes.size(), kTextBytesMax) + names->id.size() + kOverhead;
+    bytes = bytes.substr(0, kTextBytesMax);
+    const std::size_t size = bytes.size() + kOverhead;
     const bool has_room = make_room(size);
-    Dialog& dialog = dialog_of(names->call_id);
-    rank(names->call_id, dialog);  // it has just been heard of
+    auto& entry = dialog_of(names->call_id);
+    rank(entry);  // it has just been heard of
+    Dialog& dialog = entry.second;
     if (!has_room || dialog.messages.size() >= limits_.messages_of_dialog_max) {
         ++dialog.dropped;
         ++dropped_;
         return;
     }
-    dialog.messages.push_back({number_, at, sent, local, remote, names->id, masked(bytes.substr(0, kTextBytesMax))});
+    if (dialog.messages.size() == 1 && dialog.text.capacity() < kUsualText) dialog.text.reserve(kUsualText);
+    const std::size_t from = dialog.text.size();
+    dialog.text += bytes;
+    mask(std::span(dialog.text).subspan(from));
+    dialog.messages.push_back({number_, at, dialog.text.size(), dialog.end_of(local), dialog.end_of(remote), sent});
     dialog.bytes += size;
     bytes_ += size;
     if (dialog.rank == Class::stray) stray_bytes_ += size;
     while (stray_bytes_ > limits_.bytes_max / kStrayShare && order_[0].size() > 1) forget_oldest(Class::stray);
 }
 
-Ladder::Dialog& Ladder::dialog_of(const std::string& call_id) {
-    const auto [at, is_new] = dialogs_.try_emplace(call_id);
-    if (is_new) at->second.place = order_[0].insert(order_[0].end(), call_id);
-    return at->second;
+std::uint16_t Ladder::Dialog::end_of(const sip::Endpoint& endpoint) {
+    const auto known = std::ranges::find(ends, endpoint);
+    const auto index = static_cast<std::uint16_t>(known - ends.begin());
+    if (known == ends.end()) ends.push_back(endpoint);
+    return index;
+}
+
+Ladder::Dialogs::value_type& Ladder::dialog_of(std::string_view call_id) {
+    std::string cleaned;
+    const auto name = name_of(call_id, cleaned);
+    if (const auto known = dialogs_.find(name); known != dialogs_.end()) return *known;
+    auto& entry = *dialogs_.try_emplace(std::string(name)).first;
+    entry.second.place = order_[0].insert(order_[0].end(), &entry);
+    return entry;
 }
 
 // Puts it last in the list it belongs to now.
-void Ladder::rank(const std::string& call_id, Dialog& dialog) {
-    const auto leg = legs_.find(dialog.leg);
-    const bool is_live = leg != legs_.end() && leg->second.is_live;
-    const bool is_stray = leg == legs_.end() || leg->second.calls.empty();
+void Ladder::rank(Dialogs::value_type& entry) {
+    Dialog& dialog = entry.second;
+    const bool is_live = std::ranges::any_of(dialog.legs, [](const auto* leg) { return leg->second.is_live; });
+    const bool is_stray = std::ranges::all_of(dialog.legs, [](const auto* leg) { return leg->second.calls.empty(); });
     const Class now = is_live ? Class::live : is_stray ? Class::stray : Class::over;
     if (dialog.rank == Class::live && now == Class::live) return;
     if (dialog.rank == Class::stray && now != Class::stray) stray_bytes_ -= dialog.bytes;
@@ -58,7 +83,7 @@ void Ladder::rank(const std::string& call_id, Dialog& dialog) {
     }
     auto& list = order_[static_cast<std::size_t>(now)];
     if (before == Class::live) {
-        dialog.place = list.insert(list.end(), call_id);
+        dialog.place = list.insert(list.end(), &entry);
     } else {
         list.splice(list.end(), order_[static_cast<std::size_t>(before)], dialog.place);
     }
@@ -75,49 +100,51 @@ bool Ladder::make_room(std::size_t bytes) {
 
 void Ladder::forget_oldest(Class rank) {
     auto& list = order_[static_cast<std::size_t>(rank)];
-    const auto found = dialogs_.find(list.front());
+    auto* entry = list.front();
     list.pop_front();
-    const Dialog& dialog = found->second;
+    const Dialog& dialog = entry->second;
     bytes_ -= dialog.bytes;
     if (rank == Class::stray) stray_bytes_ -= dialog.bytes;
-    if (const auto leg = legs_.find(dialog.leg); leg != legs_.end()) {
-        std::erase(leg->second.dialogs, found->first);
-        if (leg->second.dialogs.empty() && !leg->second.is_live) forget_leg(leg);
+    for (auto* leg : dialog.legs) {
+        std::erase(leg->second.dialogs, entry);
+        if (leg->second.dialogs.empty() && !leg->second.is_live) forget_leg(leg->first);
     }
-    dialogs_.erase(found);
+    dialogs_.erase(dialogs_.find(entry->first));
 }
 
-void Ladder::forget_leg(Legs::iterator leg) {
+void Ladder::forget_leg(const LegId& id) {
+    const auto leg = legs_.find(id);
     for (const CallUuid& call : leg->second.calls) {
         const auto of = calls_.find(call);
-        of->second.erase(leg->first);
+        of->second.erase(id);
         if (of->second.empty()) calls_.erase(of);
     }
     legs_.erase(leg);
 }
 
-void Ladder::begin(const LegId& leg, std::string_view call_id) {
-    const std::string name(call_id);
-    auto& dialogs = legs_[leg].dialogs;
-    if (std::ranges::find(dialogs, name) == dialogs.end()) dialogs.push_back(name);
-    Dialog& dialog = dialog_of(name);
-    dialog.leg = leg;
-    rank(name, dialog);
+void Ladder::begin(const LegId& id, std::string_view call_id) {
+    auto& leg = *legs_.try_emplace(id).first;
+    auto& dialog = dialog_of(call_id);
+    if (std::ranges::find(leg.second.dialogs, &dialog) == leg.second.dialogs.end()) {
+        leg.second.dialogs.push_back(&dialog);
+        dialog.second.legs.push_back(&leg);
+    }
+    rank(dialog);
 }
 
-void Ladder::end(const LegId& leg) {
-    const auto at = legs_.find(leg);
-    if (at == legs_.end()) return;
-    at->second.is_live = false;
-    if (at->second.dialogs.empty()) return forget_leg(at);
-    for (const auto& name : at->second.dialogs) rank(name, dialogs_.at(name));
+void Ladder::end(const LegId& id) {
+    const auto leg = legs_.find(id);
+    if (leg == legs_.end()) return;
+    leg->second.is_live = false;
+    if (leg->second.dialogs.empty()) return forget_leg(id);
+    for (auto* dialog : leg->second.dialogs) rank(*dialog);
 }
 
-void Ladder::tie(const CallUuid& call, const LegId& leg) {
-    const auto at = legs_.find(leg);
-    if (at == legs_.end() || !at->second.calls.insert(call).second) return;
-    calls_[call].insert(leg);
-    for (const auto& name : at->second.dialogs) rank(name, dialogs_.at(name));
+void Ladder::tie(const CallUuid& call, const LegId& id) {
+    const auto leg = legs_.find(id);
+    if (leg == legs_.end() || !leg->second.calls.insert(call).second) return;
+    calls_[call].insert(id);
+    for (auto* dialog : leg->second.dialogs) rank(*dialog);
 }
 
 void Ladder::merge(const CallUuid& from, const CallUuid& into) {
@@ -127,15 +154,27 @@ void Ladder::merge(const CallUuid& from, const CallUuid& into) {
     for (const LegId& leg : legs) tie(into, leg);
 }
 
+void Ladder::append(Found& found, const Dialogs::value_type& entry) {
+    const auto& [call_id, dialog] = entry;
+    std::size_t from = 0;
+    for (const Kept& kept : dialog.messages) {
+        const auto text = std::string_view(dialog.text).substr(from, kept.end - from);
+        from = kept.end;
+        const auto names = names_of(text).value_or(Names{});  // there were some: masking takes none away
+        found.messages.push_back({kept.number, kept.at, kept.sent, dialog.ends[kept.local], dialog.ends[kept.remote],
+                                  sip::message_id(call_id, names.cseq, names.method), std::string(text)});
+    }
+    found.dropped += dialog.dropped;
+}
+
 std::optional<Ladder::Found> Ladder::of(const CallUuid& call) const {
     const auto at = calls_.find(call);
     if (at == calls_.end()) return std::nullopt;
     Found found;
+    std::set<const Dialogs::value_type*> seen;  // two legs may have one
     for (const LegId& leg : at->second) {
-        for (const auto& name : legs_.at(leg).dialogs) {
-            const Dialog& dialog = dialogs_.at(name);
-            std::ranges::copy(dialog.messages, std::back_inserter(found.messages));
-            found.dropped += dialog.dropped;
+        for (const auto* dialog : legs_.at(leg).dialogs) {
+            if (seen.insert(dialog).second) append(found, *dialog);
         }
     }
     std::ranges::sort(found.messages, {}, &Message::number);

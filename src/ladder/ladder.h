@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <list>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -53,34 +52,56 @@ public:
     [[nodiscard]] Counts counts() const { return {dialogs_.size(), legs_.size(), calls_.size(), bytes_, dropped_}; }
 
 private:
-    enum class Class { stray, over, live };  // in the order in which they go
+    enum class Class : std::uint8_t { stray, over, live };  // in the order in which they go
+    struct Leg;
+    struct Dialog;
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+    };
+    // Entries stay where they are: legs, dialogs and the lists name each other by address.
+    using Dialogs = std::unordered_map<std::string, Dialog, NameHash, std::equal_to<>>;
+    using Legs = std::unordered_map<LegId, Leg>;
+
+    // Most that a switch writes down is here. What is said of a message besides its text is small, and the texts of a
+    // dialog stand in one piece: they come and go without much memory being touched.
+    struct Kept {
+        std::uint64_t number;
+        WallTime at;
+        std::size_t end;              // of its text in the dialog's
+        std::uint16_t local, remote;  // of the dialog's ends
+        bool sent;
+    };
     struct Dialog {
-        LegId leg;
-        std::vector<Message> messages;
+        std::vector<Legs::value_type*> legs;  // more than one: a Call-ID that somebody used again
+        std::string text;
+        std::vector<Kept> messages;
+        std::vector<sip::Endpoint> ends;
         std::size_t bytes = 0;
         std::uint64_t dropped = 0;
         Class rank = Class::stray;
-        std::list<std::string>::iterator place;  // in order_[rank], unless it is live
+        std::list<Dialogs::value_type*>::iterator place;  // in order_[rank], unless it is live
+
+        [[nodiscard]] std::uint16_t end_of(const sip::Endpoint& endpoint);
     };
     struct Leg {
-        std::vector<std::string> dialogs;
+        std::vector<Dialogs::value_type*> dialogs;
         std::set<CallUuid> calls;
         bool is_live = true;
     };
 
-    using Legs = std::unordered_map<LegId, Leg>;
-
-    Dialog& dialog_of(const std::string& call_id);
-    void rank(const std::string& call_id, Dialog& dialog);
+    Dialogs::value_type& dialog_of(std::string_view call_id);
+    void rank(Dialogs::value_type& dialog);
     bool make_room(std::size_t bytes);
     void forget_oldest(Class rank);
-    void forget_leg(Legs::iterator leg);
+    void forget_leg(const LegId& leg);
+    static void append(Found& found, const Dialogs::value_type& entry);
 
     Limits limits_;
-    std::unordered_map<std::string, Dialog> dialogs_;
+    Dialogs dialogs_;  // by Call-ID
     Legs legs_;
     std::unordered_map<CallUuid, std::set<LegId>> calls_;
-    std::list<std::string> order_[2];  // Call-IDs of stray dialogs, of those that are over; the longest silent first
+    std::list<Dialogs::value_type*> order_[2];  // stray dialogs, those that are over; the longest silent first
     std::size_t bytes_ = 0;
     std::size_t stray_bytes_ = 0;
     std::uint64_t dropped_ = 0;

@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <chrono>
 
+#include "sip/message.h"
+
 using namespace sheaf;
 using namespace sheaf::ladder;
 using namespace std::chrono_literals;
@@ -81,6 +83,38 @@ TEST_CASE("what comes after a leg's end belongs to it, and a leg belongs to ever
     s.ladder.tie(CallUuid("u1"), LegId("unknown"));
     s.ladder.end(LegId("unknown"));
     CHECK(s.ladder.counts().legs == 2);
+}
+
+TEST_CASE("a Call-ID that two legs have is of both, and goes from both") {
+    Switch s({.bytes_max = 2'000, .messages_of_dialog_max = 10});
+    s.leg("one", "a@c", "u1");
+    s.leg("two", "a@c", "u2");
+    s.ladder.tie(CallUuid("u1"), LegId("two"));
+    CHECK(s.ids("u1").size() == 2);
+    CHECK(s.ids("u2").size() == 2);
+    s.ladder.end(LegId("two"));
+    s.pass(request("stray", "INFO", 1, std::string(1'500, 'x')));
+    CHECK(s.ids("u1").size() == 2);  // one of them is still in progress
+    s.ladder.end(LegId("one"));
+    s.leg("three", "b@c", "u3");
+    s.pass(request("b@c", "INFO", 2, std::string(1'700, 'x')));
+    CHECK_FALSE(s.ladder.of(CallUuid("u1")));
+    CHECK_FALSE(s.ladder.of(CallUuid("u2")));
+    s.ladder.tie(CallUuid("u4"), LegId("one"));
+    CHECK_FALSE(s.ladder.of(CallUuid("u4")));
+    CHECK(s.ladder.counts().legs == 1);
+}
+
+TEST_CASE("a message's id is the one that evidence names, also where its Call-ID is masked or odd") {
+    Switch s;
+    for (const std::string& call_id :
+         {std::string("px-Ab12@host"), std::string("J\xc3\xb6rg@c"), std::string(300, 'x')}) {
+        s.leg(call_id, call_id, "u" + call_id);
+        s.pass(request(call_id, "BYE", 2));
+        const auto name = sip::message_id(call_id, 2, "BYE");
+        REQUIRE(s.ids("u" + call_id).size() == 2);
+        CHECK(s.ids("u" + call_id).back() == name);
+    }
 }
 
 TEST_CASE("registrations and questions whether somebody is there are not kept, nor what names no dialog") {

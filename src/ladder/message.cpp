@@ -56,8 +56,10 @@ Result<Names> names_of(std::string_view bytes) {
         const std::size_t begin = at + 1;
         at = bytes.find('\n', begin);
         const auto line = bytes.substr(begin, at == std::string_view::npos ? at : at - begin);
-        const auto colon = line.find(':');
         if (sip::trimmed(line).empty() || line == "\r") break;
+        const char first = sip::lower(line.front());  // most lines are told by it
+        if (first != 'c' && first != 'i' && !sip::is_blank(first)) continue;
+        const auto colon = line.find(':');
         if (colon == std::string_view::npos) continue;
         const auto name = sip::trimmed(line.substr(0, colon));
         auto value = line.substr(colon + 1);
@@ -70,11 +72,7 @@ Result<Names> names_of(std::string_view bytes) {
     const auto number = sip::number_from_text(cseq.substr(0, space), kCseqMax);
     const auto method = sip::trimmed(cseq.substr(space));
     if (!number || !sip::is_token(method)) return fail(Errc::malformed, "no CSeq");
-    Names names;
-    names.call_id = sip::printable(call_id, sip::kMessageIdPartMax);
-    names.method = method;
-    names.id = sip::message_id(call_id, static_cast<std::uint32_t>(*number), method);
-    return names;
+    return Names{call_id, static_cast<std::uint32_t>(*number), method};
 }
 
 boost::json::object to_json(const Message& message) {

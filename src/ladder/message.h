@@ -26,11 +26,12 @@ struct Message {
     friend bool operator==(const Message&, const Message&) = default;
 };
 
-// Which dialog and transaction bytes belong to that look like SIP. Errc::malformed: they do not say so.
+// Which dialog and transaction bytes belong to that look like SIP, as it stands there. Errc::malformed: they do not
+// say so.
 struct Names {
-    std::string call_id;  // visible characters, 128 at most
-    std::string method;   // of CSeq
-    std::string id;
+    std::string_view call_id;
+    std::uint32_t cseq = 0;
+    std::string_view method;  // of CSeq
 };
 [[nodiscard]] Result<Names> names_of(std::string_view bytes);
 
