@@ -11,15 +11,22 @@
 namespace sheaf::ladder {
 namespace {
 
-constexpr std::size_t kOverhead = 256;  // what a message takes besides its text, with its share of what holds it: about
+// What is taken besides texts, about: of a message, and of a dialog with its share of leg and call.
+constexpr std::size_t kMessageOverhead = 96;
+constexpr std::size_t kDialogOverhead = 512;
 constexpr std::size_t kStrayShare = 8;  // of the room, at most one in so many bytes is strangers'
-constexpr std::size_t kUsualText = 4096;  // of a dialog that is more than one message
 
 // A dialog's: the Call-ID's visible characters, so many of them. `cleaned` holds them where those are not all.
 std::string_view name_of(std::string_view call_id, std::string& cleaned) {
     const bool is_clean = call_id.size() <= sip::kMessageIdPartMax &&
                           std::ranges::all_of(call_id, [](char c) { return c > ' ' && c < 0x7f; });
     return is_clean ? call_id : std::string_view(cleaned = sip::printable(call_id, sip::kMessageIdPartMax));
+}
+
+// How much a text has room for once `more` is added: it grows to double the size, so that it seldom moves.
+std::size_t room_for(const std::string& text, std::size_t more) {
+    const std::size_t size = text.size() + more;
+    return size <= text.capacity() ? text.capacity() : std::max(size, text.capacity() * 2);
 }
 
 }  // namespace
@@ -30,17 +37,19 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
     const auto names = names_of(bytes);
     if (!names || names->method == "REGISTER" || names->method == "OPTIONS") return;
     bytes = bytes.substr(0, kTextBytesMax);
-    const std::size_t size = bytes.size() + kOverhead;
-    const bool has_room = make_room(size);
     auto& entry = dialog_of(names->call_id);
-    rank(entry);  // it has just been heard of
+    rank(entry);  // it has just been heard of: it goes last
     Dialog& dialog = entry.second;
+    const std::size_t room = room_for(dialog.text, bytes.size());
+    const std::size_t size =
+        room - dialog.text.capacity() + kMessageOverhead + (dialog.messages.empty() ? kDialogOverhead : 0);
+    const bool has_room = make_room(size, entry);
     if (!has_room || dialog.messages.size() >= limits_.messages_of_dialog_max) {
         ++dialog.dropped;
         ++dropped_;
         return;
     }
-    if (dialog.messages.size() == 1 && dialog.text.capacity() < kUsualText) dialog.text.reserve(kUsualText);
+    dialog.text.reserve(room);
     const std::size_t from = dialog.text.size();
     dialog.text += bytes;
     mask(std::span(dialog.text).subspan(from));
@@ -89,11 +98,10 @@ void Ladder::rank(Dialogs::value_type& entry) {
     }
 }
 
-bool Ladder::make_room(std::size_t bytes) {
+bool Ladder::make_room(std::size_t bytes, const Dialogs::value_type& but) {
     for (const Class rank : {Class::stray, Class::over}) {
-        while (bytes_ + bytes > limits_.bytes_max && !order_[static_cast<std::size_t>(rank)].empty()) {
-            forget_oldest(rank);
-        }
+        const auto& list = order_[static_cast<std::size_t>(rank)];
+        while (bytes_ + bytes > limits_.bytes_max && !list.empty() && list.front() != &but) forget_oldest(rank);
     }
     return bytes_ + bytes <= limits_.bytes_max;
 }

@@ -92,7 +92,7 @@ private:
 
     Dialogs::value_type& dialog_of(std::string_view call_id);
     void rank(Dialogs::value_type& dialog);
-    bool make_room(std::size_t bytes);
+    bool make_room(std::size_t bytes, const Dialogs::value_type& but);  // by whatever else may go
     void forget_oldest(Class rank);
     void forget_leg(const LegId& leg);
     static void append(Found& found, const Dialogs::value_type& entry);
