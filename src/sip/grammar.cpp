@@ -21,7 +21,7 @@ constexpr CharClass is_value_char([](char c) {
 }  // namespace
 
 bool is_token(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(text, is_token_char);
+    return !text.empty() && is_token_char.has_all(text);
 }
 
 std::string lower(std::string_view text) {
@@ -93,8 +93,7 @@ Result<Params> header_params_from_text(std::string_view text) {
             if (!rest.empty() && rest.front() == '"') {
                 TRY(value, take_quoted(rest));
             } else {
-                const auto stop = std::ranges::find_if_not(rest, is_value_char);
-                value.emplace(rest.begin(), stop);
+                value.emplace(rest.substr(0, is_value_char.length_in(rest)));
                 if (value->empty()) return fail(Errc::malformed, "Header parameter without a value");
                 rest.remove_prefix(value->size());
             }
@@ -111,7 +110,7 @@ std::string header_params_to_text(const Params& params) {
         out += name;
         if (!value) continue;
         out += '=';
-        const bool plain = !value->empty() && std::ranges::all_of(*value, is_value_char);
+        const bool plain = !value->empty() && is_value_char.has_all(*value);
         out += plain ? *value : quoted(*value);
     }
     return out;

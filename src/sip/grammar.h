@@ -29,6 +29,13 @@ public:
         for (std::size_t i = 0; i < has_.size(); ++i) has_.at(i) = is(static_cast<char>(i));
     }
     constexpr bool operator()(char c) const { return has_[static_cast<unsigned char>(c)]; }
+    // How many characters of it the text begins with.
+    [[nodiscard]] constexpr std::size_t length_in(std::string_view text) const {
+        std::size_t length = 0;
+        while (length < text.size() && (*this)(text[length])) ++length;
+        return length;
+    }
+    [[nodiscard]] constexpr bool has_all(std::string_view text) const { return length_in(text) == text.size(); }
 
 private:
     std::array<bool, 256> has_;

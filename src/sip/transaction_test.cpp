@@ -209,4 +209,11 @@ TEST_CASE("a timer queue gives the earliest due key once, moved and cleared ones
     CHECK(queue.pop_due(kStart + 9s) == 3);
     CHECK_FALSE(queue.pop_due(kStart + 9s));
     CHECK(queue.size() == 0);
+
+    for (const int key : {5, 4, 6}) queue.set(key, kStart + 1s);
+    queue.set(5, kStart + 1s);  // nothing has changed
+    queue.set(4, kStart + 2s);
+    queue.set(4, kStart + 1s);
+    for (const int key : {5, 6, 4}) CHECK(queue.pop_due(kStart + 1s) == key);
+    CHECK_FALSE(queue.next());
 }

@@ -32,7 +32,7 @@ int hex_digit(char c) {
 
 // Undoes %HEXHEX. Besides `chars` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
 Result<std::string> unescape(std::string_view text, const CharClass& chars) {
-    if (std::ranges::all_of(text, chars)) return std::string(text);
+    if (chars.has_all(text)) return std::string(text);
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];

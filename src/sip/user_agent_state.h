@@ -36,6 +36,17 @@ struct TimerKey {
     friend auto operator<=>(const TimerKey&, const TimerKey&) = default;
 };
 
+}  // namespace sheaf::sip
+
+template <>
+struct std::hash<sheaf::sip::TimerKey> {
+    std::size_t operator()(const sheaf::sip::TimerKey& key) const {
+        return std::hash<std::uint64_t>{}(key.id) * 3 + static_cast<std::size_t>(key.kind);
+    }
+};
+
+namespace sheaf::sip {
+
 enum class Purpose { invite, reinvite, cancel, bye, prack, in_dialog, outside };
 
 // A request about to be sent.
