@@ -48,9 +48,9 @@ Result<std::string> seal(Fact& fact) {
 }
 
 json::object to_json(const Fact& fact) {
-    return {{"id", fact.id},     {"tenant", fact.tenant}, {"site", fact.site},
-            {"node", fact.node}, {"seq", fact.seq},       {"at", to_rfc3339(fact.at)},
-            {"mono", fact.mono}, {"type", fact.type},     {"data", fact.data}};
+    return {{"tenant", fact.tenant}, {"site", fact.site},         {"node", fact.node},
+            {"seq", fact.seq},       {"at", to_rfc3339(fact.at)}, {"mono", fact.mono},
+            {"type", fact.type},     {"data", fact.data},         {"id", fact.id}};
 }
 
 Result<std::string> string_field(const json::object& object, std::string_view name) {

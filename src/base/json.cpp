@@ -100,7 +100,7 @@ bool is_plain(char c) {
 // How many characters at its front stand for themselves in a JSON string.
 std::size_t plain_length(std::string_view text) {
     const auto are_plain = [&](std::size_t from) {
-        return !EightChars(text.data() + from).has_below_or(0x20, '"', '\\');
+        return !EightChars(text.data() + from).has_below_or<0x20, '"', '\\'>();
     };
     std::size_t at = 0;
     while (at + EightChars::kCount <= text.size() && are_plain(at)) at += EightChars::kCount;

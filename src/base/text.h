@@ -17,10 +17,12 @@ class EightChars {
 public:
     static constexpr std::size_t kCount = 8;
     explicit EightChars(const char* first) { std::memcpy(&word_, first, kCount); }
-    // Of ASCII characters one below `limit`, or `a`, or `b`.
-    [[nodiscard]] bool has_below_or(std::uint8_t limit, char a, char b) const {
+    // Of ASCII characters one below `kLimit`, or `kA`, or `kB`.
+    template <std::uint8_t kLimit, char kA, char kB>
+    [[nodiscard]] bool has_below_or() const {
+        static_assert(kLimit < 0x80 && kA >= 0 && kA <= 0x7f && kB >= 0 && kB <= 0x7f);
         const auto is = [this](char c) { return (word_ ^ (kOnes * static_cast<std::uint8_t>(c))) - kOnes; };
-        return (((word_ - kOnes * limit) | is(a) | is(b)) & ~word_ & kHighBits) != 0;
+        return (((word_ - kOnes * kLimit) | is(kA) | is(kB)) & ~word_ & kHighBits) != 0;
     }
     [[nodiscard]] bool is_ascii() const { return (word_ & kHighBits) == 0; }
 

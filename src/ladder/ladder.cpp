@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "ladder/masking.h"
 #include "sip/grammar.h"
 #include "sip/message.h"
@@ -11,10 +12,14 @@
 namespace sheaf::ladder {
 namespace {
 
-// What is taken besides texts, about: of a message, and of a dialog with its share of leg and call.
-constexpr std::size_t kMessageOverhead = 96;
-constexpr std::size_t kDialogOverhead = 512;
-constexpr std::size_t kStrayShare = 8;  // of the room, at most one in so many bytes is strangers'
+// What is taken besides texts, about: of a message, of each end it is from or to, of a dialog with its leg and call.
+constexpr std::size_t kMessageOverhead = 128;
+constexpr std::size_t kEndOverhead = 2 * sizeof(sip::Endpoint);
+constexpr std::size_t kDialogOverhead = 640;
+constexpr std::size_t kStrayShare = 8;                // of the room, at most one in so many bytes is strangers'
+constexpr std::size_t kDialogTextMax = 1UZ << 20;     // more of a dialog is counted only
+constexpr std::size_t kLegsOfDialogMax = 16;          // of one Call-ID; the oldest goes
+constexpr std::size_t kMessagesOfDialogMax = 20'000;  // what a Limits may say
 
 // A dialog's: the Call-ID's visible characters, so many of them. `cleaned` holds them where those are not all.
 std::string_view name_of(std::string_view call_id, std::string& cleaned) {
@@ -23,13 +28,25 @@ std::string_view name_of(std::string_view call_id, std::string& cleaned) {
     return is_clean ? call_id : std::string_view(cleaned = sip::printable(call_id, sip::kMessageIdPartMax));
 }
 
-// How much a text has room for once `more` is added: it grows to double the size, so that it seldom moves.
-std::size_t room_for(const std::string& text, std::size_t more) {
-    const std::size_t size = text.size() + more;
-    return size <= text.capacity() ? text.capacity() : std::max(size, text.capacity() * 2);
+template <typename T>
+bool knows(const std::vector<T>& all, const auto& one) {
+    return std::ranges::find(all, one) != all.end();
+}
+
+// Where it stands, at the end if it is new.
+template <typename T>
+std::uint16_t index_in(std::vector<T>& all, const auto& one) {
+    const auto known = std::ranges::find(all, one);
+    const auto index = static_cast<std::uint16_t>(known - all.begin());
+    if (known == all.end()) all.emplace_back(one);
+    return index;
 }
 
 }  // namespace
+
+Ladder::Ladder(Limits limits) : limits_(limits) {
+    ASSERT(limits.messages_of_dialog_max <= kMessagesOfDialogMax);
+}
 
 void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::Endpoint& remote,
                  std::string_view bytes) {
@@ -40,34 +57,45 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
     auto& entry = dialog_of(names->call_id);
     rank(entry);  // it has just been heard of: it goes last
     Dialog& dialog = entry.second;
-    const std::size_t room = room_for(dialog.text, bytes.size());
-    const std::size_t size =
-        room - dialog.text.capacity() + kMessageOverhead + (dialog.messages.empty() ? kDialogOverhead : 0);
-    const bool has_room = make_room(size, entry);
-    if (!has_room || dialog.messages.size() >= limits_.messages_of_dialog_max) {
+    std::size_t besides = kMessageOverhead + (dialog.messages.empty() ? kDialogOverhead : 0);
+    for (const auto* end : {&local, &remote}) besides += knows(dialog.ends, *end) ? 0 : kEndOverhead;
+    if (!knows(dialog.methods, names->method)) besides += sizeof(std::string) + names->method.size();
+    const auto room = room_for(entry, bytes.size(), besides);
+    if (!room) {
         ++dialog.dropped;
         ++dropped_;
         return;
     }
-    dialog.text.reserve(room);
+    const std::size_t size = *room - dialog.text.capacity() + besides;
+    dialog.text.reserve(*room);
     const std::size_t from = dialog.text.size();
     dialog.text += bytes;
     mask(std::span(dialog.text).subspan(from));
-    dialog.messages.push_back({number_, at, dialog.text.size(), dialog.end_of(local), dialog.end_of(remote), sent});
+    dialog.messages.push_back({number_, at, dialog.text.size(), names->cseq, index_in(dialog.methods, names->method),
+                               index_in(dialog.ends, local), index_in(dialog.ends, remote), sent});
     dialog.bytes += size;
     bytes_ += size;
     if (dialog.rank == Class::stray) stray_bytes_ += size;
     while (stray_bytes_ > limits_.bytes_max / kStrayShare && order_[0].size() > 1) forget_oldest(Class::stray);
 }
 
-std::uint16_t Ladder::Dialog::end_of(const sip::Endpoint& endpoint) {
-    const auto known = std::ranges::find(ends, endpoint);
-    const auto index = static_cast<std::uint16_t>(known - ends.begin());
-    if (known == ends.end()) ends.push_back(endpoint);
-    return index;
+// A text grows to double the size, so that it seldom moves; to what it needs, where that is too much.
+std::optional<std::size_t> Ladder::room_for(const DialogEntry& entry, std::size_t more, std::size_t besides) {
+    const Dialog& dialog = entry.second;
+    const std::size_t has = dialog.text.capacity();
+    const std::size_t needs = dialog.text.size() + more;
+    if (dialog.messages.size() >= limits_.messages_of_dialog_max || needs > kDialogTextMax) return std::nullopt;
+    for (const std::size_t room : {needs <= has ? has : std::max(needs, 2 * has), std::max(needs, has)}) {
+        const std::size_t size = room - has + besides;
+        // One stranger does not drive out calls.
+        const bool is_stray = dialog.rank == Class::stray && !dialog.messages.empty();
+        if (is_stray && dialog.bytes + size > limits_.bytes_max / kStrayShare) continue;
+        if (make_room(size, entry)) return room;
+    }
+    return std::nullopt;
 }
 
-Ladder::Dialogs::value_type& Ladder::dialog_of(std::string_view call_id) {
+Ladder::DialogEntry& Ladder::dialog_of(std::string_view call_id) {
     std::string cleaned;
     const auto name = name_of(call_id, cleaned);
     if (const auto known = dialogs_.find(name); known != dialogs_.end()) return *known;
@@ -77,7 +105,7 @@ Ladder::Dialogs::value_type& Ladder::dialog_of(std::string_view call_id) {
 }
 
 // Puts it last in the list it belongs to now.
-void Ladder::rank(Dialogs::value_type& entry) {
+void Ladder::rank(DialogEntry& entry) {
     Dialog& dialog = entry.second;
     const bool is_live = std::ranges::any_of(dialog.legs, [](const auto* leg) { return leg->second.is_live; });
     const bool is_stray = std::ranges::all_of(dialog.legs, [](const auto* leg) { return leg->second.calls.empty(); });
@@ -98,10 +126,10 @@ void Ladder::rank(Dialogs::value_type& entry) {
     }
 }
 
-bool Ladder::make_room(std::size_t bytes, const Dialogs::value_type& but) {
+bool Ladder::make_room(std::size_t bytes, const DialogEntry& of) {
     for (const Class rank : {Class::stray, Class::over}) {
         const auto& list = order_[static_cast<std::size_t>(rank)];
-        while (bytes_ + bytes > limits_.bytes_max && !list.empty() && list.front() != &but) forget_oldest(rank);
+        while (bytes_ + bytes > limits_.bytes_max && !list.empty() && list.front() != &of) forget_oldest(rank);
     }
     return bytes_ + bytes <= limits_.bytes_max;
 }
@@ -110,13 +138,9 @@ void Ladder::forget_oldest(Class rank) {
     auto& list = order_[static_cast<std::size_t>(rank)];
     auto* entry = list.front();
     list.pop_front();
-    const Dialog& dialog = entry->second;
-    bytes_ -= dialog.bytes;
-    if (rank == Class::stray) stray_bytes_ -= dialog.bytes;
-    for (auto* leg : dialog.legs) {
-        std::erase(leg->second.dialogs, entry);
-        if (leg->second.dialogs.empty() && !leg->second.is_live) forget_leg(leg->first);
-    }
+    bytes_ -= entry->second.bytes;
+    if (rank == Class::stray) stray_bytes_ -= entry->second.bytes;
+    while (!entry->second.legs.empty()) part(*entry, *entry->second.legs.front());
     dialogs_.erase(dialogs_.find(entry->first));
 }
 
@@ -133,11 +157,18 @@ void Ladder::forget_leg(const LegId& id) {
 void Ladder::begin(const LegId& id, std::string_view call_id) {
     auto& leg = *legs_.try_emplace(id).first;
     auto& dialog = dialog_of(call_id);
-    if (std::ranges::find(leg.second.dialogs, &dialog) == leg.second.dialogs.end()) {
+    if (!knows(leg.second.dialogs, &dialog)) {
+        if (dialog.second.legs.size() >= kLegsOfDialogMax) part(dialog, *dialog.second.legs.front());
         leg.second.dialogs.push_back(&dialog);
         dialog.second.legs.push_back(&leg);
     }
     rank(dialog);
+}
+
+void Ladder::part(DialogEntry& dialog, LegEntry& leg) {
+    std::erase(dialog.second.legs, &leg);
+    std::erase(leg.second.dialogs, &dialog);
+    if (leg.second.dialogs.empty() && !leg.second.is_live) forget_leg(leg.first);
 }
 
 void Ladder::end(const LegId& id) {
@@ -162,15 +193,14 @@ void Ladder::merge(const CallUuid& from, const CallUuid& into) {
     for (const LegId& leg : legs) tie(into, leg);
 }
 
-void Ladder::append(Found& found, const Dialogs::value_type& entry) {
+void Ladder::append(Found& found, const DialogEntry& entry) {
     const auto& [call_id, dialog] = entry;
     std::size_t from = 0;
     for (const Kept& kept : dialog.messages) {
         const auto text = std::string_view(dialog.text).substr(from, kept.end - from);
         from = kept.end;
-        const auto names = names_of(text).value_or(Names{});  // there were some: masking takes none away
         found.messages.push_back({kept.number, kept.at, kept.sent, dialog.ends[kept.local], dialog.ends[kept.remote],
-                                  sip::message_id(call_id, names.cseq, names.method), std::string(text)});
+                                  sip::message_id(call_id, kept.cseq, dialog.methods[kept.method]), std::string(text)});
     }
     found.dropped += dialog.dropped;
 }
@@ -179,7 +209,7 @@ std::optional<Ladder::Found> Ladder::of(const CallUuid& call) const {
     const auto at = calls_.find(call);
     if (at == calls_.end()) return std::nullopt;
     Found found;
-    std::set<const Dialogs::value_type*> seen;  // two legs may have one
+    std::set<const DialogEntry*> seen;  // two legs may have one
     for (const LegId& leg : at->second) {
         for (const auto* dialog : legs_.at(leg).dialogs) {
             if (seen.insert(dialog).second) append(found, *dialog);

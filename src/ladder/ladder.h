@@ -17,7 +17,7 @@ namespace sheaf::ladder {
 
 struct Limits {
     std::size_t bytes_max = 32UZ << 20;          // of all messages
-    std::size_t messages_of_dialog_max = 1'000;  // further ones are counted only
+    std::size_t messages_of_dialog_max = 1'000;  // further ones are counted only; at most 20,000
 };
 
 // The SIP messages of a switch's calls, those in progress and as many of the last as there is room for: of each dialog
@@ -28,7 +28,7 @@ struct Limits {
 // that are over. Only when that does not help is a new message not kept, but counted. Pure; one owner.
 class Ladder {
 public:
-    explicit Ladder(Limits limits = {}) : limits_(limits) {}
+    explicit Ladder(Limits limits = {});
 
     void add(WallTime at, bool sent, const sip::Endpoint& local, const sip::Endpoint& remote, std::string_view bytes);
     void begin(const LegId& leg, std::string_view call_id);  // one of its dialogs; it lives until `end`
@@ -59,49 +59,52 @@ private:
         using is_transparent = void;
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
     };
-    // Entries stay where they are: legs, dialogs and the lists name each other by address.
-    using Dialogs = std::unordered_map<std::string, Dialog, NameHash, std::equal_to<>>;
-    using Legs = std::unordered_map<LegId, Leg>;
+    // Entries of the maps below stay where they are: legs, dialogs and the lists name each other by address.
+    using DialogEntry = std::pair<const std::string, Dialog>;
+    using LegEntry = std::pair<const LegId, Leg>;
 
     // Most that a switch writes down is here. What is said of a message besides its text is small, and the texts of a
     // dialog stand in one piece: they come and go without much memory being touched.
     struct Kept {
         std::uint64_t number;
         WallTime at;
-        std::size_t end;              // of its text in the dialog's
-        std::uint16_t local, remote;  // of the dialog's ends
+        std::size_t end;  // of its text in the dialog's
+        std::uint32_t cseq;
+        std::uint16_t method, local, remote;  // of the dialog's methods and ends
         bool sent;
     };
     struct Dialog {
-        std::vector<Legs::value_type*> legs;  // more than one: a Call-ID that somebody used again
+        std::vector<LegEntry*> legs;  // more than one: a Call-ID that somebody used again; the oldest first
         std::string text;
         std::vector<Kept> messages;
         std::vector<sip::Endpoint> ends;
+        std::vector<std::string> methods;
         std::size_t bytes = 0;
         std::uint64_t dropped = 0;
         Class rank = Class::stray;
-        std::list<Dialogs::value_type*>::iterator place;  // in order_[rank], unless it is live
-
-        [[nodiscard]] std::uint16_t end_of(const sip::Endpoint& endpoint);
+        std::list<DialogEntry*>::iterator place;  // in order_[rank], unless it is live
     };
     struct Leg {
-        std::vector<Dialogs::value_type*> dialogs;
+        std::vector<DialogEntry*> dialogs;
         std::set<CallUuid> calls;
         bool is_live = true;
     };
 
-    Dialogs::value_type& dialog_of(std::string_view call_id);
-    void rank(Dialogs::value_type& dialog);
-    bool make_room(std::size_t bytes, const Dialogs::value_type& but);  // by whatever else may go
+    DialogEntry& dialog_of(std::string_view call_id);
+    void rank(DialogEntry& dialog);
+    // Bytes that the dialog's text is to have room for; none: there is no room for it.
+    [[nodiscard]] std::optional<std::size_t> room_for(const DialogEntry& dialog, std::size_t more, std::size_t besides);
+    bool make_room(std::size_t bytes, const DialogEntry& of);  // by what may go before it
+    void part(DialogEntry& dialog, LegEntry& leg);
     void forget_oldest(Class rank);
     void forget_leg(const LegId& leg);
-    static void append(Found& found, const Dialogs::value_type& entry);
+    static void append(Found& found, const DialogEntry& entry);
 
     Limits limits_;
-    Dialogs dialogs_;  // by Call-ID
-    Legs legs_;
+    std::unordered_map<std::string, Dialog, NameHash, std::equal_to<>> dialogs_;  // by Call-ID
+    std::unordered_map<LegId, Leg> legs_;
     std::unordered_map<CallUuid, std::set<LegId>> calls_;
-    std::list<Dialogs::value_type*> order_[2];  // stray dialogs, those that are over; the longest silent first
+    std::list<DialogEntry*> order_[2];  // stray dialogs, those that are over; the longest silent first
     std::size_t bytes_ = 0;
     std::size_t stray_bytes_ = 0;
     std::uint64_t dropped_ = 0;

@@ -154,18 +154,45 @@ TEST_CASE("strangers go first, then calls that are over, those in progress stay"
 }
 
 TEST_CASE("when calls in progress fill the room further messages are counted, and again kept when one is over") {
-    Switch s({.bytes_max = 5'000, .messages_of_dialog_max = 10});
+    Switch s({.bytes_max = 6'000, .messages_of_dialog_max = 1'000});
     s.leg("a", "a@c", "u1");
     s.leg("b", "b@c", "u2");
     for (int i = 2; i < 40; ++i) s.pass(request("a@c", "INFO", i, std::string(100, 'x')));
     CHECK(s.ladder.of(CallUuid("u1"))->dropped > 0);
-    CHECK(s.ladder.counts().bytes <= 5'000);
+    CHECK(s.ladder.counts().bytes <= 6'000);
     const auto kept = s.ids("u1").size();
+    CHECK(kept > 5);
+    CHECK(kept < 39);
     s.ladder.end(LegId("a"));
     s.pass(request("b@c", "INFO", 2, std::string(3'000, 'x')));
     CHECK(s.ids("u2").size() == 2);
-    CHECK(kept > 0);
     CHECK(s.ids("u1").empty());
+}
+
+TEST_CASE("one stranger with one Call-ID drives out no call") {
+    Switch s({.bytes_max = 100'000});
+    for (int i = 0; i < 20; ++i) {
+        const auto n = std::to_string(i);
+        s.leg("l" + n, "over-" + n, "u" + n);
+        s.ladder.end(LegId("l" + n));
+    }
+    for (int i = 1; i < 900; ++i) s.pass(request("stray@c", "INFO", i, std::string(1'000, 'x')));
+    CHECK(s.ids("u0").size() == 1);
+    CHECK(s.ladder.counts().bytes < 40'000);
+    CHECK(s.ladder.counts().dropped > 800);
+}
+
+TEST_CASE("of a Call-ID that is used for ever more calls the last legs are known") {
+    Switch s;
+    for (int i = 0; i < 1'000; ++i) {
+        const auto n = std::to_string(i);
+        s.leg("l" + n, "same@c", "u" + n);
+        s.ladder.end(LegId("l" + n));
+    }
+    CHECK(s.ladder.counts().legs == 16);
+    CHECK(s.ladder.counts().calls == 16);
+    CHECK(s.ids("u999").size() == 1'000);
+    CHECK_FALSE(s.ladder.of(CallUuid("u983")));
 }
 
 TEST_CASE("a dialog's messages are counted from the limit on, and a long message is cut") {
@@ -176,6 +203,16 @@ TEST_CASE("a dialog's messages are counted from the limit on, and a long message
     CHECK(found->messages.size() == 10);
     CHECK(found->dropped == 19);
     CHECK(found->messages.back().text.size() == kTextBytesMax);
+    // Where it is named may have been cut off.
+    s.pass("INVITE sip:x SIP/2.0\r\nCall-ID: b@c\r\nX: " + std::string(61'000, 'x') + "\r\nCSeq: 7 INVITE\r\n\r\n");
+    s.ladder.begin(LegId("b"), "b@c");
+    s.ladder.tie(CallUuid("u2"), LegId("b"));
+    CHECK(s.ids("u2") == Ids{"b@c;7;INVITE"});
+
+    Switch large;
+    large.leg("a", "a@c", "u1");
+    for (int i = 2; i < 30; ++i) large.pass(request("a@c", "INFO", i, std::string(70'000, 'x')));
+    CHECK(large.ids("u1").size() == 18);  // a megabyte
 }
 
 TEST_CASE("nothing is left once everything has gone") {

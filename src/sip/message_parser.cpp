@@ -74,7 +74,7 @@ std::string expanded(std::string_view name) {
 bool has_stray_control(std::string_view line) {
     std::size_t plain = 0;
     for (; plain + EightChars::kCount <= line.size(); plain += EightChars::kCount) {
-        if (EightChars(line.data() + plain).has_below_or(0x20, '\x7f', '\x7f')) break;
+        if (EightChars(line.data() + plain).has_below_or<0x20, '\x7f', '\x7f'>()) break;
     }
     const auto rest = line.substr(plain);
     if (std::ranges::none_of(rest, is_control)) return false;

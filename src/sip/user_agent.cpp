@@ -44,10 +44,10 @@ void take_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
 
 // What is not needed any more once the final response is here: it would be kept for half a minute.
 void forget_sent(ClientRecord& record) {
-    record.send.bytes = {};
-    record.out.request.body = {};
+    give_back(record.send.bytes);
+    give_back(record.out.request.body);
     const bool is_invite = record.out.purpose == Purpose::invite || record.out.purpose == Purpose::reinvite;
-    if (!is_invite) record.out.request.headers = {};
+    if (!is_invite) give_back(record.out.request.headers);
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ void UserAgent::State::reject(Instant now, Call& call, int status, const std::ve
 }
 
 void UserAgent::State::answer(Instant now, Call& call, const Answer& wanted) {
-    const ServerRecord* record = server(call.server_invite);
+    ServerRecord* record = server(call.server_invite);
     if (record == nullptr) return;
     if (call.unpracked && !call.unpracked->sdp.empty()) {  // RFC 3262 §3
         call.held_answer = wanted;

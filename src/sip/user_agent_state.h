@@ -90,6 +90,13 @@ struct ServerRecord {
     DialogId dialog = 0;
 };
 
+// Empties it, and lets go of its memory: what is assigned to keeps its room.
+template <typename T>
+void give_back(T& what) {
+    const T gone = std::move(what);
+    what = T();
+}
+
 struct Unacked {
     std::uint32_t cseq;
     Send send;

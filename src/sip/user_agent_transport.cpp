@@ -249,7 +249,7 @@ void UserAgent::State::reply(Instant now, TransactionId id, Message response) {
     record->last = response_way(*via, record->source);
     record->last.bytes = to_bytes(response);
     sends.push_back(record->last);
-    if (record->machine.is_answered()) record->request = Message{};  // nobody asks for it again; its answer is kept
+    if (record->machine.is_answered()) give_back(record->request);  // nobody asks for it again; its answer is kept
     settle_server(id);
 }
 

@@ -231,7 +231,7 @@ private:
         const Ms from = ms(was.from + tolerance_);
         const Ms to = ms(was.to - tolerance_);
         Ms reached = from;
-        const bool is_recorded = (was.where == Where::talk && !was.is_paused) || was.is_in_own_file;
+        const bool is_recorded = (was.where == Where::talk || was.is_in_own_file) && !was.is_paused;
         for (const auto& gap : view_.gaps) {
             if (gap.from >= to || gap.to <= from || address_of(gap.party) != customer) continue;
             // Between two of a customer's legs, one in the other's place, is a moment without either.
