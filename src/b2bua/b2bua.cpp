@@ -173,7 +173,7 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
     if (of == nullptr) return;
     switch (timer) {
         case LegTimer::media_answer: return on_media_silent(now, *of);
-        case LegTimer::peer_answer: try_next_address(now, *of); return;
+        case LegTimer::peer_answer: try_next_address(now, *of, true); return;
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
         case LegTimer::apply_again:

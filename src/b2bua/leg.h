@@ -123,7 +123,7 @@ struct Leg {
     Lamp lamp = Lamp::idle;          // an agent's leg: what it adds to the agent's lamp
     RoomId room;                     // empty: joined to nothing
     std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
-    std::string caller_at;           // the address that a stranger or an agent has called from; else empty
+    std::string caller_at;           // where an agent has called from, or a stranger (its network); else empty
     bool was_direct = false;         // its peer has been described another peer's media
     std::string described;           // our session description, as last sent to the peer
     std::string heard;               // the peer's, as last applied

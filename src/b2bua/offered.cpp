@@ -99,7 +99,8 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     Leg leg;
     leg.id = LegId(entropy.uuid());
     leg.device = caller.device;
-    if (!is_peer(caller.device)) leg.caller_at = address;
+    const bool is_stranger = caller.device.kind == exchange::DeviceKind::stranger;
+    if (!is_peer(caller.device)) leg.caller_at = is_stranger ? sip::network_of(address) : address;
     leg.peer_dialog = invited.dialog;
     if (settings.nat && caller.device.kind == exchange::DeviceKind::agent && is_behind_nat(request, invited.source)) {
         leg.nat_address = invited.source.remote.address;

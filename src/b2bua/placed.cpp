@@ -189,14 +189,16 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     timers.set({of.id, LegTimer::peer_answer}, has_more ? std::optional{now.mono + kPeerSilenceMax} : std::nullopt);
 }
 
-bool B2bua::Core::try_next_address(Stamp now, Leg& of) {
+bool B2bua::Core::try_next_address(Stamp now, Leg& of, bool is_silent) {
     auto* calling = std::get_if<Calling>(&of.peer);
     if (calling == nullptr || calling->alerted || calling->answer) return false;
     const auto next = way_from(calling->ways, calling->way + 1);
     if (!next) return false;
     const auto& silent = calling->ways[calling->way];
-    warn("trunk address does not answer", {{"trunk", calling->order->to.name}, {"address", to_text(silent)}});
-    suspect(now, silent);
+    // What it says of one call is no word about the others.
+    const std::string_view what = is_silent ? "trunk address does not answer" : "trunk address takes no such call";
+    warn(std::string(what), {{"trunk", calling->order->to.name}, {"address", to_text(silent)}});
+    if (is_silent) suspect(now, silent);
     forget(of.peer_dialog);
     ua.release(now.mono, of.peer_dialog, 480);
     calling->way = *next;
@@ -299,7 +301,9 @@ void B2bua::Core::on_refused(Stamp now, Leg& of, const sip::Failed& failed) {
                        : failed.response ? status_by_reason(failed.status, *failed.response)
                                          : failed.status;
     const bool is_nobody = !is_ours && (!failed.response || status == 503);
-    if (is_nobody && try_next_address(now, of)) return;
+    // RFC 3261 §21.5.4: one that is overloaded says for how long.
+    const bool is_overloaded = failed.response && failed.status == 503 && failed.response->first("Retry-After");
+    if (is_nobody && try_next_address(now, of, !failed.response || is_overloaded)) return;
     forget(of.peer_dialog);
     exchange::LegFailed event{of.id, status, {}, {}};
     if (failed.response) {

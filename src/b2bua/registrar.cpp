@@ -97,6 +97,11 @@ std::optional<Registrar::Refusal> Registrar::authenticate(const sip::Message& re
         if (credentials && credentials->realm == realm_) given = std::move(*credentials);
     }
     if (!given) return challenge(request, authenticator_.challenges(now.wall, salt, false), {});
+    // RFC 7616 §3.4.6: what was said to one address is not believed at another. Some say no user at all.
+    const auto meant = sip::uri_from_text(given->uri);
+    const bool is_meant =
+        meant && meant->opaque == request.uri().opaque && (meant->user.empty() || meant->user == request.uri().user);
+    if (!is_meant) return Refusal{{400, {}, {}}, "credentials for another address"};
     // An unknown agent gets what a wrong password gets: nobody learns which directory numbers exist.
     const bool known = agent != nullptr && !agent->password.empty() && given->username == agent->dn;
     const std::string nobody = "?" + salt;

@@ -64,7 +64,8 @@ bool B2bua::Core::is_trusted(const exchange::Device& device) const {
 std::string_view B2bua::Core::lacks_room(const exchange::Device& device, const std::string& address) const {
     if (legs.size() >= settings.legs_max) return "too many calls";
     if (device.kind == exchange::DeviceKind::stranger) {
-        if (at(strangers_calls_at, address) >= settings.stranger_calls_max) return "too many calls of a stranger";
+        if (at(strangers_calls_at, sip::network_of(address)) >= settings.stranger_calls_max)
+            return "too many calls of a stranger";
         if (calls_of_strangers >= settings.strangers_calls_max) return "too many calls of strangers";
     }
     if (device.kind == exchange::DeviceKind::trunk) {

@@ -67,7 +67,11 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
         return;
     }
     const std::size_t size = *room - dialog.text.capacity() + besides;
-    dialog.text.reserve(*room);
+    if (*room > dialog.text.capacity()) {
+        std::string grown;  // a new one takes what is asked for
+        grown.reserve(*room);
+        dialog.text.swap(grown += dialog.text);
+    }
     const std::size_t from = dialog.text.size();
     dialog.text += bytes;
     mask(std::span(dialog.text).subspan(from));

@@ -72,7 +72,7 @@ private:
     // The value of every parameter of that name (with its "="), up to where it ends.
     void mask_parameter(std::size_t from, std::size_t to, std::string_view name) {
         const std::string lower = sip::lower(text_.substr(from, to - from));
-        for (std::size_t at = lower.find(name); at != std::string_view::npos; at = lower.find(name, at + 1)) {
+        for (std::size_t at = lower.find(name); at != std::string_view::npos;) {
             std::size_t value = from + at + name.size();
             while (value < to && (text_[value] == ' ' || text_[value] == '\t')) ++value;
             std::size_t end = value;
@@ -83,6 +83,7 @@ private:
                 while (end < to && text_[end] != ',' && text_[end] != ';' && text_[end] != ' ') ++end;
             }
             mask(value, std::min(end, to));
+            at = lower.find(name, std::min(end, to) - from);  // not within what is a value
         }
     }
     // sip:px-TOKEN@…, wherever it stands.

@@ -216,7 +216,12 @@ void UserAgent::turn_away(const Source& source, const Message& message) {
 }
 
 void UserAgent::tick(Instant now) {
-    while (const auto due = state_->timers.pop_due(now)) state_->on_timer(now, *due);
+    // What is due again at once waits for the next time.
+    for (std::size_t left = state_->timers.size(); left > 0; --left) {
+        const auto due = state_->timers.pop_due(now);
+        if (!due) return;
+        state_->on_timer(now, *due);
+    }
 }
 
 std::optional<Instant> UserAgent::next_deadline() const {

@@ -48,7 +48,11 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     Call* of = live_call(record->out.dialog);
     if (of == nullptr) return;
     of->peer = source;
-    if (status == 100 || record->out.purpose == Purpose::reinvite || record->cancelled) return;
+    if (status == 100 || record->cancelled) return;
+    if (record->out.purpose == Purpose::reinvite) {
+        static_cast<void>(takes_reliable(now, id, *of, response));  // it wants its PRACK, and tells nothing
+        return;
+    }
     if (!tag_of(response, "To").empty()) follow_response(of->dialog, record->out.request, response);
     if (!takes_reliable(now, id, *of, response)) return;
     events.emplace_back(Progressed{of->id, response});

@@ -50,6 +50,8 @@ void UserAgent::State::provisional(Instant now, Call& call, const Provisional& w
     const ServerRecord* record = server(call.server_invite);
     if (record == nullptr) return;
     const bool is_reliable = goes_reliably(call, record->request, !wanted.sdp.empty());
+    // RFC 3262 §5: without an offer of theirs the first of ours would have to bring one.
+    if (is_reliable && record->request.body.empty() && wanted.sdp.empty() && call.rseq == 0) return;
     if (is_reliable && call.unpracked) {
         if (call.provisionals.size() < kProvisionalsMax) call.provisionals.push_back(wanted);
         return;

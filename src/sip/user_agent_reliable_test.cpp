@@ -17,8 +17,11 @@ UserAgentOptions reliable(const std::string& address) {
 // 10.0.0.9 calls us; nothing of ours but 100 has gone out.
 struct Called : LoneAgent {
     DialogId dialog = 0;
-    explicit Called(const std::string& header = "Supported: 100rel\r\n") : LoneAgent(reliable("10.0.0.1")) {
-        receive(request("INVITE", "1", 1, header));
+    explicit Called(const std::string& header = "Supported: 100rel\r\n", UserAgentOptions ours = reliable("10.0.0.1"),
+                    bool offers = false)
+        : LoneAgent(std::move(ours)) {
+        const std::string invite = request("INVITE", "1", 1, header);
+        receive(offers ? with_offer(invite) : invite);
         dialog = only_event<Invited>().dialog;
         CHECK(only().status() == 100);
     }
@@ -69,7 +72,7 @@ TEST_CASE("early media and its answer arrive in order over a bad wire, each once
 }
 
 TEST_CASE("what is required goes reliably, what is only supported when it carries a description") {
-    Called required("Require: 100rel\r\n");
+    Called required("Require: 100rel\r\n", reliable("10.0.0.1"), true);
     required.ua.provisional(required.now, required.dialog, 180);
     CHECK(required.only().has_token("Require", "100rel"));
 
@@ -85,6 +88,49 @@ TEST_CASE("what is required goes reliably, what is only supported when it carrie
     Called unknown("");
     unknown.ua.provisional(unknown.now, unknown.dialog, 183, {}, "v=0\r\n");
     CHECK(unknown.only().first("RSeq") == nullptr);
+}
+
+TEST_CASE("where nothing has been offered and a reliable response is required, what brings no offer is not said") {
+    Called us("Require: 100rel\r\n");
+    us.ua.provisional(us.now, us.dialog, 180);
+    CHECK(us.taken().empty());
+    us.ua.provisional(us.now, us.dialog, 183, {}, "v=0\r\n");
+    CHECK(us.only().has_token("Require", "100rel"));
+}
+
+TEST_CASE("a reliable ringing that the answer has overtaken owes nothing to the session's timer") {
+    UserAgentOptions ours = reliable("10.0.0.1");
+    ours.supported.emplace_back("timer");
+    ours.session = {1800s, 90s};
+    Called us("Require: 100rel\r\n", ours, true);
+    us.ua.provisional(us.now, us.dialog, 180);
+    us.only();
+    us.ua.answer(us.now, us.dialog, "v=0\r\n");
+    us.only();
+    us.receive(us.request("ACK", "2", 1, "", us.tag()));
+    us.run_for(899s);
+    CHECK(us.taken().empty());
+    static_cast<void>(us.ua.take_events());
+    us.run_for(2s);
+    us.only_event<RefreshDue>();
+    us.run_for(16min);
+    CHECK(us.only_event<Ended>().cause == EndCause::expired);
+}
+
+TEST_CASE("theirs to a re-INVITE of ours gets its PRACK as well") {
+    Called us;
+    us.ua.answer(us.now, us.dialog, "v=0\r\n");
+    us.only();
+    us.receive(us.request("ACK", "2", 1, "", us.tag()));
+    static_cast<void>(us.ua.take_events());
+    us.ua.reinvite(us.now, us.dialog, "v=0\r\n");
+    const Message again = us.only();
+    const std::string progress = LoneAgent::answer(again, 183, "pt", "Require: 100rel\r\nRSeq: 1\r\n");
+    us.receive(progress);
+    CHECK(*us.only().first("RAck") == "1 " + std::to_string(cseq_of(again).number) + " INVITE");
+    us.receive(progress);
+    CHECK(us.taken().empty());
+    CHECK(us.ua.take_events().empty());
 }
 
 TEST_CASE("each waits for the PRACK of the one before it, the answer for that of a description") {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kBeforeExpiry = std::chrono::seconds{32};  // §10
 constexpr Duration kRetryMin = std::chrono::seconds{5};
+constexpr Duration kRefreshMax = std::chrono::hours{1};
 
 }  // namespace
 
@@ -37,7 +38,8 @@ void UserAgent::State::session_lives(Instant now, Call& call, const std::optiona
     call.expires_at.reset();
     if (!timer) return;
     const Duration interval = timer->interval;
-    if (timer->we_refresh) call.refresh_at = now + interval / 2;
+    // A peer that asks for years would never be missed.
+    if (timer->we_refresh) call.refresh_at = now + std::min(interval / 2, kRefreshMax);
     call.expires_at = now + interval - (timer->we_refresh ? Duration{0} : std::min(kBeforeExpiry, interval / 3));
 }
 
@@ -64,8 +66,8 @@ bool UserAgent::State::session_fits(Instant now, TransactionId id) {
 }
 
 void UserAgent::State::refresh(Instant now, Call& call) {
-    if (call.refresh != 0) return;
     call.refresh_at.reset();
+    if (call.refresh != 0) return;
     if (!call.takes_update) return events.push_back(RefreshDue{call.id});
     call.refresh = ++last_id;
     request_in_turn(now, call, {call.refresh, "UPDATE", {}, {}, {}});

@@ -136,6 +136,39 @@ TEST_CASE("too short an interval is refused with 422, and asked for again as the
     talk.hang_up();
 }
 
+TEST_CASE("a refresh that cannot go out is asked for once, however the session is prolonged meanwhile") {
+    UserAgentOptions ours = timed("10.0.0.1");
+    ours.allow.emplace_back("UPDATE");
+    LoneAgent us(ours);
+    const std::string timer = "Allow: INVITE, UPDATE\r\nSupported: timer\r\nSession-Expires: 90;refresher=uas\r\n";
+    us.receive(LoneAgent::with_offer(us.request("INVITE", "1", 1, timer)));
+    const DialogId dialog = us.only_event<Invited>().dialog;
+    us.ua.answer(us.now, dialog, "v=0\r\n");
+    const std::string tag = tag_of(us.taken().back(), "To");
+    us.receive(us.request("ACK", "2", 1, "", tag));
+    static_cast<void>(us.ua.take_events());
+    us.ua.reinvite(us.now, dialog, "v=0\r\n");
+    us.receive(LoneAgent::answer(us.only(), 100, ""));
+    us.run_for(46s);  // its UPDATE waits for that INVITE
+    us.receive(us.request("UPDATE", "3", 2, timer, tag));
+    for (const Event& event : us.ua.take_events()) {
+        if (const auto* asked = std::get_if<Requested>(&event)) us.ua.respond(us.now, asked->id, 200);
+    }
+    us.run_for(50s);
+    us.run_for(100s);
+    CHECK(us.ua.counts().dialogs == 0);  // in the end it expires
+}
+
+TEST_CASE("a session that is to last for years is refreshed all the same") {
+    LoneAgent us(timed("10.0.0.1"));
+    us.receive(LoneAgent::with_offer(us.request("INVITE", "1", 1, "Min-SE: 4294967295\r\n")));
+    us.ua.answer(us.now, us.only_event<Invited>().dialog, "v=0\r\n");
+    us.receive(us.request("ACK", "2", 1, "", tag_of(us.taken().back(), "To")));
+    static_cast<void>(us.ua.take_events());
+    us.run_for(61min);
+    us.only_event<RefreshDue>();
+}
+
 TEST_CASE("a refresh survives a bad wire") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         CAPTURE(seed);

@@ -65,6 +65,14 @@ void put_credentials(Message& request, const std::string& header, const Credenti
     request.add(header, to_text(credentials));
 }
 
+// The URI that says where it goes (RFC 3263 §4.1).
+bool names_udp(const Message& request) {
+    const auto routes = request.list("Route");
+    const auto route = routes.empty() ? fail(Errc::not_found, "none") : name_addr_from_text(routes.front());
+    const auto transport = (route ? route->uri : request.uri()).params.value("transport");
+    return transport && same_name(*transport, "udp");
+}
+
 }  // namespace
 
 const Endpoint* UserAgent::State::listening(const Endpoint& to, const Endpoint& preferred) const {
@@ -142,9 +150,10 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
     out.request.add_first("Via", to_text(via_of(*local, branch)));
     Send send{.to = out.to, .flow = out.flow, .bytes = to_bytes(out.request), .branch = branch, .local = *local};
 
-    // §18.1.1: what may not fit one datagram goes by TCP; the address stays.
+    // §18.1.1: what may not fit one datagram goes by TCP; the address stays. Not where UDP is asked for by name.
     bool by_tcp_for_size = false;
-    if (out.to.transport == Transport::udp && !out.udp_only && send.bytes.size() > options.udp_bytes_max) {
+    const bool is_large = out.to.transport == Transport::udp && send.bytes.size() > options.udp_bytes_max;
+    if (is_large && !out.udp_only && !names_udp(out.request)) {
         Endpoint over_tcp = out.to;
         over_tcp.transport = Transport::tcp;
         if (const Endpoint* tcp = listening(over_tcp, {})) {

@@ -22,16 +22,18 @@ public:
     Result<void> start(boost::asio::io_context& io, sip::UserAgentOptions options) {
         SipTransportHandlers handlers;
         handlers.on_bytes = [this](const sip::Source& source, std::string_view bytes) {
-            if (turns_away(source, bytes)) return;
+            if (verdict_on(source, bytes) != sip::Admission::Verdict::admit) return;
             if (on_passed_) on_passed_({false, source.local, source.remote, bytes});
             agent_->receive_datagram(now().mono, source, bytes);
             hand_out();
         };
         handlers.on_message = [this](const sip::Source& source, const sip::Message& message) {
-            if (turns_away(source, message)) return;
+            const auto verdict = verdict_on(source, message);
+            if (verdict != sip::Admission::Verdict::admit) return verdict != sip::Admission::Verdict::drop;
             if (on_passed_) on_passed_({false, source.local, source.remote, sip::to_bytes(message)});
             agent_->receive_message(now().mono, source, message);
             hand_out();
+            return true;
         };
         handlers.on_failed = [this](const std::string& branch) {
             agent_->transport_failed(now().mono, branch);
@@ -79,14 +81,19 @@ public:
 
 private:
     static std::size_t bytes_of(std::string_view bytes) { return bytes.size(); }
-    static std::size_t bytes_of(const sip::Message& message) { return message.body.size(); }
+    static std::size_t bytes_of(const sip::Message& message) {
+        std::size_t bytes = message.body.size();
+        for (const auto& header : message.headers) bytes += header.name.size() + header.value.size() + 4;
+        return bytes;
+    }
+    // What is refused has been answered.
     template <typename Content>
-    bool turns_away(const sip::Source& source, const Content& content) {
-        if (!admission_) return false;
+    sip::Admission::Verdict verdict_on(const sip::Source& source, const Content& content) {
+        if (!admission_) return sip::Admission::Verdict::admit;
         const auto& address = source.remote.address;
         const auto verdict = admission_->judge(now().mono, address, sender_of_(address), bytes_of(content));
         if (verdict == sip::Admission::Verdict::refuse) agent_->turn_away(source, content);
-        return verdict != sip::Admission::Verdict::admit;
+        return verdict;
     }
     // Events may beget events.
     void hand_out() {

@@ -39,7 +39,8 @@ public:
     void accepted();
     void connect(const boost::asio::ip::tcp::endpoint& to);
     void write(std::string bytes, const std::string& branch);
-    void close();  // at once; calls nobody
+    void close();    // at once; calls nobody
+    void give_up();  // at once; its owner hears of it
 
     [[nodiscard]] const sip::Source& source() const { return source_; }
     [[nodiscard]] const std::deque<std::string>& branches() const { return branches_; }
@@ -52,7 +53,6 @@ private:
     void is_unfinished(bool has_bytes, bool has_message);
     void write_next();
     void watch();
-    void give_up();
 
     boost::asio::ip::tcp::socket socket_;
     boost::asio::steady_timer timer_;

@@ -82,7 +82,7 @@ public:
     [[nodiscard]] std::size_t connections() const { return streams_.size(); }
 
     void on_stream_message(SipStream& stream, const sip::Message& message) override {
-        handlers_.on_message(stream.source(), message);
+        if (!handlers_.on_message(stream.source(), message)) stream.give_up();
     }
     void on_stream_broken(SipStream& stream, std::string_view bytes) override {
         handlers_.on_bytes(stream.source(), bytes);
@@ -116,7 +116,7 @@ private:
     std::vector<std::unique_ptr<TcpPort>> tcp_;
     std::map<std::uint64_t, std::shared_ptr<SipStream>> streams_;
     std::map<sip::Endpoint, std::uint64_t> by_remote_;
-    std::map<std::string, std::size_t> by_peer_;
+    std::map<std::string, std::size_t> by_peer_;   // by sip::network_of
     std::unordered_set<std::uint64_t> strangers_;  // flows
     std::vector<std::string> failed_;
     std::uint64_t last_flow_ = 0;
@@ -277,13 +277,13 @@ void Sockets::on_accepted(TcpPort& port, tcp::socket socket) {
 
 bool Sockets::has_room_for(const std::string& address) const {
     if (streams_.size() >= limits_.connections_max) return false;
-    const auto known = by_peer_.find(address);
+    const auto known = by_peer_.find(sip::network_of(address));
     return known == by_peer_.end() || known->second < limits_.connections_per_peer_max;
 }
 
 bool Sockets::has_room_for_stranger(const std::string& address) const {
     if (strangers_.size() >= limits_.strangers_connections_max) return false;
-    const auto known = by_peer_.find(address);
+    const auto known = by_peer_.find(sip::network_of(address));
     return known == by_peer_.end() || known->second < limits_.stranger_connections_max;
 }
 
@@ -292,7 +292,7 @@ std::shared_ptr<SipStream> Sockets::add(tcp::socket socket, const sip::Endpoint&
     auto stream = std::make_shared<SipStream>(std::move(socket), sip::Source{remote, local, flow}, limits_, *this);
     streams_[flow] = stream;
     by_remote_[remote] = flow;
-    ++by_peer_[remote.address];
+    ++by_peer_[sip::network_of(remote.address)];
     return stream;
 }
 
@@ -302,7 +302,7 @@ void Sockets::on_stream_closed(SipStream& stream) {
     strangers_.erase(source.flow);
     const auto remote = by_remote_.find(source.remote);
     if (remote != by_remote_.end() && remote->second == source.flow) by_remote_.erase(remote);
-    const auto peer = by_peer_.find(source.remote.address);
+    const auto peer = by_peer_.find(sip::network_of(source.remote.address));
     if (peer != by_peer_.end() && --peer->second == 0) by_peer_.erase(peer);
     for (const std::string& branch : stream.branches()) fail_later(branch);
 }

@@ -35,7 +35,7 @@ struct SipTransportLimits {
 struct SipTransportHandlers {
     // A datagram, or the bytes that broke a stream (source.flow is set then), fit for a 400.
     std::function<void(const sip::Source&, std::string_view)> on_bytes;
-    std::function<void(const sip::Source&, const sip::Message&)> on_message;  // whole, from a stream
+    std::function<bool(const sip::Source&, const sip::Message&)> on_message;  // whole, from a stream; false: close it
     std::function<void(const std::string& branch)> on_failed;                 // of a Send; for transport_failed
     std::function<void()> on_batch;                                           // after one or more of the above
     std::function<bool(const std::string& address)> is_stranger;              // who connects; empty: nobody is one

@@ -32,6 +32,7 @@ struct Station {
     int batches = 0;
     std::function<void(const sip::Source&)> on_message = [](const sip::Source&) {};
     bool takes_for_strangers = false;
+    bool takes_more = true;
 
     Station(boost::asio::io_context& context, std::vector<sip::Endpoint> listen, const SipTransportLimits& limits = {})
         : io(context) {
@@ -43,6 +44,7 @@ struct Station {
         handlers.on_message = [this](const sip::Source& source, const sip::Message& message) {
             messages.emplace_back(source, message);
             on_message(source);
+            return takes_more;
         };
         handlers.on_failed = [this](const std::string& branch) { failed.push_back(branch); };
         handlers.on_batch = [this] { ++batches; };
@@ -150,6 +152,16 @@ TEST_CASE("a request opens a connection, the answer and the next request reuse i
         CHECK(a.transport->connections() == 1);
         CHECK(b.transport->connections() == 1);
     }
+}
+
+TEST_CASE("a connection of which nothing more is wanted is closed, whatever else it has sent") {
+    boost::asio::io_context io;
+    Station a(io, {tcp_at("127.0.0.1")});
+    Station b(io, {tcp_at("127.0.0.1")});
+    b.takes_more = false;
+    a.transport->send({{b.at(), 0, options_request("one") + options_request("two"), "1"}});
+    run_until(io, [&] { return !b.messages.empty() && b.transport->connections() + a.transport->connections() == 0; });
+    CHECK(b.messages.size() == 1);
 }
 
 TEST_CASE("what is sent on a connection that is gone goes on a new one") {
