@@ -352,6 +352,32 @@ TEST_CASE("a phone calls in its agent's name only with the password") {
     w.must_be_clean();
 }
 
+TEST_CASE("credentials for one number call no other") {
+    World w;
+    auto invitation = World::invitation_to(w.phone, "8000", "1001");
+    for (const std::string& meant : {std::string("9999"), std::string("8000")}) {
+        CAPTURE(meant);
+        invitation.headers.clear();
+        w.phone.ua->invite(w.wire.now, invitation);
+        w.wire.settle();
+        const auto& refused = *w.phone.last<sip::Failed>()->response;
+        REQUIRE(refused.status() == 401);
+        const auto challenge = sip::challenge_from_text(*refused.first("WWW-Authenticate"));
+        REQUIRE(challenge);
+        auto target = invitation.target;
+        target.user = meant;
+        const auto credentials =
+            sip::answer_challenge({*challenge}, {"1001", "ada"}, "INVITE", sip::to_text(target), "cnonce");
+        REQUIRE(credentials);
+        invitation.headers = {{"Authorization", sip::to_text(*credentials)}};
+        w.phone.ua->invite(w.wire.now, invitation);
+        w.wire.settle();
+        CHECK(w.count<exchange::LegOffered>() == (meant == "8000" ? 1 : 0));
+        if (meant == "9999") CHECK(w.phone.last<sip::Failed>()->status == 400);
+    }
+    CHECK(w.logged("call refused"));
+}
+
 TEST_CASE("a peer is known by its address, on any port; an asserted identity is believed from peers only") {
     World w;
     auto& other_port = w.wire.add("carrier-2", {"udp:127.0.0.9:7777"});

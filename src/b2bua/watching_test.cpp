@@ -143,6 +143,33 @@ TEST_CASE("a call that finds nobody at an address spares the next one the wait")
     w.end(LegId{"leg-2"});
 }
 
+TEST_CASE("what an address says of one call is no word about the others") {
+    auto settings = asking();
+    settings.trunks.front().addresses.front() = peer("sip:127.0.0.77:5060");
+    for (const bool is_overloaded : {false, true}) {
+        CAPTURE(is_overloaded);
+        World w(settings);
+        answers_options(w.carrier);
+        w.stranger.script = [&](Instant now, const sip::Event& event) {
+            w.stranger.heard.push_back(event);
+            if (const auto* asked = std::get_if<sip::Requested>(&event)) w.stranger.ua->respond(now, asked->id, 200);
+            const auto* invited = std::get_if<sip::Invited>(&event);
+            if (invited == nullptr) return;
+            if (is_overloaded) return w.stranger.ua->reject(now, invited->dialog, 503, {{"Retry-After", "10"}});
+            w.stranger.ua->reject(now, invited->dialog, 480, {{"Reason", "Q.850;cause=41"}});
+        };
+        w.b2bua.start(w.stamp());
+        w.order(to_trunk(w, "leg-1"));
+        CHECK(w.stranger.count<sip::Invited>() == 1);
+        CHECK(w.carrier.count<sip::Invited>() == 1);
+        w.order(to_trunk(w, "leg-2"));
+        CHECK(w.stranger.count<sip::Invited>() == (is_overloaded ? 1 : 2));
+        CHECK(w.carrier.count<sip::Invited>() == 2);
+        w.end(LegId{"leg-1"});
+        w.end(LegId{"leg-2"});
+    }
+}
+
 TEST_CASE("an address that answers calls and no OPTIONS counts as there again with each call") {
     World w(asking());
     answers_options(w.paris);
