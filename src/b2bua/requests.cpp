@@ -73,11 +73,9 @@ void B2bua::Core::on_subscribe(Stamp now, const sip::Requested& requested) {
         warn("subscription refused",
              {{"agent", caller.device.name}, {"from", sip::to_text(requested.source.remote)}, {"why", why}});
     };
-    if (caller.device.kind != exchange::DeviceKind::agent) {
-        refused("not of an agent");
-        return ua.respond(now.mono, requested.id, 403);
-    }
-    const auto* agent = agent_with(settings, caller.device.name);
+    // Whoever is no agent is asked for a password all the same: nobody learns which directory numbers exist.
+    const bool is_agent = caller.device.kind == exchange::DeviceKind::agent;
+    const auto* agent = is_agent ? agent_with(settings, caller.device.name) : nullptr;
     if (auto refusal = registrar.authenticate(request, agent, now, entropy.token(8))) {
         if (!refusal->why.empty()) refused(refusal->why);
         return ua.respond(now.mono, requested.id, refusal->answer.status, refusal->answer.headers);
