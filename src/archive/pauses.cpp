@@ -32,12 +32,27 @@ void Presence::hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& run
     switch (word.kind) {
         case PauseWord::Kind::paused:
             running.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}});
+            begun_pauses_.try_emplace(word.pause, Span{at, kNever, {}, word.by});
             return;
         case PauseWord::Kind::ended: return over(call);
         case PauseWord::Kind::resumed: break;
     }
-    for (const CallUuid& each : connected_to(call, at))
-        if (const auto found = running.find(each); found != running.end() && found->second.id == word.pause) over(each);
+    const auto begun = begun_pauses_.extract(word.pause);
+    bool was_here = false;
+    for (const CallUuid& each : connected_to(call, at)) {
+        const auto found = running.find(each);
+        if (found == running.end() || found->second.id != word.pause) continue;
+        was_here = true;
+        over(each);
+    }
+    // Whoever resumes it had it: where its word seems to have come too late, as two clocks have it, it came in time.
+    if (was_here || begun.empty()) return;
+    for (const CallUuid& each : connected_to(call, at)) {
+        if (running.contains(each)) continue;
+        Span span = begun.mapped();
+        span.to = at;
+        pauses_.push_back({each, word.pause, std::move(span)});
+    }
 }
 
 // To calls that have merged, and to those that a leg connects now.

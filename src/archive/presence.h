@@ -136,6 +136,7 @@ private:
     std::vector<Attention> alerting_, queued_, treated_, unannounced_;
     std::vector<std::pair<Ms, PauseWord>> pause_words_;  // in order of time
     std::vector<Pause> pauses_;
+    std::map<std::string, Span> begun_pauses_;            // by id; those that nobody has resumed
     std::map<CallUuid, std::pair<CallUuid, Ms>> merged_;  // call → into, when
     std::map<LinkId, LinkId> moved_from_;
     std::set<LinkId> not_walked_;  // a consult's link to its main call, retracted ones

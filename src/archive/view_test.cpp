@@ -337,6 +337,36 @@ TEST_CASE("a pause stays at a site that it came to, until somebody there resumes
     CHECK(view.segments[0].timeline[0].by == "1001");
 }
 
+TEST_CASE("a pause that a leg took along as it ended is where it is resumed, whatever the clocks say of that moment") {
+    Story s = talk();
+    reach_paris(s, 6'000, "transfer");
+    s.call("paris", 5'004, "U2", "inter_site", "U1");
+    s.joined("paris", 9'000, "U2", "c2", "customer", "+44");  // its carrier has taken the call to paris
+    s.left("paris", 9'000, "U2", "leg");
+    s.say("london", 9'100, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    for (const char* connection : {"c", "leg", "a"}) s.left("london", 9'200, "U1", connection);
+    s.end("london", 9'200, "U1");
+    std::string wanted = "talk 0-2980; talk 2980-3080; paused 3080-5980; talk 5980-13995; ";
+    SUBCASE("it is this one") {
+        s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "p"}});
+    }
+    SUBCASE("somebody else has resumed it") {
+        s.say("london", 9'150, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+        s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "p"}});
+        wanted = "talk 0-2980; talk 2980-13995; ";
+    }
+    SUBCASE("another pause is resumed") {
+        s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
+        wanted = "talk 0-2980; talk 2980-13995; ";
+    }
+    for (const char* connection : {"c2", "a2"}) s.left("paris", 20'000, "U2", connection);
+    s.end("paris", 20'000, "U2");
+    std::ranges::reverse(s.facts);
+    const auto view = look(s, "U2");
+    REQUIRE(view.segments.size() == 1);
+    CHECK(words(view.segments[0].timeline) == wanted);
+}
+
 TEST_CASE("a pause that a site has not confirmed is an alarm until it has, in whatever order that comes") {
     Story s = talk();
     const auto pause = [](const char* id, const char* site) {
