@@ -21,8 +21,12 @@ constexpr std::array<StateName, 5> kStateNames{{
 }};
 
 void become(Turn& turn, Agent& agent, AgentState state, const std::string& reason) {
-    if (agent.state == AgentState::wrap_up) turn.state.timers.cancel({Timer::Kind::wrap_up, agent.settings.dn});
     if (agent.state == state) return;
+    const Timer wrap_up{Timer::Kind::wrap_up, agent.settings.dn};
+    const std::int64_t wrap_up_ms = turn.state.settings.wrap_up_ms;
+    if (agent.state == AgentState::wrap_up) turn.state.timers.cancel(wrap_up);
+    if (state == AgentState::wrap_up && wrap_up_ms > 0)
+        turn.state.timers.set(wrap_up, turn.now.mono + std::chrono::milliseconds{wrap_up_ms});
     agent.state = state;
     agent.reason = reason;
     agent.since = turn.now.mono;
@@ -145,7 +149,6 @@ void let_go(Turn& turn, const std::string& dn, const LegId& leg, const LegPast& 
         become(turn, agent, AgentState::logged_off, "unregistered");
     } else if (past.was_connected && wrap_up_ms > 0 && !agent.chosen && agent.afterwards == AgentState::ready) {
         become(turn, agent, AgentState::wrap_up, "call ended");
-        turn.state.timers.set({Timer::Kind::wrap_up, dn}, turn.now.mono + std::chrono::milliseconds{wrap_up_ms});
     } else {
         become(turn, agent, agent.afterwards, agent.afterwards_reason);
     }

@@ -101,6 +101,26 @@ TEST_CASE("after a call an agent wraps up for as long as the site says") {
     }
 }
 
+TEST_CASE("a wrap-up that is chosen lasts as long, and choosing it again changes nothing") {
+    SiteSettings settings = london_settings();
+    settings.wrap_up_ms = 5000;
+    TestSite site{settings};
+    site.register_agent("1002");
+    CtiRequest asked;
+    asked.devices = {"1002"};
+    asked.service = "agent-state";
+    asked.device = "1002";
+    asked.state = "wrap-up";
+    site.step(asked);
+    CHECK(site.fact("agent.state").at("state") == "wrap-up");
+    site.wait(3s);
+    site.step(asked);
+    CHECK(site.one<CtiReply>().status == 200);
+    CHECK(site.facts("agent.state").empty());
+    site.pass(2s);
+    CHECK(site.fact("agent.state").at("state") == "ready");
+}
+
 TEST_CASE("an agent that does not answer becomes not ready, and the customer still waits") {
     TestSite site{london_settings()};
     site.register_agent("1002");

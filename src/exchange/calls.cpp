@@ -312,10 +312,10 @@ void on(Turn& turn, const LegEnded& event) {
     if (!live) return;
     Leg& leg = turn.state.legs.at(event.leg);
     leg.has_ended = true;
-    if (is_being_replaced(turn, *live, event.leg))
-        return apply(turn, *live, call::Withdraw{event.leg, call::Cause::transferred});
     for (const Parked& parked : std::vector<Parked>(leg.parked))
         apply(turn, turn.state.calls.at(parked.call), call::Left{event.leg, event.cause});
+    if (is_being_replaced(turn, *live, event.leg))
+        return apply(turn, *live, call::Withdraw{event.leg, call::Cause::transferred});
     const bool rang = live->ringing == event.leg;
     const call::Cause cause = is_leaving_by(*live, event.leg) ? call::Cause::transferred : event.cause;
     apply(turn, *live, call::Left{event.leg, cause});

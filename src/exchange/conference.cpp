@@ -25,6 +25,7 @@ std::optional<Refusal> add_party(Turn& turn, LiveCall& live, const ConferenceWis
     if (!own || own->holds() || !call::is_talking(*own) || std::ranges::count_if(connections, call::is_talking) < 2)
         return Refusal{491, "nobody is in talk with the device"};
     if (live.adding || live.ringing) return Refusal{491, "somebody is being called into this call already"};
+    if (live.leaving) return Refusal{491, "the call is being changed already"};
     if (connections.size() >= kPartiesMax) return Refusal{503, "the conference is full"};
     const auto to = turn.state.numbers.destination_of(wish.to);
     if (!to) return Refusal{404, "unknown number"};

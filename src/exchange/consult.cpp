@@ -69,6 +69,9 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     apply(turn, consult, call::Merged{main.call.id, pair.consult_leg});
     turn.completing = {};
     consult_ended(turn, consult);
+    // What is heard late of a pause over there is heard of the main call.
+    for (EndedRecording& ended : turn.state.ended_recordings)
+        if (ended.call == consult.call.id) ended.call = main.call.id;
     const std::vector<call::Connection> others = std::exchange(consult.call.connections, {});
     for (auto& [id, other] : turn.state.calls)  // begun by somebody who was consulted
         if (other.call.consult_of == consult.call.id) other.call.consult_of = main.call.id;

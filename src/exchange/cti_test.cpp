@@ -226,6 +226,24 @@ TEST_CASE("a transfer by CTI does what a REFER does, and says who asked") {
     CHECK(rung.site.fact("link.opened").at("evidence").at(0).at("source") == "CTI desktop");
 }
 
+TEST_CASE("a call into which somebody is being called is not transferred meanwhile") {
+    Rung rung;
+    rung.site.step(LegAnswered{rung.agent, {}, {}, "m"});
+    CHECK(rung.ask("single-step-conference", "1001", "8001") == 200);
+    CHECK(rung.site.fact("queue.entered").at("routing_point") == "8001");
+    for (const char* to : {"8000", "8001", "2001"}) {
+        CAPTURE(to);
+        CHECK(rung.ask("single-step-transfer", "1001", to) == 409);
+        rung.site.step(TransferAsked{rung.agent, to, "m", {}});
+        CHECK(rung.site.one<RefuseTransfer>().status == 491);
+    }
+    rung.site.wait(60s);  // it waits for somebody, and serving it comes to an end each time
+    CHECK(rung.site.exchange.counts().queued == 1);
+    rung.site.step(LegEnded{LegId{"c"}, Cause::normal, "m"});
+    CHECK(rung.site.exchange.counts().calls == 0);
+    CHECK(rung.site.exchange.counts().queued == 0);
+}
+
 TEST_CASE("events tell a call's life in CSTA's words") {
     Rung rung;
     CHECK(events(rung.site) == std::vector<std::string>{"delivered"});

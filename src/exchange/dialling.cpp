@@ -450,8 +450,10 @@ void serve_queues(Turn& turn) {
             send_to(turn, *live, *to);
         else if (live->avoided)
             passed.insert(live->call.id);  // somebody behind it may be served
-        else
+        else {
             exhausted.insert(live->routing_point);
+            passed.insert(live->call.id);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ void accept(Turn& turn, const LegId& leg) {
 
 // Both others are legs to one site that wants its calls back: it is asked to put its own two calls together.
 bool both_go_back(const Turn& turn, const Pair& pair, PassBack& wish) {
+    if (pair.main->leaving || pair.consult->leaving) return false;
     const call::Connection* main = leg_to_pass(turn.state, *pair.main);
     if (!main || pair.main->call.connections.size() != 2 || pair.consult->call.connections.size() != 2) return false;
     for (const call::Connection& other : pair.consult->call.connections) {
@@ -79,6 +80,7 @@ std::optional<Refusal> taken_back(Turn& turn, LiveCall& live, const TransferAske
     if (!leg.placed) return Refusal{403, "only calls that were sent there are taken back"};
     if (connections.size() != 2 || !std::ranges::all_of(connections, call::is_talking))
         return Refusal{491, "nobody is connected to be transferred"};
+    if (live.adding || live.ringing) return Refusal{491, "the call is being changed already"};
     const auto to = turn.state.numbers.destination_of(event.to);
     const auto* point = to ? std::get_if<ToRoutingPoint>(&*to) : nullptr;
     const std::string dn = point ? point->dn : live.routing_point;
@@ -121,7 +123,7 @@ std::optional<Refusal> transfer(Turn& turn, LiveCall& live, const TransferWish& 
     const auto& connections = live.call.connections;
     if (connections.size() != 2 || !std::ranges::all_of(connections, call::is_talking))
         return Refusal{491, "nobody is connected to be transferred"};
-    if (live.leaving || !leg.parked.empty() || leg.call != live.call.id)
+    if (live.leaving || live.adding || live.ringing || !leg.parked.empty() || leg.call != live.call.id)
         return Refusal{491, "the call is being changed already"};
     const auto to = turn.state.numbers.destination_of(wish.to);
     if (const call::Connection* back = leg_to_pass(turn.state, live)) {

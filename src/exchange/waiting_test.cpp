@@ -52,6 +52,21 @@ TEST_CASE("a call that has waited too long goes to another routing point, with t
     CHECK(site.fact("queue.left").at("reason") == "routed");
 }
 
+TEST_CASE("a call that has waited too long waits on while the other routing point is full") {
+    SiteSettings settings = settings_with_overflow("routing_point:8001");
+    auto& other = *std::ranges::find(settings.routing_points, "8001", &RoutingPointSettings::dn);
+    other.queue_max = 1;
+    other.overflow = "trunk:+33142345678@carrier";
+    TestSite site{settings};
+    waits(site, "c2", "8001");
+    waits(site, "c1");
+    site.pass(10s);
+    CHECK(site.facts("queue.left").empty());
+    site.step(LegEnded{LegId{"c2"}, Cause::normal, "m"});
+    site.pass(10s);
+    CHECK(site.fact("queue.entered").at("routing_point") == "8001");
+}
+
 TEST_CASE("a call that has waited too long keeps its place while somebody else is called for it") {
     TestSite site{settings_with_overflow("trunk:+33142345678@carrier")};
     const LegId customer = waits(site, "c1");
