@@ -128,6 +128,30 @@ TEST_CASE("a 2xx that crosses the CANCEL is ACKed and BYEd") {
     us.check_nothing_left();
 }
 
+TEST_CASE("the BYE of a 2xx that crosses the CANCEL counts on from what was sent in the early dialog") {
+    LoneAgent us;
+    const DialogId call = us.ua.invite(us.now, plain_invitation());
+    const Message invite = us.only();
+    us.receive(LoneAgent::answer(invite, 180, "pt", "Contact: <sip:bob@10.0.0.9>\r\n"));
+    us.ua.request(us.now, call, "NOTIFY", {{"Event", "talk"}});
+    const Message told = us.only();
+    us.receive(LoneAgent::answer(told, 200, "pt"));
+    SUBCASE("cancelled") {
+        us.ua.cancel(us.now, call);
+    }
+    SUBCASE("let go of") {
+        us.ua.release(us.now, call, 480);
+    }
+    CHECK(us.only().method() == "CANCEL");
+    us.receive(LoneAgent::answer(invite, 200, "pt", "Contact: <sip:bob@10.0.0.9>\r\n"));
+    const auto sent = us.taken();
+    REQUIRE(sent.size() == 2);
+    CHECK(sent[1].method() == "BYE");
+    CHECK(cseq_of(sent[1]).number == cseq_of(told).number + 1);
+    us.receive(LoneAgent::answer(sent[1], 200, "pt"));
+    us.check_nothing_left();
+}
+
 TEST_CASE("forks that answer second are ACKed and BYEd, the first stays") {
     LoneAgent us;
     const DialogId call = us.ua.invite(us.now, plain_invitation());

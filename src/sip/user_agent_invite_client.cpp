@@ -108,6 +108,9 @@ void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Sou
     record->acks[dialog.remote_tag] = send_ack(std::move(ack), way);
     if (is_reinvite) return;
     const DialogId wanted = record->out.dialog;
+    // It may have heard requests of ours while it was early: the BYE counts on from those (§12.2.1.1).
+    if (const Call* early = call(wanted); early != nullptr)
+        dialog.local_cseq = std::max(dialog.local_cseq, early->dialog.local_cseq);
     way.request = dialog_request(dialog, "BYE");
     for (const Header& header : record->cancel_headers) way.request.add(header.name, header.value);
     way.purpose = Purpose::bye;
