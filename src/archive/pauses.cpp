@@ -38,8 +38,9 @@ void Presence::hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& run
         case PauseWord::Kind::resumed: break;
     }
     const auto begun = begun_pauses_.extract(word.pause);
+    const std::set<CallUuid> heard_in = connected_to(call, at);
     bool was_here = false;
-    for (const CallUuid& each : connected_to(call, at)) {
+    for (const CallUuid& each : heard_in) {
         const auto found = running.find(each);
         if (found == running.end() || found->second.id != word.pause) continue;
         was_here = true;
@@ -47,7 +48,7 @@ void Presence::hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& run
     }
     // Whoever resumes it had it: where its word seems to have come too late, as two clocks have it, it came in time.
     if (was_here || begun.empty()) return;
-    for (const CallUuid& each : connected_to(call, at)) {
+    for (const CallUuid& each : heard_in) {
         if (running.contains(each)) continue;
         Span span = begun.mapped();
         span.to = at;

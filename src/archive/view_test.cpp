@@ -308,6 +308,16 @@ TEST_CASE("a pause at one site is labelled in every segment that hears the custo
     CHECK(view.segments[0].timeline[0].parties.size() == 3);
 }
 
+// Of the only segment of a call that the carrier has taken to paris, once all is over there.
+static std::vector<TimelineEntry> timeline_at_paris(Story& s) {
+    for (const char* connection : {"c2", "a2"}) s.left("paris", 20'000, "U2", connection);
+    s.end("paris", 20'000, "U2");
+    std::ranges::reverse(s.facts);
+    const auto view = look(s, "U2");
+    REQUIRE(view.segments.size() == 1);
+    return view.segments[0].timeline;
+}
+
 TEST_CASE("a pause stays at a site that it came to, until somebody there resumes or the call is over") {
     Story s = talk();
     reach_paris(s, 6'000, "transfer");
@@ -328,13 +338,9 @@ TEST_CASE("a pause stays at a site that it came to, until somebody there resumes
     SUBCASE("another pause is resumed") {
         s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
     }
-    for (const char* connection : {"c2", "a2"}) s.left("paris", 20'000, "U2", connection);
-    s.end("paris", 20'000, "U2");
-    std::ranges::reverse(s.facts);
-    const auto view = look(s, "U2");
-    REQUIRE(view.segments.size() == 1);
-    CHECK(words(view.segments[0].timeline) == wanted);
-    CHECK(view.segments[0].timeline[0].by == "1001");
+    const auto timeline = timeline_at_paris(s);
+    CHECK(words(timeline) == wanted);
+    CHECK(timeline[0].by == "1001");
 }
 
 TEST_CASE("a pause that a leg took along as it ended is where it is resumed, whatever the clocks say of that moment") {
@@ -359,12 +365,7 @@ TEST_CASE("a pause that a leg took along as it ended is where it is resumed, wha
         s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
         wanted = "talk 0-2980; talk 2980-13995; ";
     }
-    for (const char* connection : {"c2", "a2"}) s.left("paris", 20'000, "U2", connection);
-    s.end("paris", 20'000, "U2");
-    std::ranges::reverse(s.facts);
-    const auto view = look(s, "U2");
-    REQUIRE(view.segments.size() == 1);
-    CHECK(words(view.segments[0].timeline) == wanted);
+    CHECK(words(timeline_at_paris(s)) == wanted);
 }
 
 TEST_CASE("a pause that a site has not confirmed is an alarm until it has, in whatever order that comes") {

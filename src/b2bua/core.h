@@ -185,7 +185,7 @@ struct B2bua::Core {
     void on_answered(Stamp now, Leg& of, const sip::Message& response);  // may drop
     void on_refused(Stamp now, Leg& of, const sip::Failed& failed);      // may drop
     void fail_placed(Stamp now, Leg& of, exchange::LegFailed event);     // drops
-    bool try_next_address(Stamp now, Leg& of, bool is_silent);
+    bool try_next_address(Stamp now, Leg& of, bool is_silent);  // silent: it counts as gone; false: there is no other
     void tell_to_answer(Stamp now, Leg& of);
     void tell_early(Stamp now, const RoomId& room);
     void say_early(Stamp now, Leg& of, const std::string& sdp);

@@ -194,11 +194,11 @@ bool B2bua::Core::try_next_address(Stamp now, Leg& of, bool is_silent) {
     if (calling == nullptr || calling->alerted || calling->answer) return false;
     const auto next = way_from(calling->ways, calling->way + 1);
     if (!next) return false;
-    const auto& silent = calling->ways[calling->way];
+    const auto& former = calling->ways[calling->way];
     // What it says of one call is no word about the others.
     const std::string_view what = is_silent ? "trunk address does not answer" : "trunk address takes no such call";
-    warn(std::string(what), {{"trunk", calling->order->to.name}, {"address", to_text(silent)}});
-    if (is_silent) suspect(now, silent);
+    warn(std::string(what), {{"trunk", calling->order->to.name}, {"address", to_text(former)}});
+    if (is_silent) suspect(now, former);
     forget(of.peer_dialog);
     ua.release(now.mono, of.peer_dialog, 480);
     calling->way = *next;

@@ -446,14 +446,11 @@ void serve_queues(Turn& turn) {
         const RoutingPoint& point = turn.state.routing_points.at(live->routing_point);
         if (live->avoided && live->avoided_until <= turn.now.mono) live->avoided.reset();
         const auto to = longest_idle(turn.state, point.settings.targets, turn.now.mono, live->avoided);
+        passed.insert(live->call.id);  // each call is looked at once: this comes to an end
         if (to)
             send_to(turn, *live, *to);
-        else if (live->avoided)
-            passed.insert(live->call.id);  // somebody behind it may be served
-        else {
-            exhausted.insert(live->routing_point);
-            passed.insert(live->call.id);
-        }
+        else if (!live->avoided)
+            exhausted.insert(live->routing_point);  // else somebody behind it may be served
     }
 }
 

@@ -72,11 +72,15 @@ void waits_no_more(Turn& turn, const LiveCall& live) {
     turn.state.timers.cancel(position_timer(live));
 }
 
-bool is_full_point(const State& state, const Destination& to) {
+namespace {
+
+bool leads_to_a_full_one(const State& state, const Destination& to) {
     const auto* point = std::get_if<ToRoutingPoint>(&to);
     const auto found = point == nullptr ? state.routing_points.end() : state.routing_points.find(point->dn);
     return found != state.routing_points.end() && is_full(state, found->second);
 }
+
+}  // namespace
 
 // To another routing point a call goes with the time it has waited. For anybody else it goes on waiting while they are
 // called, and for ever if they do not take it.
@@ -87,7 +91,8 @@ void overflow_due(Turn& turn, const CallUuid& id) {
     const RoutingPointSettings& point = at->point->settings;
     const auto to = target_from_text(point.overflow, turn.state.settings.site);
     if (!to || point.overflow_after_ms <= 0) return;
-    if (live.ringing || refusal_now(turn.state, *to) || is_full_point(turn.state, *to))
+    // One that is full has no place for it; it keeps its own, and asks again.
+    if (live.ringing || refusal_now(turn.state, *to) || leads_to_a_full_one(turn.state, *to))
         return set(turn, overflow_timer(live), std::min(point.overflow_after_ms, kOverflowAgain));
     turn.log(false, "a call has waited too long: it overflows", {{"call", id.text()}, {"routing_point", point.dn}});
     if (const auto* other = std::get_if<ToRoutingPoint>(&*to)) {

@@ -318,6 +318,16 @@ TEST_CASE("a request too large for a datagram goes by TCP, and back to UDP if th
     }
 }
 
+TEST_CASE("where UDP is asked for by name a large request goes by UDP as well") {
+    for (const std::string& named : {std::string(), std::string(";transport=udp"), std::string(";transport=UDP")}) {
+        CAPTURE(named);
+        LoneAgent us(test_options("10.0.0.1", 5060, true));
+        us.ua.invite(us.now, invitation_to("sip:bob@10.0.0.9" + named, std::string(2'000, 'x')));
+        us.only();
+        CHECK(us.sends.back().to.transport == (named.empty() ? Transport::tcp : Transport::udp));
+    }
+}
+
 TEST_CASE("a transport that fails is told as 503, except when TCP was only for size") {
     UserAgentOptions options = test_options("10.0.0.1", 5060, true);
     LoneAgent us(options);

@@ -176,6 +176,40 @@ TEST_CASE("who sends more than its share is answered 503, and heard no more, whi
     CHECK(turned.address == "127.0.0.1");
 }
 
+TEST_CASE("over TCP a message weighs with its headers, and who is beyond all answers loses the connection") {
+    for (const bool is_answered : {true, false}) {
+        CAPTURE(is_answered);
+        boost::asio::io_context io;
+        Station bob(io, "127.0.0.1", true);
+        sip::Shares shares;
+        shares.stranger = 0.5;  // five at once
+        if (!is_answered) shares.refusals = 0;
+        bob.node->admit_by_share(shares,
+                                 [](const std::string&) { return sip::Sender{sip::Sender::Kind::stranger, 0}; });
+        Station stranger(io, "127.0.0.1", true);
+        const auto ask = [&](std::size_t bytes) {
+            sip::OutsideRequest request;
+            request.method = "OPTIONS";
+            request.target.host = "127.0.0.1";
+            request.target.port = bob.node->bound()[1].port;
+            request.next_hop = sip::Endpoint{sip::Transport::tcp, "127.0.0.1", request.target.port};
+            request.from.uri = request.to.uri = request.target;
+            request.headers = {{"X-Long", std::string(bytes, 'x')}};
+            const auto before = stranger.events.size();
+            stranger.node->agent().request_outside(now().mono, request);
+            stranger.node->pump();
+            run_until(io, [&] { return stranger.events.size() > before; });
+            return *stranger.find<sip::Responded>();
+        };
+        const auto heard = ask(6 * sip::kShareBytes);
+        CHECK(heard.status == 503);
+        CHECK(heard.response.has_value() == is_answered);  // else its connection has gone, long before it would give up
+        const auto turned = bob.node->take_turned();
+        CHECK(turned.refused == (is_answered ? 1 : 0));
+        CHECK(turned.dropped == (is_answered ? 0 : 1));
+    }
+}
+
 TEST_CASE("a node may be closed from within its own handler") {
     boost::asio::io_context io;
     Station alice(io, "127.0.0.1", true);
