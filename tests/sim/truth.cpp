@@ -59,6 +59,7 @@ void Truth::line_began(LineId id, ConversationId conversation, PersonId who, con
         const TrueLine& own = lines_.at(other);
         return own.person == line.person && own.state == TrueLine::State::talking && !person(who).is_customer;
     });
+    if (line.is_second && somebody_else_consults(line)) tangle(conversation);
     lines_[id] = line;
     whole.lines.push_back(id);
     if (whole.customer == 0 && person(who).is_customer) whole.customer = who;
@@ -107,6 +108,7 @@ void Truth::consult_began(LineId id, const std::string& call) {
     if (line.state != TrueLine::State::talking) return;
     line.consult = TrueLine::Consult{call, true};
     line.consulted = world_.now();
+    if (somebody_else_consults(line)) tangle(line.conversation);
     // Somebody else's pause and this were on their way at once: a consult is a call of its own, which is not paused.
     if (is_paused(line.conversation)) tangle(line.conversation);
     consulting_.insert(line.conversation);
@@ -170,6 +172,15 @@ bool Truth::is_in_change(ConversationId id) const {
         if (line.state == TrueLine::State::over) return false;
         if (line.state != TrueLine::State::talking) return true;  // somebody is called
         return line.consult.has_value() || line.is_second || !seen.insert(line.person).second;
+    });
+}
+
+// Both began in one moment: neither knew of the other's.
+bool Truth::somebody_else_consults(const TrueLine& but) const {
+    const auto& lines = conversations_[static_cast<std::size_t>(but.conversation - 1)].lines;
+    return std::any_of(lines.begin(), lines.end(), [&](LineId id) {
+        const TrueLine& line = lines_.at(id);
+        return line.person != but.person && line.state != TrueLine::State::over && (line.consult || line.is_second);
     });
 }
 

@@ -178,6 +178,7 @@ private:
     [[nodiscard]] std::string tree_of(std::string uuid) const;
     [[nodiscard]] std::string tree_served_by(const TrueLine& line) const;
     [[nodiscard]] bool somebody_else_in(const std::string& tree, const TrueLine& but, bool or_rings) const;
+    [[nodiscard]] bool somebody_else_consults(const TrueLine& but) const;
     void meet(TrueLine& line);
     void begin_consult_segment(const TrueLine& line, bool has_company, bool by_desktop);
     void end_segment(TrueSegment& segment);
