@@ -272,7 +272,7 @@ private:
             case 8: return Alerted{leg(call)};
             case 9:
             case 10: return Answered{leg(call), below(2) == 0};
-            case 11: return Established{leg(call)};
+            case 11: return Established{leg(call), below(4) == 0 ? leg(call) : LegId{}};
             case 12: return Refused{leg(call), cause()};
             case 13: return below(2) == 0 ? Event{Left{leg(call), cause()}} : Event{Clear{leg(call), cause()}};
             case 14: return Withdraw{leg(call), cause()};

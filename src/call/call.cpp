@@ -33,14 +33,14 @@ void Stepper::on(const Begun&) {
 }
 
 void Stepper::on(const Arrived& event) {
-    if (add(event.connection, event.leg, event.party, Offered{}, event.record)) tell("originated", event.party.address);
+    if (add(event.connection, event.leg, event.party, Offered{}, event.record)) tell("originated", event.party);
 }
 
 void Stepper::on(const Entered& event) {
     if (!add(event.connection, event.leg, event.party, Connected{}, event.record)) return;
     join(*at(event.leg));
     effects_.push_back(Join{event.leg});
-    tell("originated", event.party.address);
+    tell("originated", event.party);
 }
 
 void Stepper::on(const Accept& event) {
@@ -61,7 +61,7 @@ void Stepper::on(const Alerted& event) {
     say("party.alerting", {{"connection", alerting->id.text()},
                            {"role", name_of(alerting->party.role)},
                            {"address", alerting->party.address}});
-    tell("delivered", alerting->party.address);
+    tell("delivered", alerting->party);
     for (Connection& caller : call_.connections) {
         auto* offered = std::get_if<Offered>(&caller.state);
         if (!offered || offered->ringing) continue;
@@ -77,7 +77,7 @@ void Stepper::on(const Answered& event) {
         if (is<Queued>(waiting)) {
             leave_queue(waiting, event.by_overflow ? "overflow" : "routed");
             waiting.state = Connected{};
-            tell("diverted", waiting.party.address);
+            tell("diverted", waiting.party);
         }
         if (waiting.treatment && !waiting.treatment->for_hold) stop_treatment(waiting, true);
         if (is<Offered>(waiting)) {
@@ -88,7 +88,7 @@ void Stepper::on(const Answered& event) {
     answered->state = Connected{};
     join(*answered);
     start_recordings();
-    tell("established", answered->party.address);
+    tell("established", answered->party);
 }
 
 void Stepper::on(const Established& event) {
@@ -98,9 +98,13 @@ void Stepper::on(const Established& event) {
     const std::string routing_point = answering->routing_point;
     connection->state = Connected{};
     join(*connection);
+    if (at(event.former) && event.former != event.leg) {
+        depart(event.former, Cause::transferred, Leg::ours_to_end, Departure::hung_up);
+        connection = at(event.leg);
+    }
     start_recordings();
     if (routing_point.empty())
-        tell("established", connection->party.address);
+        tell("established", connection->party);
     else
         wait_at(*connection, routing_point);
 }
@@ -109,7 +113,7 @@ void Stepper::on(const Refused& event) {
     Connection* refused = at(event.leg);
     if (!refused) return;
     if (!is_rung(*refused)) return on(Left{event.leg, event.cause});
-    tell("failed", refused->party.address, name_of(event.cause));
+    tell("failed", refused->party, name_of(event.cause));
     depart(event.leg, event.cause, Leg::ended, Departure::refused);
 }
 
@@ -204,8 +208,8 @@ void Stepper::say(std::string type, boost::json::object data) {
     effects_.push_back(Say{std::move(type), std::move(data)});
 }
 
-void Stepper::tell(std::string type, const std::string& device, std::string_view cause) {
-    effects_.push_back(Tell{std::move(type), device, std::string(cause), parties_of(call_)});
+void Stepper::tell(std::string type, const Party& about, std::string_view cause) {
+    effects_.push_back(Tell{std::move(type), seen(about), std::string(cause), parties_of(call_)});
 }
 
 void Stepper::join(const Connection& connection) {
@@ -221,7 +225,7 @@ void Stepper::wait_at(Connection& connection, const std::string& routing_point) 
     connection.state = Queued{routing_point};
     say("queue.entered", {{"connection", connection.id.text()}, {"routing_point", routing_point}});
     effects_.push_back(Waits{connection.leg, routing_point});
-    tell("queued", connection.party.address);
+    tell("queued", connection.party);
     play_next(connection);
 }
 
@@ -301,7 +305,7 @@ void Stepper::depart(const LegId& leg, Cause cause, Leg leg_is, Departure why, i
         }
     }
     std::erase_if(call_.connections, [&](const Connection& other) { return other.leg == leg; });
-    tell("connection-cleared", gone.party.address, name_of(cause));
+    tell("connection-cleared", gone.party, name_of(cause));
     effects_.push_back(std::move(gone));
 }
 

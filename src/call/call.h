@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "call/cause.h"
+#include "call/seen.h"
 
 // One call at one site: who is connected, who is recorded, what is played, when it is over. A pure function: a call and
 // an event in, a call and effects out. Who is called next, and why, the exchange decides; ids come from it too.
@@ -71,6 +72,7 @@ struct ToRecord {  // as soon as the party is connected
 struct Recording {
     SegmentId segment;
     CallUuid calluuid;              // under which it began: its own for life
+    std::string rule;               // why
     std::optional<Instant> opened;  // the media server has said so
     bool on_hold = false;           // nothing is stored, because there is nobody to hear
     bool paused = false;            // nothing is stored, because somebody wants so
@@ -177,6 +179,7 @@ struct Answered {  // a leg we placed answered: it joins, and whoever waited for
 };
 struct Established {  // our 200 to an offered leg has gone
     LegId leg;
+    LegId former = {};  // in whose place it comes: that goes with the same step; empty: nobody's
 };
 struct Refused {  // a leg we placed will not be; the call goes on, whoever owns it decides how
     LegId leg;
@@ -347,11 +350,11 @@ struct Say {  // a fact
     std::string type;
     boost::json::object data;
 };
-struct Tell {  // a CSTA event of this call; its device is an address
+struct Tell {  // a CSTA event of this call
     std::string type;
-    std::string device;
+    Seen device;
     std::string cause;
-    boost::json::array parties;
+    std::vector<Seen> parties;
 };
 struct Waits {  // this connection now waits at a routing point
     LegId leg;
@@ -389,6 +392,7 @@ struct Step {
 [[nodiscard]] bool is_rung(const Connection& connection);     // Initiated or Alerting
 [[nodiscard]] bool is_treated(const Connection& connection);  // a treatment that plays once has come to its end
 [[nodiscard]] std::string_view state_name(const Connection& connection);
-[[nodiscard]] boost::json::array parties_of(const Call& call);  // [{"device","state"}]
+[[nodiscard]] std::vector<Seen> parties_of(const Call& call);
+[[nodiscard]] Seen seen(const Party& party);
 
 }  // namespace sheaf::call

@@ -26,13 +26,13 @@ bool is_held(const Connection& connection) {
 void Stepper::on(const PutOnHold& event) {
     Connection* holder = at(event.leg);
     if (!holder || std::exchange(flag_of(*holder, event.way), true)) return;
-    if (is_talking(*holder)) tell("held", holder->party.address);
+    if (is_talking(*holder)) tell("held", holder->party);
 }
 
 void Stepper::on(const Retrieved& event) {
     Connection* holder = at(event.leg);
     if (!holder || !std::exchange(flag_of(*holder, event.way), false)) return;
-    if (is_talking(*holder) && !holder->holds()) tell("retrieved", holder->party.address);
+    if (is_talking(*holder) && !holder->holds()) tell("retrieved", holder->party);
 }
 
 void Stepper::on(const FarSide& event) {

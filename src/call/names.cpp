@@ -76,10 +76,17 @@ const Connection* find(const Call& call, const LegId& leg) {
     return nullptr;
 }
 
-boost::json::array parties_of(const Call& call) {
-    boost::json::array parties;
-    for (const Connection& connection : call.connections)
-        parties.push_back({{"device", connection.party.address}, {"state", state_name(connection)}});
+Seen seen(const Party& party) {
+    return {party.address, {}, party.role == Role::agent};
+}
+
+std::vector<Seen> parties_of(const Call& call) {
+    std::vector<Seen> parties;
+    parties.reserve(call.connections.size());
+    for (const Connection& connection : call.connections) {
+        parties.push_back(seen(connection.party));
+        parties.back().state = state_name(connection);
+    }
     return parties;
 }
 

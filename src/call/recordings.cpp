@@ -37,7 +37,7 @@ void Stepper::on(const PauseRecording& event) {
         auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || std::exchange(recording->paused, true)) continue;
         effects_.push_back(Silence{connection.leg, recording->segment, true, event.pause.by, event.back_ms});
-        tell("recording-paused", connection.party.address);
+        tell("recording-paused", connection.party);
     }
 }
 
@@ -46,8 +46,7 @@ void Stepper::on(const ResumeRecording& event) {
     const Pause pause = *std::exchange(call_.pause, std::nullopt);
     if (!event.is_told) say("recording.resumed", {{"by", event.by}, {"pause", pause.id}});
     for (const Connection& connection : call_.connections)
-        if (std::holds_alternative<Recording>(connection.recording))
-            tell("recording-resumed", connection.party.address);
+        if (std::holds_alternative<Recording>(connection.recording)) tell("recording-resumed", connection.party);
 }
 
 void Stepper::on(const RecordingOpened& event) {
@@ -62,7 +61,7 @@ void Stepper::on(const RecordingFailed& event) {
         const auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || recording->segment != event.segment) continue;
         say_lost(connection, *recording, event.at);
-        tell("recording-stopped", connection.party.address, name_of(Cause::failed));
+        tell("recording-stopped", connection.party, name_of(Cause::failed));
         end_consent(connection);
         connection.recording = NotRecorded{};
     }
@@ -90,13 +89,14 @@ void Stepper::start_recording(Connection& connection, const ToRecord& record) {
     const bool is_announced = !record.consent.announcement.empty();
     connection.recording = Recording{record.segment,
                                      call_.id,
+                                     record.rule,
                                      std::nullopt,
                                      on_hold,
                                      call_.pause.has_value(),
                                      record.consent,
                                      is_announced ? record.asked : std::vector<ConnectionId>{},
                                      {}};
-    tell("recording-started", connection.party.address);
+    tell("recording-started", connection.party);
 }
 
 // On hold nothing is stored, unless the site wants so; another call's audio on the same leg never is.
@@ -149,7 +149,7 @@ void Stepper::stop_recording(Connection& connection, Cause cause) {
     if (!is_planted("recording_not_stopped") || cause != Cause::normal)
         effects_.push_back(StopRecording{connection.leg, recording->segment, cause});
     connection.recording = NotRecorded{};
-    tell("recording-stopped", connection.party.address, name_of(cause));
+    tell("recording-stopped", connection.party, name_of(cause));
 }
 
 }  // namespace sheaf::call

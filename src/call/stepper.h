@@ -69,7 +69,7 @@ private:
     bool add(const ConnectionId& id, const LegId& leg, const Party& party, ConnectionState state,
              const std::optional<ToRecord>& record);
     void say(std::string type, boost::json::object data);
-    void tell(std::string type, const std::string& device, std::string_view cause = {});
+    void tell(std::string type, const Party& about, std::string_view cause = {});
     void join(const Connection& connection);
     void wait_at(Connection& connection, const std::string& routing_point);
     void leave_queue(Connection& connection, std::string_view reason);

@@ -32,12 +32,7 @@ void become(Turn& turn, Agent& agent, AgentState state, const std::string& reaso
     agent.since = turn.now.mono;
     const auto& name = kStateNames.at(static_cast<std::size_t>(state));
     turn.say("agent.state", {{"dn", agent.settings.dn}, {"state", name.name}, {"reason", reason}});
-    turn.add(CtiEvent{{{"type", name.event},
-                       {"at", to_rfc3339(turn.now.wall)},
-                       {"calluuid", nullptr},
-                       {"device", agent.settings.dn},
-                       {"parties", boost::json::array{}},
-                       {"cause", reason}}});
+    turn.add(CtiEvent{std::string(name.event), {}, {agent.settings.dn, {}, true}, {}, reason});
     turn.readiness_changed = true;
     if (state == AgentState::ready) turn.serve = true;
 }

@@ -258,3 +258,62 @@ TEST_CASE("a leg whose place is being taken may end before that is acknowledged,
     CHECK(site.exchange.counts().calls == 0);
     CHECK(site.exchange.counts().legs == 0);
 }
+
+namespace {
+
+// 1001 talks with somebody behind a site that wants its calls back, and consults somebody there.
+struct PassedBack {
+    PassedBack() : site(settings()) {
+        site.register_agent("1001");
+        site.step(from_site("paris", false));
+        agent = site.one<PlaceLeg>().leg;
+        site.step(LegAnswered{agent, {}, {}, "m"});
+        site.step(LegConnected{LegId{"in"}, "m"});
+        LegOffered consults;
+        consults.leg = LegId{"second"};
+        consults.from = {DeviceKind::agent, "1001"};
+        consults.called = "22001";
+        site.step(consults);
+        out = site.one<PlaceLeg>().leg;
+        site.step(LegAnswered{out, {}, {}, "m"});
+        site.step(LegConnected{consults.leg, "m"});
+    }
+    static SiteSettings settings() {
+        SiteSettings settings = london_settings();
+        settings.peers[0].return_transfers = true;
+        return settings;
+    }
+    void ask() { site.step(TransferAsked{LegId{"second"}, {}, "m", agent}); }
+    TestSite site;
+    LegId agent, out;
+};
+
+}  // namespace
+
+TEST_CASE("a transfer between two calls of one site goes back to it, once, and its end is told to the agent's phone") {
+    PassedBack talk;
+    talk.ask();
+    CHECK(talk.site.one<ReferLeg>().leg == LegId{"in"});
+    CHECK(talk.site.one<ReferLeg>().over == talk.out);
+    SUBCASE("asked for again meanwhile, it is refused and nothing is asked of the site") {
+        talk.ask();
+        CHECK(talk.site.one<RefuseTransfer>().status == 491);
+        CHECK_FALSE(talk.site.any<ReferLeg>());
+    }
+    SUBCASE("the site says how it ended") {
+        talk.site.step(LegReferred{LegId{"in"}, 200});
+        CHECK(talk.site.one<TransferResult>().status == 200);
+    }
+    SUBCASE("the site ends its leg and says nothing more") {
+        talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
+        CHECK(talk.site.one<TransferResult>().status == 200);
+        CHECK(talk.site.facts("party.left").front().at("cause") == "transferred");
+    }
+    SUBCASE("the site cannot") {
+        talk.site.step(LegReferred{LegId{"in"}, 603});
+        CHECK(talk.site.one<TransferResult>().status == 603);
+        CHECK(talk.site.exchange.counts().calls == 2);
+        talk.ask();
+        CHECK(talk.site.any<ReferLeg>());
+    }
+}

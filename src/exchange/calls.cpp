@@ -139,58 +139,53 @@ void say_not_begun(Turn& turn, EndedRecording& ended) {
 void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
     const CallUuid& id = live.call.id;
     const RoomId room{id.text()};
-    std::visit(
-        Match{
-            [&](call::Ring& e) { turn.add(RingLeg{e.leg, room, id}); },
-            [&](call::Answer& e) { turn.add(AnswerLeg{e.leg, room, id}); },
-            [&](call::Reject& e) { turn.add(RejectLeg{e.leg, e.status, e.reason, id}); },
-            [&](call::Release& e) {
-                if (!serves_another(turn, e.leg, id) && !has_ended(turn, e.leg))
-                    turn.add(EndLeg{e.leg, e.status, e.cause});
-            },
-            [&](call::Join& e) {
-                if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, room});
-            },
-            [&](call::Unjoin& e) {
-                if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, {}});
-            },
-            [&](call::StartPlay& e) { turn.add(StartPlay{e.leg, e.play, {e.item}, e.forever}); },
-            [&](call::StartNotice& e) { turn.add(StartPlay{e.leg, e.play, std::move(e.items), false, true}); },
-            [&](call::ToneRuns& e) { tone_runs(turn, e.leg, e.every_ms); },
-            [&](call::StopPlay& e) { turn.add(StopPlay{e.leg, e.play}); },
-            [&](call::StartRecording& e) {
-                turn.add(StartRecording{e.leg, e.segment, id, e.connection, silences_of(e)});
-                turn.state.asked_recordings[e.segment] = {id, e.connection, turn.now.mono};
-            },
-            [&](call::Silence& e) {
-                turn.add(
-                    SilenceRecording{e.leg, e.segment, {std::string(e.is_pause ? kPaused : kHold), e.by}, e.back_ms});
-            },
-            [&](call::Unsilence& e) {
-                turn.add(ResumeRecording{e.leg, e.segment, std::string(e.is_pause ? kPaused : kHold)});
-            },
-            [&](call::StopRecording& e) {
-                turn.add(StopRecording{e.leg, e.segment, e.cause});
-                recording_over(turn, e.segment, e.leg, id, true);
-            },
-            [&](call::Say& e) { turn.say(std::move(e.type), std::move(e.data)); },
-            [&](call::Tell& e) {
-                turn.add(CtiEvent{{{"type", e.type},
-                                   {"at", to_rfc3339(turn.now.wall)},
-                                   {"calluuid", id.text()},
-                                   {"device", e.device},
-                                   {"parties", std::move(e.parties)},
-                                   {"cause", e.cause.empty() ? boost::json::value{} : boost::json::value(e.cause)}}});
-            },
-            [&](call::Waits& e) {
-                wait_for(turn, live, e.routing_point);
-                come(turn, live);
-            },
-            [&](call::WaitsNoMore& e) { leave_waiting(turn, live, e.routing_point); },
-            [&](call::Gone& e) { leg_gone(turn, live, e); },
-            [&](call::Over&) { call_over(turn, live); },
-        },
-        effect);
+    std::visit(Match{
+                   [&](call::Ring& e) { turn.add(RingLeg{e.leg, room, id}); },
+                   [&](call::Answer& e) { turn.add(AnswerLeg{e.leg, room, id}); },
+                   [&](call::Reject& e) { turn.add(RejectLeg{e.leg, e.status, e.reason, id}); },
+                   [&](call::Release& e) {
+                       if (!serves_another(turn, e.leg, id) && !has_ended(turn, e.leg))
+                           turn.add(EndLeg{e.leg, e.status, e.cause});
+                   },
+                   [&](call::Join& e) {
+                       if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, room});
+                   },
+                   [&](call::Unjoin& e) {
+                       if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, {}});
+                   },
+                   [&](call::StartPlay& e) { turn.add(StartPlay{e.leg, e.play, {e.item}, e.forever}); },
+                   [&](call::StartNotice& e) { turn.add(StartPlay{e.leg, e.play, std::move(e.items), false, true}); },
+                   [&](call::ToneRuns& e) { tone_runs(turn, e.leg, e.every_ms); },
+                   [&](call::StopPlay& e) { turn.add(StopPlay{e.leg, e.play}); },
+                   [&](call::StartRecording& e) {
+                       turn.add(StartRecording{e.leg, e.segment, id, e.connection, silences_of(e)});
+                       turn.state.asked_recordings[e.segment] = {id, e.connection, turn.now.mono};
+                   },
+                   [&](call::Silence& e) {
+                       turn.add(SilenceRecording{
+                           e.leg, e.segment, {std::string(e.is_pause ? kPaused : kHold), e.by}, e.back_ms});
+                   },
+                   [&](call::Unsilence& e) {
+                       turn.add(ResumeRecording{e.leg, e.segment, std::string(e.is_pause ? kPaused : kHold)});
+                   },
+                   [&](call::StopRecording& e) {
+                       turn.add(StopRecording{e.leg, e.segment, e.cause});
+                       recording_over(turn, e.segment, e.leg, id, true);
+                   },
+                   [&](call::Say& e) { turn.say(std::move(e.type), std::move(e.data)); },
+                   [&](call::Tell& e) {
+                       turn.add(CtiEvent{std::move(e.type), id, std::move(e.device), std::move(e.parties),
+                                         std::move(e.cause)});
+                   },
+                   [&](call::Waits& e) {
+                       wait_for(turn, live, e.routing_point);
+                       come(turn, live);
+                   },
+                   [&](call::WaitsNoMore& e) { leave_waiting(turn, live, e.routing_point); },
+                   [&](call::Gone& e) { leg_gone(turn, live, e); },
+                   [&](call::Over&) { call_over(turn, live); },
+               },
+               effect);
 }
 
 }  // namespace
@@ -245,10 +240,9 @@ void on(Turn& turn, const LegConnected& event) {
     const call::Connection* connection = call::find(live->call, event.leg);
     if (connection && std::holds_alternative<call::Answering>(connection->state))
         link_answered(turn, event.leg, 200, {});
-    apply(turn, *live, call::Established{event.leg});
-    if (!live->is_over) answered(turn, *live, event.leg);
     const LegId former = std::exchange(turn.state.legs.at(event.leg).replaces, {});
-    if (!former.empty()) apply(turn, *live, call::Withdraw{former, call::Cause::transferred});
+    apply(turn, *live, call::Established{event.leg, former});
+    if (!live->is_over) answered(turn, *live, event.leg);
 }
 
 void on(Turn& turn, const LegPlaced& event) {
@@ -317,7 +311,7 @@ void on(Turn& turn, const LegEnded& event) {
     if (is_being_replaced(turn, *live, event.leg))
         return apply(turn, *live, call::Withdraw{event.leg, call::Cause::transferred});
     const bool rang = live->ringing == event.leg;
-    const call::Cause cause = is_leaving_by(*live, event.leg) ? call::Cause::transferred : event.cause;
+    const call::Cause cause = has_left(turn, *live, event.leg) ? call::Cause::transferred : event.cause;
     apply(turn, *live, call::Left{event.leg, cause});
     if (rang) not_taken(turn, *live, event.cause, {480, {}});
 }

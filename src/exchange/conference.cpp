@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "exchange/cti.h"
+
 namespace sheaf::exchange {
 namespace {
 
@@ -46,15 +48,10 @@ std::optional<Refusal> add_party(Turn& turn, LiveCall& live, const ConferenceWis
 
 void added(Turn& turn, LiveCall& live) {
     leave_queue(turn, live, "routed");
-    const std::string device = live.adding->device;
+    const Device device{DeviceKind::agent, live.adding->device};
     live.adding.reset();
     live.may_leave = turn.state.settings.leave_conference;
-    turn.add(CtiEvent{{{"type", "conferenced"},
-                       {"at", to_rfc3339(turn.now.wall)},
-                       {"calluuid", live.call.id.text()},
-                       {"device", device},
-                       {"parties", call::parties_of(live.call)},
-                       {"cause", nullptr}}});
+    tell(turn, live, "conferenced", device);
 }
 
 void not_added(Turn& turn, LiveCall& live, call::Cause cause) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "exchange/conference.h"
+#include "exchange/cti.h"
 #include "exchange/links.h"
 
 namespace sheaf::exchange {
@@ -88,15 +89,6 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     apply(turn, main, call::Absorbed{others});
     if (over.ringing) main.ringing = over.ringing;
     return over;
-}
-
-void tell(Turn& turn, const LiveCall& live, std::string_view event, const std::string& device) {
-    turn.add(CtiEvent{{{"type", event},
-                       {"at", to_rfc3339(turn.now.wall)},
-                       {"calluuid", live.call.id.text()},
-                       {"device", device},
-                       {"parties", call::parties_of(live.call)},
-                       {"cause", nullptr}}});
 }
 
 // Whoever is left waits as the agent did: for the phone that rings, or in the queue at the agent's place.
@@ -234,15 +226,15 @@ std::optional<Refusal> refusal_of_completion(const Pair& pair, const CompletionW
 std::optional<Refusal> complete(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     if (auto refusal = refusal_of_completion(pair, wish)) return refusal;
     LiveCall& main = *pair.main;
-    const std::string device = turn.state.legs.at(pair.main_leg).device.name;
+    const Device device = turn.state.legs.at(pair.main_leg).device;
     const Handover over = merge(turn, pair, wish);
     if (wish.as_conference) {
         main.may_leave = turn.state.settings.leave_conference;
         tell(turn, main, "conferenced", device);
         return std::nullopt;
     }
-    main.transferor = device;
-    if (!over.routing_point.empty()) avoid(turn, main, ToAgent{device});
+    main.transferor = device.name;
+    if (!over.routing_point.empty()) avoid(turn, main, ToAgent{device.name});
     main.may_leave = true;
     tell(turn, main, "transferred", device);
     wait_instead(turn, main, over);

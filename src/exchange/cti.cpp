@@ -71,9 +71,10 @@ boost::json::array calls_of(const State& state, const std::vector<std::string>& 
     boost::json::array calls;
     for (const auto& [id, live] : state.calls) {
         const auto& connections = live.call.connections;
-        const bool visible = has(devices, "*") || std::ranges::any_of(connections, [&](const auto& connection) {
-                                 return has(devices, connection.party.address);
-                             });
+        const bool visible =
+            has(devices, "*") || std::ranges::any_of(connections, [&](const auto& connection) {
+                return connection.party.role == call::Role::agent && has(devices, connection.party.address);
+            });
         if (!visible) continue;
         boost::json::array parties;
         for (const call::Connection& connection : connections)
@@ -90,6 +91,30 @@ boost::json::array calls_of(const State& state, const std::vector<std::string>& 
                          {"parties", std::move(parties)}});
     }
     return calls;
+}
+
+void tell(Turn& turn, const LiveCall& live, std::string_view type, const Device& about) {
+    const call::Seen device{about.name, {}, about.kind == DeviceKind::agent};
+    turn.add(CtiEvent{std::string(type), live.call.id, device, call::parties_of(live.call), std::string()});
+}
+
+boost::json::object json_of(const CtiEvent& event, WallTime at) {
+    boost::json::array parties;
+    for (const call::Seen& party : event.parties) parties.push_back({{"device", party.device}, {"state", party.state}});
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? boost::json::value{} : boost::json::value(text);
+    };
+    return {{"type", event.type},
+            {"at", to_rfc3339(at)},
+            {"calluuid", or_null(event.call.text())},
+            {"device", event.device.device},
+            {"parties", std::move(parties)},
+            {"cause", or_null(event.cause)}};
+}
+
+bool concerns(const CtiEvent& event, const std::vector<std::string>& devices) {
+    const auto is_meant = [&](const call::Seen& party) { return party.is_agent && has(devices, party.device); };
+    return has(devices, "*") || is_meant(event.device) || std::ranges::any_of(event.parties, is_meant);
 }
 
 boost::json::array agents_of(const State& state, const std::vector<std::string>& devices) {

@@ -34,7 +34,7 @@ std::string detail(const TestSite& site) {
 
 std::vector<std::string> events(const TestSite& site) {
     std::vector<std::string> types;
-    for (const CtiEvent& event : site.all<CtiEvent>()) types.emplace_back(event.event.at("type").as_string());
+    for (const CtiEvent& event : site.all<CtiEvent>()) types.push_back(event.type);
     return types;
 }
 
@@ -181,6 +181,28 @@ TEST_CASE("a service on a call checks call, device and state") {
     CHECK(rung.ask("single-step-transfer", "1001", "1002") == 409);
 }
 
+TEST_CASE("a caller whose number is also an agent's is no device of that agent's token") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    LegOffered offered;
+    offered.leg = LegId{"c"};
+    offered.from = {DeviceKind::trunk, "carrier"};
+    offered.called = "8000";
+    offered.calling = "1002";
+    site.step(offered);
+    const auto originated = site.one<CtiEvent>();
+    CHECK(originated.device.device == "1002");
+    CHECK_FALSE(concerns(originated, {"1002"}));
+    CHECK(concerns(originated, {"*"}));
+    site.step(LegConnected{offered.leg, "m"});
+    site.step(LegAlerting{site.one<PlaceLeg>().leg});
+    CHECK_FALSE(concerns(site.one<CtiEvent>(), {"1002"}));
+    CHECK(concerns(site.one<CtiEvent>(), {"1001"}));
+    CHECK(site.exchange.calls({"1002"}).empty());
+    CHECK(site.exchange.calls({"1001"}).size() == 1);
+    CHECK(site.exchange.calls().size() == 1);
+}
+
 TEST_CASE("a service that is asked for twice is done once, and the second is told what state it finds") {
     Rung rung;
     rung.site.step(LegAnswered{rung.agent, {}, {}, "m"});
@@ -249,7 +271,7 @@ TEST_CASE("events tell a call's life in CSTA's words") {
     CHECK(events(rung.site) == std::vector<std::string>{"delivered"});
     rung.site.step(LegAnswered{rung.agent, {}, {}, "m"});
     CHECK(events(rung.site) == std::vector<std::string>{"diverted", "recording-started", "established"});
-    const boost::json::object event = rung.site.all<CtiEvent>().back().event;
+    const boost::json::object event = json_of(rung.site.all<CtiEvent>().back(), WallTime{});
     CHECK(event.at("calluuid").as_string() == rung.call);
     CHECK(event.at("device") == "1001");
     CHECK(event.at("parties").as_array().size() == 2);

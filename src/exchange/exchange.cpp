@@ -114,12 +114,12 @@ RemoteAgents Exchange::readiness(Instant now) const {
     return readiness;
 }
 
-boost::json::array Exchange::calls() const {
-    return calls_of(*state_, {"*"});
+boost::json::array Exchange::calls(const std::vector<std::string>& devices) const {
+    return calls_of(*state_, devices);
 }
 
-boost::json::array Exchange::agents() const {
-    return agents_of(*state_, {"*"});
+boost::json::array Exchange::agents(const std::vector<std::string>& devices) const {
+    return agents_of(*state_, devices);
 }
 
 Exchange::Counts Exchange::counts() const {

@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "call/cause.h"
+#include "call/seen.h"
 
 // One site: registrar, agents, routing points, queues, calls. A pure state machine: an Input in, Effects out, in order.
 // Whoever drives it carries out the effects one after the other before the next input. The same settings and the same
@@ -461,7 +462,11 @@ struct CtiReply {
     boost::json::value body;  // of a 2xx; else {"title","detail"}
 };
 struct CtiEvent {
-    boost::json::object event;  // contract: {"type","at","calluuid","device","parties","cause"}
+    std::string type;   // CSTA's word
+    CallUuid call;      // empty: of an agent alone
+    call::Seen device;  // whom it is about
+    std::vector<call::Seen> parties;
+    std::string cause;  // empty: none
 };
 struct TellReadiness {};  // own agents changed: send `Exchange::readiness` to the peers
 struct Log {              // one line for the operator
@@ -473,6 +478,11 @@ using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, Bin
                             StartRecording, StopRecording, SilenceRecording, ResumeRecording, CollectDigits,
                             AcceptTransfer, RefuseTransfer, TransferResult, ReferLeg, TellLeg, ShowIdentity,
                             TellToAnswer, TellPause, ConfirmPause, SayFact, CtiReply, CtiEvent, TellReadiness, Log>;
+
+// As the contract has it: {"type","at","calluuid","device","parties","cause"}.
+[[nodiscard]] boost::json::object json_of(const CtiEvent& event, WallTime at);
+// Whether a token for these devices hears of it: it is about one of them, or one of them is in the call.
+[[nodiscard]] bool concerns(const CtiEvent& event, const std::vector<std::string>& devices);
 
 struct State;
 
@@ -489,8 +499,9 @@ public:
 
     [[nodiscard]] CallUuid call_of(const LegId& leg) const;   // that it serves now; empty: none
     [[nodiscard]] RemoteAgents readiness(Instant now) const;  // of our own agents, seq not filled in
-    [[nodiscard]] boost::json::array calls() const;           // GET /v1/calls
-    [[nodiscard]] boost::json::array agents() const;          // GET /v1/agents
+    // GET /v1/calls and /v1/agents, as far as who may see these devices may see them; {"*"}: all.
+    [[nodiscard]] boost::json::array calls(const std::vector<std::string>& devices = {"*"}) const;
+    [[nodiscard]] boost::json::array agents(const std::vector<std::string>& devices = {"*"}) const;
     struct Counts {
         std::size_t calls = 0;
         std::size_t legs = 0;

@@ -258,8 +258,12 @@ SHEAF_FIELDS(SayFact) {
 SHEAF_FIELDS(CtiReply) {
     v("request", it.request)("status", it.status)("body", it.body);
 }
+SHEAF_FIELDS(call::Seen) {
+    v("device", it.device)("state", it.state)("is_agent", it.is_agent);
+}
 SHEAF_FIELDS(CtiEvent) {
-    v("event", it.event);
+    v("type", it.type)("call", it.call)("device", it.device)("parties", it.parties)("cause",
+                                                                                                       it.cause);
 }
 SHEAF_FIELDS(TellReadiness) {
     static_cast<void>(v);

@@ -2,6 +2,7 @@
 #include "exchange/leave.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/planted.h"
 
@@ -42,11 +43,15 @@ void try_leave(Turn& turn, LiveCall& live) {
     turn.add(ReferLeg{customer->leg, site->leg, {}});
 }
 
-bool is_leaving_by(const LiveCall& live, const LegId& leg) {
+bool has_left(Turn& turn, LiveCall& live, const LegId& leg) {
     if (!live.leaving) return false;
     const bool is_passed_back = !live.leaving->agent.empty();
     if (is_planted("replaced_bye_is_a_hang_up") && !is_passed_back) return false;
-    return leg == (is_passed_back ? live.leaving->asked : live.leaving->over);
+    if (!is_passed_back) return leg == live.leaving->over;
+    if (leg != live.leaving->asked) return false;
+    const Leaving leaving = *std::exchange(live.leaving, std::nullopt);  // its REFER has no other end than this
+    if (leaving.by_refer && turn.state.legs.contains(leaving.agent)) turn.add(TransferResult{leaving.agent, 200});
+    return true;
 }
 
 const call::Connection* leg_to_pass(const State& state, const LiveCall& live) {

@@ -10,8 +10,8 @@ namespace sheaf::exchange {
 
 // When two parties remain, one by a trunk that may be asked, one at another site, and nothing needs this site.
 void try_leave(Turn& turn, LiveCall& live);
-// The going of this leg is what was asked for, not a hang-up.
-[[nodiscard]] bool is_leaving_by(const LiveCall& live, const LegId& leg);
+// This leg's end is what was asked for, not a hang-up. Who waits to hear of it is told.
+[[nodiscard]] bool has_left(Turn& turn, LiveCall& live, const LegId& leg);
 
 struct PassBack {
     LegId agent;  // who transfers

@@ -134,6 +134,17 @@ std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& 
     return Refusal{403, "not a call of this phone"};
 }
 
+// Whose other phone goes on is recorded as before, for the same reason or not at all; who has been told is not told
+// again.
+std::optional<call::ToRecord> recorded_as(Turn& turn, const call::Connection& former) {
+    const SegmentId segment{turn.entropy.uuid()};
+    if (const auto* wanted = std::get_if<call::ToRecord>(&former.recording))
+        return call::ToRecord{segment, wanted->rule, wanted->with_company, wanted->consent};
+    if (const auto* recording = std::get_if<call::Recording>(&former.recording))
+        return call::ToRecord{segment, recording->rule, false, recording->consent, recording->told};
+    return std::nullopt;
+}
+
 // The new leg stands in for the former one from its answer on; the former goes when it has been acknowledged.
 void replace(Turn& turn, const LegOffered& event) {
     LiveCall* live = call_of(turn, event.replaces->leg);
@@ -163,8 +174,12 @@ void replace(Turn& turn, const LegOffered& event) {
             party.name = customer->name;
         }
     }
+    const call::Connection& former = *call::find(live->call, event.replaces->leg);
     std::optional<call::ToRecord> record;
-    if (!rule.empty()) record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false, consent};
+    if (turn.state.legs.at(former.leg).device == event.from)
+        record = recorded_as(turn, former);
+    else if (!rule.empty())
+        record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false, consent};
     if (event.from.kind == DeviceKind::agent) seize(turn, event.from.name, event.leg);
     apply(turn, *live, call::Arrived{connection, event.leg, party, record});
     apply(turn, *live, call::Accept{event.leg});

@@ -10,7 +10,7 @@ namespace {
 
 // Somebody's INVITE wants to replace one of the legs.
 struct Talk : TestTalk {
-    Talk() { site.register_agent("1002"); }
+    using TestTalk::TestTalk;
     void offer(const Device& from, const LegId& former, bool by_pivot = false) {
         LegOffered offered;
         offered.leg = LegId{"r"};
@@ -39,6 +39,7 @@ TEST_CASE("a Replaces from somebody who is no party of the call is refused, and 
         for (const bool is_customers : {false, true}) {
             CAPTURE(from.name);
             Talk talk;
+            talk.site.register_agent("1002");
             talk.offer(from, is_customers ? talk.customer : talk.agent);
             CHECK(talk.site.one<RejectLeg>().status == 403);
             CHECK(talk.site.effects.size() == talk.site.all<RejectLeg>().size() + talk.site.all<Log>().size());
@@ -57,4 +58,46 @@ TEST_CASE("a Replaces that names no leg is refused with 481") {
     Talk talk;
     talk.offer({DeviceKind::agent, "1001"}, LegId{"nobody's"});
     CHECK(talk.site.one<RejectLeg>().status == 481);
+}
+
+TEST_CASE("who goes on at another phone is recorded as before, and for the same reason") {
+    SiteSettings settings = london_settings();
+    std::string wish, rule;
+    SUBCASE("by policy") {
+        rule = "agent always";
+    }
+    SUBCASE("on demand") {
+        settings.agents[0].record = {RecordPolicy::never, 0};
+        wish = "recording/start";
+        rule = "on demand (CTI t)";
+    }
+    SUBCASE("no longer, on demand") {
+        wish = "recording/stop";
+    }
+    SUBCASE("never") {
+        settings.agents[0].record = {RecordPolicy::never, 0};
+    }
+    Talk talk{settings};
+    const std::string call(talk.site.exchange.calls().at(0).at("calluuid").as_string());
+    if (!wish.empty()) talk.site.step(CtiRequest{1, "t", {"*"}, wish, call, "1001", "", ""});
+    talk.offer({DeviceKind::agent, "1001"}, talk.agent);
+    talk.site.step(LegConnected{LegId{"r"}, "m"});
+    CHECK(talk.site.any<StartRecording>() == !rule.empty());
+    if (!rule.empty()) CHECK(talk.site.fact("segment.expected").at("rule").as_string() == rule);
+    CHECK(talk.site.exchange.counts().recordings == (rule.empty() ? 0 : 1));
+}
+
+TEST_CASE("who has been told of the recording is not told again when the agent goes on at another phone") {
+    SiteSettings settings = london_settings();
+    settings.agents[0].consent = {{"say:recorded"}, ConsentTo::customer, 0, true};
+    Talk talk{settings};
+    const StartPlay told = talk.site.all<StartPlay>().back();
+    REQUIRE(told.leg == talk.customer);
+    talk.site.step(PlayBegan{told.leg, told.play});
+    REQUIRE(talk.site.any<StartRecording>());
+    talk.site.step(PlayEnded{told.leg, told.play});
+    talk.offer({DeviceKind::agent, "1001"}, talk.agent);
+    talk.site.step(LegConnected{LegId{"r"}, "m"});
+    CHECK(talk.site.any<StartRecording>());
+    CHECK_FALSE(talk.site.any<StartPlay>());
 }

@@ -4,20 +4,12 @@
 #include <algorithm>
 
 #include "exchange/consult.h"
+#include "exchange/cti.h"
 #include "exchange/leave.h"
 #include "exchange/links.h"
 
 namespace sheaf::exchange {
 namespace {
-
-void tell_transferred(Turn& turn, const LiveCall& live, const std::string& device) {
-    turn.add(CtiEvent{{{"type", "transferred"},
-                       {"at", to_rfc3339(turn.now.wall)},
-                       {"calluuid", live.call.id.text()},
-                       {"device", device},
-                       {"parties", call::parties_of(live.call)},
-                       {"cause", nullptr}}});
-}
 
 void accept(Turn& turn, const LegId& leg) {
     turn.add(AcceptTransfer{leg});
@@ -88,10 +80,10 @@ std::optional<Refusal> taken_back(Turn& turn, LiveCall& live, const TransferAske
     if (auto refusal = refusal_now(turn.state, ToRoutingPoint{dn})) return refusal;
     accept(turn, event.leg);
     live.moved.reset();  // it is sent on from the queue, as the first time
-    const std::string site = leg.device.name;
-    avoid(turn, live, ToSite{site, call::find(live.call, event.leg)->party.address});
+    const Device site = leg.device;
+    avoid(turn, live, ToSite{site.name, call::find(live.call, event.leg)->party.address});
     apply(turn, live, call::Withdraw{event.leg, call::Cause::transferred});
-    tell_transferred(turn, live, site);
+    tell(turn, live, "transferred", site);
     send_to(turn, live, ToRoutingPoint{dn});
     return std::nullopt;
 }
@@ -140,9 +132,9 @@ std::optional<Refusal> transfer(Turn& turn, LiveCall& live, const TransferWish& 
     live.transferor = leg.device.name;
     if (std::holds_alternative<ToRoutingPoint>(*to)) avoid(turn, live, ToAgent{leg.device.name});
     if (wish.by_refer) accept(turn, wish.leg);
-    const std::string device = leg.device.name;
+    const Device device = leg.device;
     apply(turn, live, call::Withdraw{wish.leg, call::Cause::transferred});
-    tell_transferred(turn, live, device);
+    tell(turn, live, "transferred", device);
     send_to(turn, live, *to);
     return std::nullopt;
 }

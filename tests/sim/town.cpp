@@ -162,8 +162,8 @@ void Town::call_began(Switch& at, const exchange::LegOffered& offered, const std
     }
     for (const auto& effect : effects) {
         const auto* event = std::get_if<exchange::CtiEvent>(&effect);
-        if (event == nullptr || event->event.at("type").as_string() != "originated") continue;
-        const std::string uuid(event->event.at("calluuid").as_string());
+        if (event == nullptr || event->type != "originated") continue;
+        const std::string& uuid = event->call.text();
         const auto conversation = truth_.conversation_of_dialog(call_id);
         if (offered.from.kind == exchange::DeviceKind::agent) truth_.call_begins(conversation, call_id);
         bool is_recorded = offered.from == exchange::Device{exchange::DeviceKind::site, "hub"};

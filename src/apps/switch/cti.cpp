@@ -133,42 +133,6 @@ Asked asked_of(const http::Request& request) {
     return asked;
 }
 
-// The part of an event that says which device it is about: a token for one device hears of its calls only.
-bool concerns(const boost::json::object& event, const std::vector<std::string>& devices) {
-    if (is_here(devices, "*")) return true;
-    const auto names = [&](const boost::json::object& object) {
-        const auto* device = object.if_contains("device");
-        const auto* text = device == nullptr ? nullptr : device->if_string();
-        return text != nullptr && is_here(devices, std::string(*text));
-    };
-    if (names(event)) return true;
-    const auto* parties = event.if_contains("parties");
-    const auto* list = parties == nullptr ? nullptr : parties->if_array();
-    return list != nullptr && std::ranges::any_of(*list, [&](const boost::json::value& party) {
-               return party.is_object() && names(party.get_object());
-           });
-}
-
-boost::json::array agents_of(const boost::json::array& agents, const std::vector<std::string>& devices) {
-    if (is_here(devices, "*")) return agents;
-    boost::json::array out;
-    for (const auto& agent : agents) {
-        const auto* object = agent.if_object();
-        const auto* dn = object == nullptr ? nullptr : object->if_contains("dn");
-        const auto* text = dn == nullptr ? nullptr : dn->if_string();
-        if (text != nullptr && is_here(devices, std::string(*text))) out.push_back(agent);
-    }
-    return out;
-}
-
-boost::json::array calls_of(const boost::json::array& calls, const std::vector<std::string>& devices) {
-    boost::json::array out;
-    for (const auto& call : calls) {
-        if (call.is_object() && concerns(call.get_object(), devices)) out.push_back(call);
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Cti>> Cti::start(boost::asio::io_context& io, const config::SwitchSettings& settings,
@@ -316,18 +280,18 @@ void Cti::opened(const http::Request& request, std::shared_ptr<http::Stream> str
     if (token == nullptr) return stream->close();  // taken away meanwhile
     const boost::json::object snapshot{{"type", "snapshot"},
                                        {"at", to_rfc3339(net::now().wall)},
-                                       {"calls", calls_of(port_.calls(), token->devices)},
-                                       {"agents", agents_of(port_.agents(), token->devices)}};
+                                       {"calls", port_.calls(token->devices)},
+                                       {"agents", port_.agents(token->devices)}};
     stream->send(boost::json::serialize(snapshot));
     listeners_.push_back({std::move(stream), token->devices});
 }
 
-void Cti::say(const exchange::CtiEvent& event) {
+void Cti::say(const exchange::CtiEvent& event, WallTime at) {
     std::erase_if(listeners_, [](const Listener& listener) { return !listener.stream->is_open(); });
     if (listeners_.empty()) return;
-    const auto text = boost::json::serialize(event.event);
+    const auto text = boost::json::serialize(exchange::json_of(event, at));
     for (auto& listener : listeners_) {
-        if (concerns(event.event, listener.devices)) listener.stream->send(text);
+        if (exchange::concerns(event, listener.devices)) listener.stream->send(text);
     }
 }
 

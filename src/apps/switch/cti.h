@@ -29,8 +29,8 @@ inline constexpr std::size_t kCtiStreamsMax = 200;    // open event streams; bey
 // What the CTI API asks of the role.
 struct CtiPort {
     std::function<void(exchange::Event)> input;  // a checked request, or a peer site's message
-    std::function<boost::json::array()> calls;   // for the snapshot
-    std::function<boost::json::array()> agents;
+    // What who may see these devices may see, for the snapshot.
+    std::function<boost::json::array(const std::vector<std::string>& devices)> calls, agents;
     std::function<void(const CallUuid& call, bool as_pcap, http::Reply reply)> messages;  // the call's SIP ladder
 };
 
@@ -42,7 +42,7 @@ public:
                                                             const config::SwitchSettings& settings, CtiPort port);
     void reload(const config::SwitchSettings& settings);  // tokens and sites; the address stays
     void answer(const exchange::CtiReply& reply);
-    void say(const exchange::CtiEvent& event);
+    void say(const exchange::CtiEvent& event, WallTime at);
     [[nodiscard]] std::string bound() const;  // "127.0.0.1:8090"
     void close();
 

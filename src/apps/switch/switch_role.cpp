@@ -64,7 +64,8 @@ public:
         TRY_VOID(open_sip());
         if (!settings_.cti.address.empty()) {
             CtiPort port{[this](exchange::Event event) { on_http(std::move(event)); },
-                         [this] { return exchange_.calls(); }, [this] { return exchange_.agents(); },
+                         [this](const auto& devices) { return exchange_.calls(devices); },
+                         [this](const auto& devices) { return exchange_.agents(devices); },
                          [this](const CallUuid& call, bool as_pcap, http::Reply reply) {
                              const auto form = as_pcap ? CallLadder::Form::pcap : CallLadder::Form::json;
                              ladder_->answer(call, form, std::move(reply));
@@ -244,7 +245,7 @@ private:
         journal(input, effects);
         for (const auto& effect : effects) {
             b2bua_->carry_out(input.now, effect);
-            carry_out(effect);
+            carry_out(input.now, effect);
         }
         ladder_->stepped(exchange_, input.event, effects);
         keep_facts(input.now, effects);
@@ -257,11 +258,11 @@ private:
         }
         if (!facts.empty()) facts_->keep(std::move(facts));
     }
-    void carry_out(const exchange::Effect& effect) {
+    void carry_out(Stamp now, const exchange::Effect& effect) {
         if (const auto* reply = std::get_if<exchange::CtiReply>(&effect)) {
             if (cti_) cti_->answer(*reply);
         } else if (const auto* said = std::get_if<exchange::CtiEvent>(&effect)) {
-            if (cti_) cti_->say(*said);
+            if (cti_) cti_->say(*said, now.wall);
         } else if (const auto* pause = std::get_if<exchange::TellPause>(&effect)) {
             pauses_.tell(*pause);
         } else if (const auto* confirmation = std::get_if<exchange::ConfirmPause>(&effect)) {
