@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "sim/people.h"
+#include "sim/town_plan.h"
 
 namespace sheaf::sim {
 namespace {
@@ -107,7 +108,10 @@ void Agent::change_state() {
         changed.state = state;
         around_.switches.at(settings_.site)->ask(std::move(changed), 0, [](const exchange::CtiReply&) {});
     };
-    set("not-ready");
+    if (!settings_.auto_answer && chance_.happens(around_.habits.dials_codes))
+        line_ = dial(chance_.pick(kFeatureCodes), around_.truth.begin_conversation());
+    else
+        set("not-ready");
     around_.world.after(chance_.about(seconds{30}), [set] { set("ready"); });
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sim/people.h"
+#include "sim/town_plan.h"
 
 namespace sheaf::sim {
 namespace {
@@ -68,6 +69,14 @@ void Carrier::answers(Phone&, Line& line) {
     if (const auto found = customers_.find(line.id); found != customers_.end() && found->second.instead_of != 0)
         phone_->notify(std::exchange(found->second.instead_of, 0), 200, true);
     talk(line.id);
+    if (line.ours && line.number == kMenuNumber) press_something(line.id);
+}
+
+void Carrier::press_something(LineId id) {
+    if (!chance_.happens(around_.habits.presses)) return;
+    around_.world.after(chance_.between(milliseconds{200}, seconds{7}), [this, id] {
+        if (const Line* line = phone_->line(id)) around_.press(line->at, chance_.pick(std::vector{'1', '2', '3', '7'}));
+    });
 }
 
 // To leave a site: the customer calls where it is told, instead of this dialog (RFC 3515, RFC 3891).

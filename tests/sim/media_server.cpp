@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/media_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/match.h"
@@ -37,11 +38,15 @@ MediaServer::MediaServer(World& world, Network& network, Audio& audio, Archive& 
     // A prompt's one sample says how long it is, in ms.
     for (const auto& [uri, ms] : std::map<std::string, std::int16_t>{{"say:welcome", 3'000},
                                                                      {"say:position", 2'500},
-                                                                     {"say:consent", 2'000},
+                                                                     {"say:menu", 1'500},
+                                                                     {"say:recorded", 400},
+                                                                     {"say:agent-ready", 400},
+                                                                     {"say:agent-not-ready", 400},
+                                                                     {"say:wrap-up-done", 400},
                                                                      {"music:default", 20'000},
                                                                      {"music:hold", 20'000},
                                                                      {"music:ringback", 4'000},
-                                                                     {"say:tone", 300}})
+                                                                     {"tone:beep", 200}})
         prompts_[uri] = std::make_shared<const media::Prompt>(media::Prompt{uri, {ms}});
     restart();
 }
@@ -85,7 +90,8 @@ Result<mediactl::RtpPair> MediaServer::allocate_ports() {
 }
 
 std::shared_ptr<const media::Prompt> MediaServer::find_prompt(const std::string& uri) {
-    const auto found = prompts_.find(uri);
+    constexpr std::string_view kPosition = "say:position";  // each place has one of its own
+    const auto found = prompts_.find(uri.starts_with(kPosition) ? std::string(kPosition) : uri);
     return found == prompts_.end() ? nullptr : found->second;
 }
 
@@ -166,7 +172,7 @@ void MediaServer::command(const media::Command& command) {
     std::visit(Match{
                    [&](const media::AddLeg& c) {
                        const std::string at = text_of(address, port_of_.at(c.rtp_socket));
-                       legs_[c.leg] = Leg{at, {}, {}, {}, 0};
+                       legs_[c.leg] = Leg{at, {}, {}, {}, 0, false};
                        AudioEnd end;
                        end.at = at;
                        end.server = name();
@@ -210,6 +216,7 @@ void MediaServer::command(const media::Command& command) {
                        if (c.ticket != 0) notice(media::CommandDone{c.ticket});
                    },
                    [&](const media::CollectDigits& c) {
+                       if (Leg* leg = leg_of(c.leg)) leg->collects = c.on;
                        if (c.ticket != 0) notice(media::CommandDone{c.ticket});
                    },
                    [&](const media::StopRecording& c) {
@@ -239,8 +246,10 @@ void MediaServer::start_play(const media::Play& play) {
     if (!leg.play.empty()) end_play(play.leg, leg, false);
     leg.play = play.name;
     const auto nth = ++leg.plays;
-    const bool treats = play.prompts.empty() || play.prompts.front()->name != "music:hold";
-    audio_.play(leg.at, true, treats);
+    const std::string& first = play.prompts.empty() ? play.name : play.prompts.front()->name;
+    // Who is told of a recording hears nobody meanwhile: too short for any account of who talks with whom.
+    const bool is_brief = first == "say:recorded" || first == "tone:beep";
+    audio_.play(leg.at, !is_brief, !is_brief && first != "music:hold");
     if (play.forever) return;
     Duration length{};
     for (const auto& prompt : play.prompts) length += length_of(*prompt);
@@ -257,11 +266,16 @@ void MediaServer::end_play(const LegId& id, Leg& leg, bool completed) {
     audio_.play(leg.at, false, false);
 }
 
+void MediaServer::press(const std::string& at, char digit) {
+    const auto leg = std::find_if(legs_.begin(), legs_.end(), [&](const auto& each) { return each.second.at == at; });
+    if (leg != legs_.end() && leg->second.collects) notice(media::DigitReceived{leg->first, digit});
+}
+
 void MediaServer::start_recording(const media::StartRecording& order) {
     const auto found = legs_.find(order.leg);
-    if (found == legs_.end() || running_.contains(order.segment)) {
+    if (found == legs_.end() || running_.contains(order.segment))
         return notice(media::RecordingFailed{order.leg, order.segment, "no such leg"});
-    }
+    if (disk_is_full_) return notice(media::RecordingFailed{order.leg, order.segment, "no space"});
     found->second.recordings.insert(order.segment);
     const media::SegmentHead head{order.segment, order.calluuid, order.connection, stamp()};
     running_[order.segment] = {head, order.leg, world_.now()};

@@ -27,6 +27,8 @@ public:
 
     void crash();
     void restart();
+    void disk_full(bool is_full) { disk_is_full_ = is_full; }  // no recording can begin
+    void press(const std::string& at, char digit);             // towards this leg's end of the audio
 
     // When nothing of a segment was stored, and why.
     struct Silence {
@@ -59,6 +61,7 @@ private:
         std::set<SegmentId> recordings;
         std::string play;
         std::uint64_t plays = 0;
+        bool collects = false;
     };
     Result<mediactl::RtpPair> allocate_ports() override;
     std::shared_ptr<const media::Prompt> find_prompt(const std::string& uri) override;
@@ -84,6 +87,7 @@ private:
     std::vector<std::pair<Running, Stamp>> left_by_crash_;
     std::map<std::string, std::shared_ptr<const media::Prompt>> prompts_;
     std::vector<media::Notice> notices_;
+    bool disk_is_full_ = false;
     std::size_t ports_ = 0;
     std::uint16_t next_port_ = 20'000;
     std::map<int, std::uint16_t> port_of_;  // by the socket that stands for it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ struct Habits {
     double nested = 0.1;  // that somebody does more than talk, hold or leave while the call is being changed
     double customer_holds = 0.06;
     double carrier_obeys = 0.8, carrier_refuses = 0.12;  // a REFER; else it says yes and does nothing
+    double presses = 0.7;                                // a customer who is asked to
+    double dials_codes = 0.5;                            // of an agent who changes its state; else by desktop
     double agent_calls = 0.04;                           // an idle agent, each half minute
 };
 
@@ -44,7 +47,8 @@ struct Surroundings {
     Trace& trace;
     Habits habits;
     std::map<std::string, Switch*> switches;
-    std::vector<std::string> routing_points;  // that agents transfer to
+    std::function<void(const std::string& at, char digit)> press;  // at the media server that a line is connected with
+    std::vector<std::string> routing_points;                       // that agents transfer to
     std::vector<std::string> agents;
     bool is_closing = false;              // nobody begins anything new
     std::vector<std::string> complaints;  // what must not be and was seen
@@ -153,6 +157,7 @@ private:
     void next_customer();
     void call_in();
     void talk(LineId line);
+    void press_something(LineId line);
     void hang_up(LineId line);
     void hold_awhile(LineId line);
     Customer new_customer();

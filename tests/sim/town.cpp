@@ -45,7 +45,7 @@ Town::Town(Options options)
       network_(world_, world_.chance().fork("network")),
       archive_(world_, world_.chance().fork("archive")),
       truth_(world_, audio_),
-      around_{world_, network_, audio_, truth_, trace_, {}, {}, {}, {}, false, {}} {
+      around_{world_, network_, audio_, truth_, trace_, {}, {}, {}, {}, {}, false, {}} {
     trace_.is_on = options.trace;
     build_network();
     for (int i = 0; i < static_cast<int>(kSites.size()); ++i) build_site(kSites[static_cast<std::size_t>(i)], i);
@@ -54,6 +54,13 @@ Town::Town(Options options)
             if (other != site) at->peers[other] = peer.get();
         around_.switches[site] = at.get();
     }
+    around_.press = [this](const std::string& at, char digit) {
+        const AudioEnd* line = audio_.find(at);
+        const AudioEnd* leg = line == nullptr ? nullptr : audio_.find(line->to);
+        if (leg == nullptr) return;
+        for (auto& [site, media] : media_)
+            if (media->name() == leg->server) media->press(leg->at, digit);
+    };
     build_people();
     network_.watcher = [this](const Station& from, const Station* to, std::string_view bytes, bool sent) {
         watch(from, to, bytes, sent);
@@ -360,10 +367,12 @@ void Town::something_fails() {
     world_.after(faults_.about(minutes{4}), [this] {
         if (around_.is_closing) return;
         const double what = faults_.share();
-        if (what < 0.3)
+        if (what < 0.28)
             crash(faults_.pick(kSites), false);
-        else if (what < 0.6)
+        else if (what < 0.56)
             crash(faults_.pick(kSites), true);
+        else if (what < 0.66)
+            fill_disk(faults_.pick(kSites));
         else
             cut_off();
         something_fails();
@@ -385,6 +394,17 @@ void Town::crash(const std::string& site, bool is_media) {
             media_.at(site)->restart();
         else
             switches_.at(site)->restart();
+    });
+}
+
+void Town::fill_disk(const std::string& site) {
+    const std::string what = "full disk of the media server of " + site;
+    trace_.note(0, [&] { return what; });
+    shake(what, site);
+    media_.at(site)->disk_full(true);
+    world_.after(faults_.between(seconds{1}, seconds{20}), [this, what, site] {
+        shake(what, site);
+        media_.at(site)->disk_full(false);
     });
 }
 

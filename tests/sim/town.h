@@ -64,6 +64,7 @@ private:
     void note_placed(Switch& at, const exchange::PlaceLeg& placed);
     void something_fails();
     void crash(const std::string& site, bool is_media);
+    void fill_disk(const std::string& site);
     void cut_off();
     void shake(const std::string& what, const std::string& site);
 

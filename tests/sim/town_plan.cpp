@@ -25,6 +25,21 @@ std::vector<std::string> agents_at(const std::string& here, const std::vector<in
     return targets;
 }
 
+// Of those who are recorded, three have it said, each in another way.
+exchange::ConsentSettings consent_of(int nth) {
+    switch (nth % 7) {
+        case 2: return {{"say:recorded"}, exchange::ConsentTo::customer, 10'000, false};
+        case 3: return {{"say:recorded"}, exchange::ConsentTo::both, 0, true};
+        case 4: return {{}, exchange::ConsentTo::agent, 7'000, false};
+        default: return {};
+    }
+}
+
+exchange::MenuSettings menu() {
+    return {{"say:menu"}, {"say:menu"}, {{"1", "agent:1001"}, {"2", "routing_point:1800"}, {"3", "queue"}},
+            {},           3'000,        1};
+}
+
 }  // namespace
 
 std::string switch_address(int site) {
@@ -62,6 +77,7 @@ Switch::Settings settings_of(int index) {
     exchange.leave_conference = site == "paris";
     exchange.ring_timeout_ms = 12'000;
     exchange.direct_media = true;
+    exchange.codes = {kFeatureCodes[0], kFeatureCodes[1], kFeatureCodes[2]};
     auto& b2bua = out.b2bua;
     b2bua.site = site;
     b2bua.host = switch_address(index);
@@ -71,7 +87,8 @@ Switch::Settings settings_of(int index) {
         exchange.agents.push_back({dn,
                                    "Agent " + dn,
                                    {is_recorded(nth) ? RecordPolicy::always : RecordPolicy::never, 0},
-                                   is_auto_answer(nth)});
+                                   is_auto_answer(nth),
+                                   consent_of(nth)});
         b2bua.agents.push_back({dn, "secret-" + dn});
     }
     exchange.trunks.push_back({"carrier", true, {RecordPolicy::never, 0}});
@@ -98,6 +115,14 @@ Switch::Settings settings_of(int index) {
                                            {"music:default"},
                                            agents_at(site, {index}),
                                            {RecordPolicy::never, 0}});
+    }
+    for (auto& point : exchange.routing_points) {
+        if (point.dn == "3800") point.position_ms = 9'000;
+        if (point.dn != "1801") continue;
+        point.menu = menu();
+        point.position_ms = 6'000;
+        point.overflow = "routing_point:1800";
+        point.overflow_after_ms = 30'000;
     }
     exchange.routes.push_back({"^9(.*)$", "trunk:carrier", "+$1"});
     return out;
