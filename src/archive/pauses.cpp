@@ -6,6 +6,8 @@
 
 // Which call's recording is paused when. A pause is the conversation's: it goes to whatever call it is connected with
 // by a leg between sites, then and later, and stays there until somebody resumes it from where the word can come to it.
+// A site that has been told of it says so: that holds where the word has overtaken the leg, or has come too late for
+// it.
 namespace sheaf::archive {
 
 void Presence::spread_pauses() {
@@ -21,38 +23,25 @@ void Presence::spread_pauses() {
 }
 
 void Presence::hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& running) {
-    const auto over = [&](const CallUuid& call) {
-        const auto found = running.find(call);
-        if (found == running.end()) return;
+    const CallUuid call = call_at(word.call, at);
+    const auto over = [&](const CallUuid& which, bool of_any) {
+        const auto found = running.find(which);
+        if (found == running.end() || (found->second.id != word.pause && !of_any)) return;
         found->second.span.to = at;
         pauses_.push_back(std::move(found->second));
         running.erase(found);
     };
-    const CallUuid call = call_at(word.call, at);
+    const bool is_told = word.kind == PauseWord::Kind::told;
     switch (word.kind) {
         case PauseWord::Kind::paused:
-            running.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}});
-            begun_pauses_.try_emplace(word.pause, Span{at, kNever, {}, word.by});
+        case PauseWord::Kind::told:
+            running.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}, is_told});
             return;
-        case PauseWord::Kind::ended: return over(call);
-        case PauseWord::Kind::resumed: break;
-    }
-    const auto begun = begun_pauses_.extract(word.pause);
-    const std::set<CallUuid> heard_in = connected_to(call, at);
-    bool was_here = false;
-    for (const CallUuid& each : heard_in) {
-        const auto found = running.find(each);
-        if (found == running.end() || found->second.id != word.pause) continue;
-        was_here = true;
-        over(each);
-    }
-    // Whoever resumes it had it: where its word seems to have come too late, as two clocks have it, it came in time.
-    if (was_here || begun.empty()) return;
-    for (const CallUuid& each : heard_in) {
-        if (running.contains(each)) continue;
-        Span span = begun.mapped();
-        span.to = at;
-        pauses_.push_back({each, word.pause, std::move(span)});
+        case PauseWord::Kind::resumed:
+            for (const CallUuid& each : connected_to(call, at)) over(each, false);
+            return;
+        case PauseWord::Kind::told_over: return over(call, false);
+        case PauseWord::Kind::ended: return over(call, true);
     }
 }
 
@@ -66,8 +55,12 @@ void Presence::pass_on(Ms at, std::map<CallUuid, Pause>& running) {
             merged.mapped().span.to = at;
             pauses_.push_back(merged.mapped());
         }
+        if (pause.is_told) {  // whoever else has heard of it says so
+            running.try_emplace(now, Pause{now, pause.id, {at, kNever, {}, pause.span.by}, true});
+            continue;
+        }
         for (const CallUuid& each : connected_to(now, at))
-            running.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}});
+            running.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}, false});
     }
 }
 

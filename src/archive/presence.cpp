@@ -93,6 +93,14 @@ void Presence::apply(const TimedFact& timed) {
                          pause_words_.push_back({at, {PauseWord::Kind::paused, f.call, f.pause, f.by}});
                          change();
                      },
+                     [&](const PauseTold& f) {
+                         pause_words_.push_back({at, {PauseWord::Kind::told, f.call, f.pause, f.by}});
+                         change();
+                     },
+                     [&](const PauseToldOver& f) {
+                         pause_words_.push_back({at, {PauseWord::Kind::told_over, f.call, f.pause, f.by}});
+                         change();
+                     },
                      [&](const RecordingResumed& f) {
                          pause_words_.push_back({at, {PauseWord::Kind::resumed, f.call, f.pause, f.by}});
                          change();

@@ -54,6 +54,7 @@ struct Pause {
     CallUuid call;
     std::string id;
     Span span;
+    bool is_told = false;  // its site says itself how long
 };
 
 // Everyone the audio of a connection reaches at a moment, by index of connection.
@@ -111,7 +112,7 @@ private:
         std::size_t via;
     };
     struct PauseWord {  // somebody pauses a call's recording or resumes it, or the call is over and its pause with it
-        enum class Kind { paused, resumed, ended } kind;
+        enum class Kind { paused, told, resumed, told_over, ended } kind;
         CallUuid call;
         std::string pause, by;
     };
@@ -136,7 +137,6 @@ private:
     std::vector<Attention> alerting_, queued_, treated_, unannounced_;
     std::vector<std::pair<Ms, PauseWord>> pause_words_;  // in order of time
     std::vector<Pause> pauses_;
-    std::map<std::string, Span> begun_pauses_;            // by id; those that nobody has resumed
     std::map<CallUuid, std::pair<CallUuid, Ms>> merged_;  // call → into, when
     std::map<LinkId, LinkId> moved_from_;
     std::set<LinkId> not_walked_;  // a consult's link to its main call, retracted ones

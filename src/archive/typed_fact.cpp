@@ -346,6 +346,14 @@ Parsers of_segments() {
          [](Fields& f) -> FactBody {
              return RecordingResumed{call(f), f.text("by"), f.text("pause")};
          }},
+        {"pause.told",
+         [](Fields& f) -> FactBody {
+             return PauseTold{call(f), f.text("by"), f.text("pause")};
+         }},
+        {"pause.told-over",
+         [](Fields& f) -> FactBody {
+             return PauseToldOver{call(f), f.text("by"), f.text("pause")};
+         }},
         {"pause.unconfirmed",
          [](Fields& f) -> FactBody {
              return PauseUnconfirmed{call(f), f.text("pause"), f.text("by_site")};

@@ -187,6 +187,14 @@ struct RecordingResumed {
     CallUuid call;
     std::string by, pause;
 };
+struct PauseTold {  // the call's site has heard of another's pause
+    CallUuid call;
+    std::string by, pause;
+};
+struct PauseToldOver {
+    CallUuid call;
+    std::string by, pause;
+};
 struct PauseUnconfirmed {  // another site has not said in time that it stores nothing of the pause
     CallUuid call;
     std::string pause, by_site;
@@ -235,8 +243,8 @@ using FactBody =
                  PartyRetrieved, TreatmentStarted, TreatmentEnded, ConsentAnnounced, ConsentFailed, ToneStarted,
                  ToneStopped, QueueEntered, QueueLeft, AgentState, LinkOpened, LinkAnswered, LinkEnded, LinkRetracted,
                  SegmentExpected, SegmentOpened, SegmentSealed, SegmentLost, SegmentStored, RecordingPaused,
-                 RecordingResumed, PauseUnconfirmed, PauseConfirmed, SegmentErased, OperatorVeto, OperatorLink,
-                 OperatorAccept, OperatorHold, OperatorErase>;
+                 RecordingResumed, PauseTold, PauseToldOver, PauseUnconfirmed, PauseConfirmed, SegmentErased,
+                 OperatorVeto, OperatorLink, OperatorAccept, OperatorHold, OperatorErase>;
 
 // A fact past the wall: who said it, when by its own clock, and what.
 struct TypedFact {

@@ -256,7 +256,7 @@ struct StopRecord {
 struct PauseRecording {
     Pause pause;
     std::int64_t back_ms = 0;  // from so long ago
-    bool is_told = false;      // by another site, which has said the fact
+    bool is_told = false;      // by another site, where it was asked for
 };
 struct ResumeRecording {
     std::string by;

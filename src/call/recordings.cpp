@@ -32,7 +32,7 @@ void Stepper::on(const StopRecord& event) {
 void Stepper::on(const PauseRecording& event) {
     if (call_.pause) return;
     call_.pause = event.pause;
-    if (!event.is_told) say("recording.paused", {{"by", event.pause.by}, {"pause", event.pause.id}});
+    say(event.is_told ? "pause.told" : "recording.paused", {{"by", event.pause.by}, {"pause", event.pause.id}});
     for (Connection& connection : call_.connections) {
         auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || std::exchange(recording->paused, true)) continue;
@@ -44,7 +44,7 @@ void Stepper::on(const PauseRecording& event) {
 void Stepper::on(const ResumeRecording& event) {
     if (!call_.pause) return;
     const Pause pause = *std::exchange(call_.pause, std::nullopt);
-    if (!event.is_told) say("recording.resumed", {{"by", event.by}, {"pause", pause.id}});
+    say(event.is_told ? "pause.told-over" : "recording.resumed", {{"by", event.by}, {"pause", pause.id}});
     for (const Connection& connection : call_.connections)
         if (std::holds_alternative<Recording>(connection.recording)) tell("recording-resumed", connection.party);
 }
