@@ -233,10 +233,12 @@ private:
         Ms reached = from;
         const bool is_recorded = (was.where == Where::talk || was.is_in_own_file) && !was.is_paused;
         for (const auto& gap : view_.gaps) {
-            if (gap.from >= to || gap.to <= from || address_of(gap.party) != customer) continue;
+            if (gap.from >= ms(was.to) || gap.to <= from || address_of(gap.party) != customer) continue;
             // Between two of a customer's legs, one in the other's place, is a moment without either.
             if (gap.from > reached + tolerance_.count() && !is_recorded) break;
-            if (!means(gap.reason, was) && !is_brief(gap, was))
+            const bool is_meant = means(gap.reason, was);
+            if (gap.from >= to && !is_meant) continue;
+            if (!is_meant && !is_brief(gap, was))
                 return say(fmt::format("gap of {} from {:.3f} to {:.3f} s: {}, in truth {}", customer,
                                        at(std::max(gap.from, from)), at(std::min(gap.to, to)),
                                        archive::name_of(gap.reason), name_of(was.where)));
