@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <deque>
 
 #include "archive/presence.h"
@@ -12,55 +11,58 @@ namespace sheaf::archive {
 
 void Presence::spread_pauses() {
     if (pause_words_.empty()) return;
-    std::map<CallUuid, Pause> running;
+    Running running;
     auto word = pause_words_.begin();
     for (const Ms at : changes_) {
         for (; word != pause_words_.end() && word->first <= at; ++word) hear(word->second, at, running);
-        if (!running.empty()) pass_on(at, running);
-        if (running.empty() && word == pause_words_.end()) break;
+        if (!running.pauses.empty()) pass_on(at, running);
+        if (running.pauses.empty() && word == pause_words_.end()) break;
     }
-    for (auto& [call, pause] : running) pauses_.push_back(std::move(pause));
+    for (auto& [call, pause] : running.pauses) pauses_.push_back(std::move(pause));
 }
 
-void Presence::hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& running) {
+void Presence::hear(const PauseWord& word, Ms at, Running& running) {
     const CallUuid call = call_at(word.call, at);
     const auto over = [&](const CallUuid& which, bool of_any) {
-        const auto found = running.find(which);
-        if (found == running.end() || (found->second.id != word.pause && !of_any)) return;
+        const auto found = running.pauses.find(which);
+        if (found == running.pauses.end() || (found->second.id != word.pause && !of_any)) return;
         found->second.span.to = at;
         pauses_.push_back(std::move(found->second));
-        running.erase(found);
+        running.pauses.erase(found);
     };
-    const bool is_told = word.kind == PauseWord::Kind::told;
     switch (word.kind) {
+        case PauseWord::Kind::told: {
+            running.told_over.erase({call, word.pause});
+            Pause& pause =
+                running.pauses.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}}).first->second;
+            pause.is_told = pause.is_told || pause.id == word.pause;
+            return;
+        }
+        case PauseWord::Kind::told_over: running.told_over.insert({call, word.pause}); return over(call, false);
         case PauseWord::Kind::paused:
-        case PauseWord::Kind::told:
-            running.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}, is_told});
+            running.pauses.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}});
             return;
         case PauseWord::Kind::resumed:
             for (const CallUuid& each : connected_to(call, at)) over(each, false);
             return;
-        case PauseWord::Kind::told_over: return over(call, false);
         case PauseWord::Kind::ended: return over(call, true);
     }
 }
 
-// To calls that have merged, and to those that a leg connects now.
-void Presence::pass_on(Ms at, std::map<CallUuid, Pause>& running) {
-    const std::map<CallUuid, Pause> before = running;
+// To calls that have merged, and to those that a leg connects now; not to one whose site knows that it is over.
+void Presence::pass_on(Ms at, Running& running) {
+    const std::map<CallUuid, Pause> before = running.pauses;
     for (const auto& [call, pause] : before) {
         const CallUuid now = call_at(call, at);
         if (now != call) {
-            auto merged = running.extract(call);
+            auto merged = running.pauses.extract(call);
             merged.mapped().span.to = at;
             pauses_.push_back(merged.mapped());
         }
-        if (pause.is_told) {  // whoever else has heard of it says so
-            running.try_emplace(now, Pause{now, pause.id, {at, kNever, {}, pause.span.by}, true});
-            continue;
-        }
-        for (const CallUuid& each : connected_to(now, at))
-            running.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}, false});
+        const bool is_told = pause.is_told;  // whoever else has heard of it says so
+        for (const CallUuid& each : is_told ? std::set<CallUuid>{now} : connected_to(now, at))
+            if (!running.told_over.contains({each, pause.id}))
+                running.pauses.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}, is_told});
     }
 }
 

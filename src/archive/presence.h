@@ -123,8 +123,12 @@ private:
     void end_call(const TimedFact& timed, const CallUuid& call);
     void name_parties();
     void spread_pauses();
-    void hear(const PauseWord& word, Ms at, std::map<CallUuid, Pause>& running);
-    void pass_on(Ms at, std::map<CallUuid, Pause>& running);
+    struct Running {
+        std::map<CallUuid, Pause> pauses;
+        std::set<std::pair<CallUuid, std::string>> told_over;  // by the call's own site
+    };
+    void hear(const PauseWord& word, Ms at, Running& running);
+    void pass_on(Ms at, Running& running);
     [[nodiscard]] std::set<CallUuid> connected_to(const CallUuid& call, Ms t) const;
     [[nodiscard]] bool is_same_call(const CallUuid& raw, const CallUuid& named, Ms t) const;
     [[nodiscard]] LinkId leg_of(const LinkId& link) const;

@@ -383,6 +383,22 @@ TEST_CASE("a pause that a leg took along as it ended is where its site has heard
     CHECK(words(timeline_at_paris(s)) == wanted);
 }
 
+TEST_CASE(
+    "a pause is over where its site says so, though another that still has it is connected, as two clocks have it") {
+    Story s = talk();
+    reach_paris(s, 3'000, "conference");
+    s.say("london", 5'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    s.say("paris", 5'020, "pause.told", {{"calluuid", "U2"}, {"by", "1001"}, {"pause", "p"}});
+    s.say("paris", 5'990, "pause.told-over", {{"calluuid", "U2"}, {"by", "1001"}, {"pause", "p"}});
+    SUBCASE("before that one has said it") {
+        s.say("london", 6'000, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    }
+    SUBCASE("before that one, which says nothing more") {}
+    hang_up(s);
+    const auto view = look(s, "U2");
+    CHECK(words(view.segments[0].timeline) == "talk 0-1980; paused 1980-2970; talk 2970-16995; ");
+}
+
 TEST_CASE("a pause that a site has heard of late goes nowhere else from there") {
     Story s = talk();
     reach_paris(s, 3'000, "conference");
@@ -453,6 +469,9 @@ TEST_CASE("a hold at either site stops the walk in both directions") {
     s.held("paris", 6'000, "U2", "leg", "a2", false);
     hang_up(s);
     const auto view = look(s, "U2");
+    REQUIRE(view.segments.size() == 2);
+    CHECK(words(view.segments[1].timeline) == "talk 0-1980; hold 1980-2980; talk 2980-16995; ");
+    CHECK(view.segments[1].timeline[1].held == std::vector<std::string>{"london/c"});
     CHECK(view.segments[0].timeline.at(3).label == Label::hold);
     CHECK(view.segments[0].timeline.at(3).held == std::vector<std::string>{"paris/a2"});
 }

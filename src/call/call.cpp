@@ -99,6 +99,7 @@ void Stepper::on(const Established& event) {
     connection->state = Connected{};
     join(*connection);
     if (at(event.former) && event.former != event.leg) {
+        take_over_consent(*at(event.former), *connection);
         depart(event.former, Cause::transferred, Leg::ours_to_end, Departure::hung_up);
         connection = at(event.leg);
     }

@@ -61,13 +61,16 @@ struct Consent {
     [[nodiscard]] bool is_any() const { return !announcement.empty() || tone_ms > 0; }
 };
 
-struct NotRecorded {};
+struct NotRecorded {
+    bool is_stopped = false;  // because somebody wanted so
+};
 struct ToRecord {  // as soon as the party is connected
     SegmentId segment;
     std::string rule;           // why: "agent always"
     bool with_company = false;  // and not before somebody else is: a consult's caller
     Consent consent = {};
-    std::vector<ConnectionId> asked = {};  // who is being told; the recording begins when they hear it
+    // Who is being told; the recording begins when they hear it. Also who has been told in the former's place.
+    std::vector<ConnectionId> asked = {};
 };
 struct Recording {
     SegmentId segment;

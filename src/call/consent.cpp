@@ -92,6 +92,17 @@ bool Stepper::waits_for_consent(Connection& recorded, ToRecord& wanted) {
     return !hearers.empty();
 }
 
+// Whoever has heard all of it from the former's is not told again.
+void Stepper::take_over_consent(const Connection& former, Connection& recorded) {
+    auto* wanted = std::get_if<ToRecord>(&recorded.recording);
+    const auto* recording = std::get_if<Recording>(&former.recording);
+    if (!wanted || !recording || wanted->consent.announcement != recording->consent.announcement) return;
+    for (const Connection& hearer : call_.connections) {
+        const bool hears_it_now = hearer.notice && hearer.notice->segment == recording->segment;
+        if (contains(recording->told, hearer.id) && !hears_it_now) wanted->asked.push_back(hearer.id);
+    }
+}
+
 void Stepper::start_notice(Connection& hearer, std::vector<std::string> items, const SegmentId& segment, bool is_tone) {
     interrupt_treatment(hearer, true);
     hearer.notice = Notice{new_play(), std::move(items), segment, is_tone, false};

@@ -22,11 +22,9 @@ void Stepper::on(const Record& event) {
 void Stepper::on(const StopRecord& event) {
     Connection* connection = at(event.leg);
     if (!connection) return;
-    if (std::holds_alternative<ToRecord>(connection->recording)) {
-        end_consent(*connection);
-        connection->recording = NotRecorded{};
-    }
+    if (std::holds_alternative<ToRecord>(connection->recording)) end_consent(*connection);
     stop_recording(*connection, Cause::normal);
+    connection->recording = NotRecorded{true};
 }
 
 void Stepper::on(const PauseRecording& event) {

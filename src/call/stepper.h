@@ -93,6 +93,7 @@ private:
     void stop_notice(Connection& hearer, bool leg_lives);
     void notice_ended(Connection& hearer, bool failed);
     void consent_failed(const Connection& hearer, const Notice& notice);
+    void take_over_consent(const Connection& former, Connection& recorded);
     void end_consent(const Connection& recorded);
     void leave_hearers(const Connection& hearer);
     void stop_notices_unheard();

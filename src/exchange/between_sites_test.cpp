@@ -290,6 +290,19 @@ struct PassedBack {
 
 }  // namespace
 
+TEST_CASE("a site that ends both legs has taken a transfer back, whether it says so or not") {
+    PassedBack talk;
+    talk.site.step(TransferAsked{talk.agent, {}, "m", LegId{"second"}});
+    REQUIRE(talk.site.one<ReferLeg>().leg == LegId{"in"});
+    talk.site.step(LegEnded{talk.out, Cause::normal, "m"});
+    CHECK_FALSE(talk.site.any<TransferResult>());
+    talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
+    CHECK(talk.site.one<TransferResult>().leg == talk.agent);
+    CHECK(talk.site.one<TransferResult>().status == 200);
+    CHECK(talk.site.facts("party.left").front().at("cause") == "transferred");
+    CHECK(talk.site.exchange.counts().legs == 0);
+}
+
 TEST_CASE("a transfer between two calls of one site goes back to it, once, and its end is told to the agent's phone") {
     PassedBack talk;
     talk.ask();
@@ -304,10 +317,11 @@ TEST_CASE("a transfer between two calls of one site goes back to it, once, and i
         talk.site.step(LegReferred{LegId{"in"}, 200});
         CHECK(talk.site.one<TransferResult>().status == 200);
     }
-    SUBCASE("the site ends its leg and says nothing more") {
+    SUBCASE("the customer hangs up meanwhile") {
         talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
-        CHECK(talk.site.one<TransferResult>().status == 200);
-        CHECK(talk.site.facts("party.left").front().at("cause") == "transferred");
+        CHECK(talk.site.one<TransferResult>().status == 487);
+        CHECK(talk.site.facts("party.left").front().at("cause") == "normal");
+        CHECK(talk.site.exchange.counts().calls == 1);
     }
     SUBCASE("the site cannot") {
         talk.site.step(LegReferred{LegId{"in"}, 603});

@@ -50,8 +50,11 @@ bool has_left(Turn& turn, LiveCall& live, const LegId& leg) {
     if (!is_passed_back) return leg == live.leaving->over;
     if (leg != live.leaving->asked) return false;
     const Leaving leaving = *std::exchange(live.leaving, std::nullopt);  // its REFER has no other end than this
-    if (leaving.by_refer && turn.state.legs.contains(leaving.agent)) turn.add(TransferResult{leaving.agent, 200});
-    return true;
+    // The site ends both when it has done it; one alone is somebody's hanging up.
+    const bool done = leaving.over.empty() || !turn.state.legs.contains(leaving.over);
+    if (leaving.by_refer && turn.state.legs.contains(leaving.agent))
+        turn.add(TransferResult{leaving.agent, done ? 200 : 487});
+    return done;
 }
 
 const call::Connection* leg_to_pass(const State& state, const LiveCall& live) {

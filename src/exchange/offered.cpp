@@ -122,6 +122,7 @@ std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& 
     const call::Connection* former = call::find(live->call, event.replaces->leg);
     if (!former || !call::is_talking(*former)) return Refusal{481, "no such leg to replace"};
     const Device& device = turn.state.legs.at(event.replaces->leg).device;
+    if (!turn.state.legs.at(event.replaces->leg).parked.empty()) return Refusal{491, "the leg goes on in another call"};
     if (event.replaces->by_pivot) {
         if (device.kind == DeviceKind::site) return std::nullopt;
         return Refusal{403, "not a leg to be replaced"};
@@ -134,15 +135,20 @@ std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& 
     return Refusal{403, "not a call of this phone"};
 }
 
-// Whose other phone goes on is recorded as before, for the same reason or not at all; who has been told is not told
-// again.
-std::optional<call::ToRecord> recorded_as(Turn& turn, const call::Connection& former) {
+// Whose other phone goes on is recorded as before, for the same reason; not when somebody has stopped that.
+std::optional<call::ToRecord> recorded_as(Turn& turn, const LiveCall& live, const call::Connection& former,
+                                          const Agent& agent) {
     const SegmentId segment{turn.entropy.uuid()};
     if (const auto* wanted = std::get_if<call::ToRecord>(&former.recording))
         return call::ToRecord{segment, wanted->rule, wanted->with_company, wanted->consent};
     if (const auto* recording = std::get_if<call::Recording>(&former.recording))
-        return call::ToRecord{segment, recording->rule, false, recording->consent, recording->told};
-    return std::nullopt;
+        return call::ToRecord{segment, recording->rule, false, recording->consent};
+    const bool is_consult = !live.call.consult_of.empty();
+    const bool is_wanted = !std::get<call::NotRecorded>(former.recording).is_stopped &&
+                           (!is_consult || turn.state.settings.record_consult);
+    const std::string rule = is_wanted ? agent_rule(turn.state, live, agent) : std::string();  // it may have failed
+    if (rule.empty()) return std::nullopt;
+    return call::ToRecord{segment, rule, is_consult, consent_of(agent.settings.consent, false)};
 }
 
 // The new leg stands in for the former one from its answer on; the former goes when it has been acknowledged.
@@ -176,8 +182,8 @@ void replace(Turn& turn, const LegOffered& event) {
     }
     const call::Connection& former = *call::find(live->call, event.replaces->leg);
     std::optional<call::ToRecord> record;
-    if (turn.state.legs.at(former.leg).device == event.from)
-        record = recorded_as(turn, former);
+    if (event.from.kind == DeviceKind::agent && turn.state.legs.at(former.leg).device == event.from)
+        record = recorded_as(turn, *live, former, turn.state.agents.at(event.from.name));
     else if (!rule.empty())
         record = call::ToRecord{SegmentId{turn.entropy.uuid()}, rule, false, consent};
     if (event.from.kind == DeviceKind::agent) seize(turn, event.from.name, event.leg);
