@@ -121,7 +121,9 @@ void UserAgent::State::settle_call(DialogId id) {
         found->glare_when_idle = false;
         events.emplace_back(GlareOver{id});
     }
+    if (found->client_invite == 0) found->cancel_at.reset();
     std::optional<Instant> at = found->glare_at;
+    take_earlier(at, found->cancel_at);
     take_earlier(at, found->provisional_at);
     take_earlier(at, found->refresh_at);
     take_earlier(at, found->expires_at);

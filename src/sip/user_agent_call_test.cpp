@@ -399,6 +399,40 @@ TEST_CASE("481 and 408 to a re-INVITE end the call, another refusal does not") {
     }
 }
 
+TEST_CASE("a re-INVITE that the peer takes and does not answer is cancelled, and the call goes on") {
+    LoneAgent us;
+    const DialogId call = answered_call(us);
+    us.ua.reinvite(us.now, call, "v=1\r\n");
+    const Message reinvite = us.only();
+    us.receive(LoneAgent::answer(reinvite, 100, ""));
+    us.run_for(31s);
+    CHECK(us.taken().empty());
+    us.run_for(2s);
+    const auto cancels = us.taken();
+    REQUIRE_FALSE(cancels.empty());
+    CHECK(cancels.front().method() == "CANCEL");
+    us.receive(LoneAgent::answer(cancels.front(), 200, "pt"));
+    SUBCASE("it says so") {
+        us.receive(LoneAgent::answer(reinvite, 487, "pt"));
+        CHECK(us.only().method() == "ACK");
+        CHECK(us.only_event<Failed>().status == 487);
+    }
+    SUBCASE("it has answered meanwhile") {
+        us.receive(LoneAgent::answer(reinvite, 200, "pt", "Contact: <sip:bob@10.0.0.9>\r\n"));
+        CHECK(us.only().method() == "ACK");
+        CHECK(us.only_event<Answered>().reinvite);
+    }
+    SUBCASE("it says nothing at all") {
+        us.run_for(33s);
+        CHECK(us.only_event<Failed>().status == 408);
+    }
+    CHECK(us.ua.view(call).has_value());
+    us.ua.reinvite(us.now, call, "v=2\r\n");
+    CHECK(us.only().method() == "INVITE");
+    us.ua.bye(us.now, call);
+    us.check_nothing_left();
+}
+
 TEST_CASE("a BYE that overtakes the answer to our re-INVITE leaves nothing behind") {
     LoneAgent us;
     const DialogId call = answered_call(us);

@@ -48,6 +48,10 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     Call* of = live_call(record->out.dialog);
     if (of == nullptr) return;
     of->peer = source;
+    if (record->out.purpose == Purpose::reinvite && !record->cancelled && !of->cancel_at) {
+        of->cancel_at = now + times.whole();
+        settle_call(of->id);
+    }
     if (status == 100 || record->cancelled) return;
     if (record->out.purpose == Purpose::reinvite) {
         static_cast<void>(takes_reliable(now, id, *of, response));  // it wants its PRACK, and tells nothing
@@ -66,9 +70,9 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
         return;
     }
     Call* of = live_call(record->out.dialog);
-    const bool is_ours = of != nullptr && of->client_invite == id && !record->cancelled;
+    const bool is_reinvite = record->out.purpose == Purpose::reinvite;  // which changes something, CANCEL or not
+    const bool is_ours = of != nullptr && of->client_invite == id && (is_reinvite || !record->cancelled);
     if (!is_ours) return on_stray_success(now, id, source, response);
-    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
     if (is_reinvite) {
         refresh_target(of->dialog, response);
     } else {
@@ -134,7 +138,8 @@ void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int statu
     const auto message = response == nullptr ? std::nullopt : std::optional{*response};
     events.emplace_back(Failed{dialog, status, message, is_reinvite});
     if (!is_reinvite) return end_call(now, dialog);
-    const bool is_silent = status == 408 || (status == 503 && response == nullptr);
+    const bool is_given_up = response == nullptr && record->cancelled;  // the peer has taken it, at least
+    const bool is_silent = !is_given_up && (status == 408 || (status == 503 && response == nullptr));
     if (status == 481 || is_silent) return on_dialog_lost(now, *of, status);
     if (status == 491) {
         // §14.1: who made the Call-ID waits longer, in steps of 10 ms. The other has at most 2 s to be the first, and

@@ -104,6 +104,10 @@ void UserAgent::State::on_call_timer(Instant now, Call& call) {
         call.glare_at.reset();
         call.glare_when_idle = true;
     }
+    if (call.cancel_at && *call.cancel_at <= now) {
+        call.cancel_at.reset();
+        cancel(now, call, {});
+    }
     // One that the final response has overtaken is not repeated; whoever has not heard it owes no PRACK.
     if (call.unpracked && call.unpracked->repeat_at) return on_reliable_timer(now, call);
     on_session_timer(now, call);

@@ -189,6 +189,7 @@ void UserAgent::transport_failed(Instant now, const std::string& branch) {
     if (record->by_tcp_for_size) {
         Outgoing out = record->out;
         out.udp_only = true;
+        state_->remember_without_tcp(now, out.to);
         out.request.remove_first_item("Via");
         const bool is_invite = out.purpose == Purpose::invite || out.purpose == Purpose::reinvite;
         const DialogId dialog = out.dialog;

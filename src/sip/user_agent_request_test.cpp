@@ -318,6 +318,30 @@ TEST_CASE("a request too large for a datagram goes by TCP, and back to UDP if th
     }
 }
 
+TEST_CASE("where TCP was tried in vain, large requests go by UDP at once for five minutes") {
+    TestWire wire;
+    wire.tcp_works = false;
+    TestAgent& alice = wire.add("alice", test_options("10.0.0.1", 5060, true));
+    TestAgent& bob = wire.add("bob", test_options("10.0.0.2", 5060, true));
+    bob.on_event = [&bob](Instant now, const Event& event) {
+        if (const auto* invited = std::get_if<Invited>(&event)) bob.ua.reject(now, invited->dialog, 486);
+    };
+    const auto ways_of_next = [&] {
+        const std::size_t before = wire.sent("alice", "INVITE").size();
+        alice.ua.invite(wire.now, test_invitation(bob, std::string(2'000, 'x')));
+        wire.run_for(1s);
+        std::string ways;
+        const auto sent = wire.sent("alice", "INVITE");
+        for (std::size_t i = before; i < sent.size(); ++i) ways += top_via(sent[i].message)->transport + " ";
+        return ways;
+    };
+    CHECK(ways_of_next() == "TCP UDP ");
+    CHECK(ways_of_next() == "UDP ");
+    wire.run_for(5min);
+    CHECK(ways_of_next() == "TCP UDP ");
+    wire.check_nothing_left();
+}
+
 TEST_CASE("where UDP is asked for by name a large request goes by UDP as well") {
     for (const std::string& named : {std::string(), std::string(";transport=udp"), std::string(";transport=UDP")}) {
         CAPTURE(named);

@@ -24,6 +24,8 @@ inline constexpr std::size_t kUnackedMax = 4;   // 2xx of ours in one dialog tha
 inline constexpr std::size_t kWaitingMax = 64;  // requests in one dialog that wait for the one before them
 inline constexpr std::size_t kProvisionalsMax = 8;  // of one INVITE that wait for the PRACK of the one before them
 inline constexpr int kAttemptsMax = 6;          // of one request, each with other credentials
+inline constexpr std::size_t kWithoutTcpMax = 1'000;  // addresses remembered; one more is tried again each time
+inline constexpr std::chrono::minutes kWithoutTcpFor{5};
 inline constexpr int kRetryAfterSeconds = 5;    // told with 503
 inline constexpr std::chrono::seconds kProvisionalRepeat{60};  // §13.3.1.1: keeps proxies from giving up
 
@@ -156,6 +158,7 @@ struct Call {
     ClientRequest under_way = 0;  // ours, other than INVITE and BYE, without final response
     std::vector<Waiting> waiting;  // each starts when the one before it is over
     std::optional<Instant> glare_at;
+    std::optional<Instant> cancel_at;  // our re-INVITE, which the peer has taken and does not answer
     bool glare_when_idle = false;
     bool has_glared = false;  // so was the re-INVITE before
     std::optional<Instant> provisional_at;
@@ -193,6 +196,7 @@ struct UserAgent::State {
     std::unordered_map<DialogId, Call> calls;
     std::unordered_map<std::string, DialogId> calls_by_name;
     TimerQueue<TimerKey> timers;
+    std::unordered_map<std::string, Instant> without_tcp;  // addresses where TCP was tried in vain, and until when
 
     // user_agent.cpp: records and their timers.
     Call& open_call(Dialog dialog, bool we_called);
@@ -219,6 +223,8 @@ struct UserAgent::State {
     [[nodiscard]] int unsent() const { return is_full() ? kOwnLimit : 503; }
     // An ACK: what Via and Send it needs; no transaction. Empty bytes: no way there.
     Send send_ack(Message request, const Outgoing& way);
+    void remember_without_tcp(Instant now, const Endpoint& at);
+    [[nodiscard]] bool takes_tcp(Instant now, const Endpoint& at) const;
     bool try_again(Instant now, TransactionId id, const Message& response);
     bool try_longer(Instant now, TransactionId id, const Message& response);
     bool send_anew(Instant now, Outgoing out);

@@ -135,6 +135,18 @@ bool UserAgent::State::is_full() const {
     return clients.size() + servers.size() >= options.transactions_max;
 }
 
+void UserAgent::State::remember_without_tcp(Instant now, const Endpoint& at) {
+    if (without_tcp.size() >= kWithoutTcpMax)
+        std::erase_if(without_tcp, [&](const auto& e) { return e.second <= now; });
+    if (without_tcp.size() < kWithoutTcpMax) without_tcp[to_text(at)] = now + kWithoutTcpFor;
+}
+
+bool UserAgent::State::takes_tcp(Instant now, const Endpoint& at) const {
+    if (without_tcp.empty()) return true;
+    const auto known = without_tcp.find(to_text(at));
+    return known == without_tcp.end() || known->second <= now;
+}
+
 TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
     const bool ends_something = out.purpose == Purpose::bye || out.purpose == Purpose::cancel;
     if (!ends_something && is_full()) return 0;
@@ -153,7 +165,7 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
     // §18.1.1: what may not fit one datagram goes by TCP; the address stays. Not where UDP is asked for by name.
     bool by_tcp_for_size = false;
     const bool is_large = out.to.transport == Transport::udp && send.bytes.size() > options.udp_bytes_max;
-    if (is_large && !out.udp_only && !names_udp(out.request)) {
+    if (is_large && !out.udp_only && takes_tcp(now, out.to) && !names_udp(out.request)) {
         Endpoint over_tcp = out.to;
         over_tcp.transport = Transport::tcp;
         if (const Endpoint* tcp = listening(over_tcp, {})) {
