@@ -62,17 +62,13 @@ void Catalogue::group(const TypedFact& fact) {
     std::visit(
         Match{[&](const LinkOpened& f) { group_link(fact, f); }, [&](const LinkAnswered& f) { group_answer(fact, f); },
               [&](const LinkRetracted& f) { group_retraction(fact, f.link); },
-              [&](const OperatorVeto& f) {
-                  tell_engine(grouping::Veto{t, f.a.text(), f.b.text(), f.version, f.on});
-              },
+              [&](const OperatorVeto& f) { tell_engine(grouping::Veto{t, f.a.text(), f.b.text(), f.version, f.on}); },
               [&](const OperatorLink& f) {
                   tell_engine(grouping::Call{t, f.from.text()});
                   tell_engine(grouping::Call{t, f.to.text()});
                   tell_engine(grouping::Link{t, f.link.text(), f.from.text(), f.to.text()});
               },
-              [&](const OperatorAccept& f) {
-                  tell_engine(grouping::Accept{t, f.link.text(), f.version, f.on});
-              },
+              [&](const OperatorAccept& f) { tell_engine(grouping::Accept{t, f.link.text(), f.version, f.on}); },
               [](const auto&) {}},
         fact.body);
 }
@@ -175,6 +171,7 @@ const Catalogue::Cached& Catalogue::fresh(const Key& recording, Ms now) {
                           now < at->second.view.changes_at;
     if (is_fresh) return at->second;
     if (at != cache_.end()) {
+        if (now >= at->second.view.changes_at) changed_.insert(recording);  // whoever listens has not heard of it yet
         due_.erase({at->second.view.changes_at, recording});
         order_[recording.first].erase({at->second.view.started_at.value_or(0), recording.second});
     }

@@ -8,6 +8,8 @@
 namespace sheaf::archive {
 namespace {
 
+constexpr std::int64_t kRingMaxMs = 86'400'000;  // no answer comes after a day: one of the numbers is wrong
+
 // One end of a link: when the INVITE and its final response passed there, in unix ms.
 struct End {
     std::string site;
@@ -25,9 +27,9 @@ struct Estimate {
 // steps while the phone rings does no harm.
 std::int64_t answer_ms(const TypedFact& opened_by, const LinkOpened& opened, const TypedFact& answered_by,
                        const LinkAnswered& answered) {
-    const bool one_clock = opened_by.node == answered_by.node && opened.invite_mono && answered.answer_mono &&
-                           *answered.answer_mono >= *opened.invite_mono;
-    if (one_clock) return to_unix_ms(*opened.invite_at) + (*answered.answer_mono - *opened.invite_mono);
+    const bool one_clock = opened_by.node == answered_by.node && opened.invite_mono && answered.answer_mono;
+    const std::int64_t rang_ms = one_clock ? *answered.answer_mono - *opened.invite_mono : -1;
+    if (rang_ms >= 0 && rang_ms <= kRingMaxMs) return to_unix_ms(*opened.invite_at) + rang_ms;
     return to_unix_ms(*answered.answer_at);
 }
 

@@ -65,6 +65,7 @@ std::vector<LinkView> links_of(const std::vector<TimedFact>& facts) {
         LinkView& link = known->second.view;
         if (const auto* f = std::get_if<LinkAnswered>(&fact->body)) {
             if (f->half == Half::from && link.to.empty()) link.to = f->peer;
+            if (f->half == Half::from) link.refused = f->status >= 300 && f->peer.empty();
         } else if (std::holds_alternative<LinkEnded>(fact->body)) {
             if (!link.ended_at) link.ended_at = at;
         } else if (std::holds_alternative<LinkRetracted>(fact->body)) {

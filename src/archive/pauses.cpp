@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <deque>
+#include <utility>
 
 #include "archive/presence.h"
 
@@ -31,22 +32,30 @@ void Presence::hear(const PauseWord& word, Ms at, Running& running) {
         running.pauses.erase(found);
     };
     switch (word.kind) {
-        case PauseWord::Kind::told: {
+        case PauseWord::Kind::paused: begin_pause(word, call, at, Pause::By::asked, running); return;
+        case PauseWord::Kind::told:
             running.told_over.erase({call, word.pause});
-            Pause& pause =
-                running.pauses.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}}).first->second;
-            pause.is_told = pause.is_told || pause.id == word.pause;
+            begin_pause(word, call, at, Pause::By::told, running);
             return;
-        }
         case PauseWord::Kind::told_over: running.told_over.insert({call, word.pause}); return over(call, false);
-        case PauseWord::Kind::paused:
-            running.pauses.try_emplace(call, Pause{call, word.pause, {at, kNever, {}, word.by}});
-            return;
         case PauseWord::Kind::resumed:
             for (const CallUuid& each : connected_to(call, at)) over(each, false);
             return;
         case PauseWord::Kind::ended: return over(call, true);
     }
+}
+
+// Its site's own word; before that another may only have reached it.
+void Presence::begin_pause(const PauseWord& word, const CallUuid& call, Ms at, Pause::By by, Running& running) {
+    const Pause own{call, word.pause, {at, kNever, {}, word.by}, by};
+    const auto [known, is_new] = running.pauses.try_emplace(call, own);
+    Pause& pause = known->second;
+    if (is_new) return;
+    if (pause.id == word.pause && by == Pause::By::told) pause.by = by;
+    if (pause.id == word.pause || pause.by != Pause::By::reached) return;
+    Pause former = std::exchange(pause, own);
+    former.span.to = at;
+    pauses_.push_back(std::move(former));
 }
 
 // To calls that have merged, and to those that a leg connects now; not to one whose site knows that it is over.
@@ -59,10 +68,12 @@ void Presence::pass_on(Ms at, Running& running) {
             merged.mapped().span.to = at;
             pauses_.push_back(merged.mapped());
         }
-        const bool is_told = pause.is_told;  // whoever else has heard of it says so
-        for (const CallUuid& each : is_told ? std::set<CallUuid>{now} : connected_to(now, at))
+        const bool is_told = pause.by == Pause::By::told;  // whoever else has heard of it says so
+        for (const CallUuid& each : is_told ? std::set<CallUuid>{now} : connected_to(now, at)) {
+            const Pause::By by = each == now ? pause.by : Pause::By::reached;
             if (!running.told_over.contains({each, pause.id}))
-                running.pauses.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}, is_told});
+                running.pauses.try_emplace(each, Pause{each, pause.id, {at, kNever, {}, pause.span.by}, by});
+        }
     }
 }
 

@@ -54,7 +54,8 @@ struct Pause {
     CallUuid call;
     std::string id;
     Span span;
-    bool is_told = false;  // its site says itself how long
+    // Asked for in this call; told, as its site says; or known to have reached it from another.
+    enum class By { asked, told, reached } by = By::asked;
 };
 
 // Everyone the audio of a connection reaches at a moment, by index of connection.
@@ -128,6 +129,7 @@ private:
         std::set<std::pair<CallUuid, std::string>> told_over;  // by the call's own site
     };
     void hear(const PauseWord& word, Ms at, Running& running);
+    void begin_pause(const PauseWord& word, const CallUuid& call, Ms at, Pause::By by, Running& running);
     void pass_on(Ms at, Running& running);
     [[nodiscard]] std::set<CallUuid> connected_to(const CallUuid& call, Ms t) const;
     [[nodiscard]] bool is_same_call(const CallUuid& raw, const CallUuid& named, Ms t) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "base/match.h"
 
@@ -101,9 +102,11 @@ std::vector<SegmentView> segments_of(const std::vector<TimedFact>& facts,
                                      Ms& changes_at) {
     Gatherer gatherer;
     for (const TimedFact& timed : facts) gatherer.add(timed);
+    std::vector<const TypedFact*> erasures;  // in the order in which their node said them: its wall clock may step
     for (const TimedFact& timed : facts)
-        if (const auto* erased = std::get_if<SegmentErased>(&timed.fact->body))
-            gatherer.add_erasure(*erased, timed.fact->site);
+        if (std::holds_alternative<SegmentErased>(timed.fact->body)) erasures.push_back(timed.fact);
+    std::ranges::sort(erasures, {}, [](const TypedFact* fact) { return std::tie(fact->node, fact->seq); });
+    for (const TypedFact* fact : erasures) gatherer.add_erasure(std::get<SegmentErased>(fact->body), fact->site);
     for (const TimedFact& timed : facts)
         if (const auto* stored = std::get_if<SegmentStored>(&timed.fact->body)) gatherer.add_media(*stored);
     std::vector<SegmentView> list;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -11,6 +12,8 @@ namespace sheaf::archive {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::int64_t kNumberMax = 1'000'000'000'000'000;  // sums of some of them are numbers, too
 
 constexpr std::array<std::pair<std::string_view, Role>, 5> kRoles = {{{"customer", Role::customer},
                                                                       {"agent", Role::agent},
@@ -58,8 +61,8 @@ public:
         const json::value* value = data_.if_contains(name);
         if (value == nullptr || value->is_null()) return std::nullopt;
         auto number = integer_field(data_, name);
-        if (number) return *number;
-        refuse_with(number.error());
+        if (number && std::abs(*number) <= kNumberMax) return *number;
+        number ? refuse(name, "is out of range") : refuse_with(number.error());
         return std::nullopt;
     }
     std::int64_t count(std::string_view name, std::int64_t otherwise = 0) {
@@ -227,14 +230,8 @@ Parsers of_calls() {
                                 f.optional_id<CallUuid>("consult_of"),
                                 f.text("session_id")};
          }},
-        {"call.ended",
-         [](Fields& f) -> FactBody {
-             return CallEnded{call(f), f.text("cause")};
-         }},
-        {"call.merged",
-         [](Fields& f) -> FactBody {
-             return CallMerged{call(f), f.id<CallUuid>("into")};
-         }},
+        {"call.ended", [](Fields& f) -> FactBody { return CallEnded{call(f), f.text("cause")}; }},
+        {"call.merged", [](Fields& f) -> FactBody { return CallMerged{call(f), f.id<CallUuid>("into")}; }},
     };
 }
 
@@ -249,22 +246,15 @@ Parsers of_parties() {
          [](Fields& f) -> FactBody {
              return PartyAlerting{call(f), connection(f), f.one_of("role", kRoles), f.text("address")};
          }},
-        {"party.left",
-         [](Fields& f) -> FactBody {
-             return PartyLeft{call(f), connection(f), f.text("cause")};
-         }},
+        {"party.left", [](Fields& f) -> FactBody { return PartyLeft{call(f), connection(f), f.text("cause")}; }},
         {"party.held",
-         [](Fields& f) -> FactBody {
-             return PartyHeld{call(f), connection(f), f.optional_id<ConnectionId>("by")};
-         }},
+         [](Fields& f) -> FactBody { return PartyHeld{call(f), connection(f), f.optional_id<ConnectionId>("by")}; }},
         {"party.retrieved",
          [](Fields& f) -> FactBody {
              return PartyRetrieved{call(f), connection(f), f.optional_id<ConnectionId>("by")};
          }},
         {"treatment.started",
-         [](Fields& f) -> FactBody {
-             return TreatmentStarted{call(f), connection(f), f.text("treatment")};
-         }},
+         [](Fields& f) -> FactBody { return TreatmentStarted{call(f), connection(f), f.text("treatment")}; }},
         {"treatment.ended",
          [](Fields& f) -> FactBody {
              return TreatmentEnded{call(f), connection(f), f.text("treatment"), f.boolean("failed", false)};
@@ -279,25 +269,17 @@ Parsers of_parties() {
                                   f.boolean("recorded", true)};
          }},
         {"tone.started",
-         [](Fields& f) -> FactBody {
-             return ToneStarted{call(f), connection(f), f.id<ConnectionId>("of")};
-         }},
+         [](Fields& f) -> FactBody { return ToneStarted{call(f), connection(f), f.id<ConnectionId>("of")}; }},
         {"tone.stopped",
-         [](Fields& f) -> FactBody {
-             return ToneStopped{call(f), connection(f), f.id<ConnectionId>("of")};
-         }},
+         [](Fields& f) -> FactBody { return ToneStopped{call(f), connection(f), f.id<ConnectionId>("of")}; }},
         {"queue.entered",
-         [](Fields& f) -> FactBody {
-             return QueueEntered{call(f), connection(f), f.text("routing_point")};
-         }},
+         [](Fields& f) -> FactBody { return QueueEntered{call(f), connection(f), f.text("routing_point")}; }},
         {"queue.left",
          [](Fields& f) -> FactBody {
              return QueueLeft{call(f), connection(f), f.text("routing_point"), f.text("reason")};
          }},
         {"agent.state",
-         [](Fields& f) -> FactBody {
-             return AgentState{f.text("dn"), f.text("state"), f.text("reason")};
-         }},
+         [](Fields& f) -> FactBody { return AgentState{f.text("dn"), f.text("state"), f.text("reason")}; }},
     };
 }
 
@@ -306,13 +288,8 @@ Parsers of_links() {
         {"link.opened", link_opened},
         {"link.answered", link_answered},
         {"link.ended",
-         [](Fields& f) -> FactBody {
-             return LinkEnded{f.id<LinkId>("link"), f.one_of("half", kHalves)};
-         }},
-        {"link.retracted",
-         [](Fields& f) -> FactBody {
-             return LinkRetracted{f.id<LinkId>("link"), f.text("reason")};
-         }},
+         [](Fields& f) -> FactBody { return LinkEnded{f.id<LinkId>("link"), f.one_of("half", kHalves)}; }},
+        {"link.retracted", [](Fields& f) -> FactBody { return LinkRetracted{f.id<LinkId>("link"), f.text("reason")}; }},
     };
 }
 
@@ -323,9 +300,7 @@ Parsers of_segments() {
              return SegmentExpected{f.id<SegmentId>("segment"), call(f), connection(f), f.text("rule")};
          }},
         {"segment.opened",
-         [](Fields& f) -> FactBody {
-             return SegmentOpened{f.id<SegmentId>("segment"), call(f), connection(f)};
-         }},
+         [](Fields& f) -> FactBody { return SegmentOpened{f.id<SegmentId>("segment"), call(f), connection(f)}; }},
         {"segment.sealed",
          [](Fields& f) -> FactBody {
              return SegmentSealed{f.id<SegmentId>("segment"),
@@ -339,29 +314,16 @@ Parsers of_segments() {
         {"segment.lost", segment_lost},
         {"segment.stored", segment_stored},
         {"recording.paused",
-         [](Fields& f) -> FactBody {
-             return RecordingPaused{call(f), f.text("by"), f.text("pause")};
-         }},
+         [](Fields& f) -> FactBody { return RecordingPaused{call(f), f.text("by"), f.text("pause")}; }},
         {"recording.resumed",
-         [](Fields& f) -> FactBody {
-             return RecordingResumed{call(f), f.text("by"), f.text("pause")};
-         }},
-        {"pause.told",
-         [](Fields& f) -> FactBody {
-             return PauseTold{call(f), f.text("by"), f.text("pause")};
-         }},
+         [](Fields& f) -> FactBody { return RecordingResumed{call(f), f.text("by"), f.text("pause")}; }},
+        {"pause.told", [](Fields& f) -> FactBody { return PauseTold{call(f), f.text("by"), f.text("pause")}; }},
         {"pause.told-over",
-         [](Fields& f) -> FactBody {
-             return PauseToldOver{call(f), f.text("by"), f.text("pause")};
-         }},
+         [](Fields& f) -> FactBody { return PauseToldOver{call(f), f.text("by"), f.text("pause")}; }},
         {"pause.unconfirmed",
-         [](Fields& f) -> FactBody {
-             return PauseUnconfirmed{call(f), f.text("pause"), f.text("by_site")};
-         }},
+         [](Fields& f) -> FactBody { return PauseUnconfirmed{call(f), f.text("pause"), f.text("by_site")}; }},
         {"pause.confirmed",
-         [](Fields& f) -> FactBody {
-             return PauseConfirmed{call(f), f.text("pause"), f.text("by_site")};
-         }},
+         [](Fields& f) -> FactBody { return PauseConfirmed{call(f), f.text("pause"), f.text("by_site")}; }},
         {"segment.erased",
          [](Fields& f) -> FactBody {
              return SegmentErased{

@@ -118,6 +118,15 @@ private:
                 c.ended_at = c.ended_at.value_or(at);
             }
         }
+        // Of a site that has gone for good nobody says the end of its calls.
+        const Ms last = timed_.empty() ? now_ : timed_.back().at;
+        for (auto& [id, c] : calls_) {
+            if (c.ended_at) continue;
+            if (now_ >= last + kSilentMaxMs)
+                c.ended_at = last;
+            else
+                view_.changes_at = std::min(view_.changes_at, last + kSilentMaxMs);
+        }
         for (const auto& [at, fact] : timed_) {  // never announced: from the first that is known of it
             const CallUuid id = call_of(fact->body);
             if (!id.empty() && !call(id).started_at) call(id).started_at = at;
@@ -136,9 +145,11 @@ private:
     }
 
     void fold_segments() {
-        view_.segments = segments_of(
-            timed_, [this](const CallUuid& id) { return end_of(id); }, now_, view_.changes_at);
+        view_.segments = segments_of(timed_, [this](const CallUuid& id) { return end_of(id); }, now_, view_.changes_at);
         std::erase_if(view_.segments, [&](const SegmentView& s) { return !component_.calls.contains(s.call.text()); });
+        for (const SegmentView& s : view_.segments)
+            if (s.state == SegmentState::sealed && now_ < *s.ended_at + settle_ms_)
+                view_.changes_at = std::min(view_.changes_at, *s.ended_at + settle_ms_);
     }
 
     // When the call that this one has become in the end was over; empty: not yet.
@@ -181,7 +192,7 @@ private:
     void decide_state() {
         const bool has_all_halves = std::all_of(view_.links.begin(), view_.links.end(), [](const LinkView& l) {
             const bool has_two = l.header && l.kind != LinkKind::consult && l.moved_from.empty() && !l.retracted;
-            return !has_two || (l.has_from_half && l.has_to_half);
+            return !has_two || (l.has_from_half && (l.has_to_half || l.refused));
         });
         // A file may overtake the fact that says how long it is: until both are there it has no end.
         const bool has_all_segments =
@@ -262,6 +273,9 @@ private:
             if (s.state == SegmentState::missing)
                 view_.alarms.push_back({"segment-missing", *s.call_ended_at + kMissingAfterMs, view_.id, s.id,
                                         "announced at " + s.site + ", and nothing of it has come"});
+            if (s.state == SegmentState::sealed && now_ >= *s.ended_at + settle_ms_)
+                view_.alarms.push_back({"segment-undelivered", *s.ended_at + settle_ms_, view_.id, s.id,
+                                        "complete at " + s.site + ", and its file has not come"});
             if (s.state == SegmentState::lost && !s.has_not_begun)
                 view_.alarms.push_back(
                     {"segment-lost", s.expected_at, view_.id, s.id, "lost at " + s.site + ": " + s.cause});

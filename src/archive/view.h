@@ -20,7 +20,8 @@ namespace sheaf::archive {
 using Ms = std::int64_t;
 inline constexpr Ms kNever = INT64_MAX;  // the end of what has not ended
 
-inline constexpr Ms kMissingAfterMs = 60'000;  // a segment not sealed this long after its call's end is missing
+inline constexpr Ms kSilentMaxMs = 172'800'000;  // so long after the last fact a call without an end is over since then
+inline constexpr Ms kMissingAfterMs = 60'000;    // a segment not sealed this long after its call's end is missing
 // Two sites' clocks are known to a few milliseconds, so a slice shorter than this is not a change anybody made.
 inline constexpr Ms kSliverMs = 50;
 // Between an answer and the first moment of its file; such a moment belongs to the gap before it.
@@ -46,6 +47,7 @@ struct LinkView {
     LinkId moved_from;
     bool header = false, has_from_half = false, has_to_half = false;
     bool retracted = false;
+    bool refused = false;            // its INVITE was answered by nobody who knows of it
     std::vector<Evidence> evidence;  // of all halves
 };
 

@@ -19,9 +19,11 @@ std::uint64_t source_key(LegSlot slot, std::uint32_t ssrc, std::uint64_t restart
 }  // namespace
 
 // Media comes from the negotiated address and port. A phone may send from another port than it receives on: the first
-// packet from the negotiated host decides, once a negotiation.
+// packet from the negotiated host decides, once a negotiation; but what comes as negotiated is always right: the first
+// one may have been the last of the stream before.
 bool Engine::accept(Leg& leg, const Address& from) {
-    if (from == leg.remote) {
+    if (from == leg.remote || from == leg.negotiated) {
+        leg.remote = from;
         leg.may_latch = false;
         return true;
     }

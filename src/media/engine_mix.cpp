@@ -79,8 +79,12 @@ void Engine::mix_frames(Instant now) {
         if (due > room.frames + kCatchUpFramesMax) room.frames = due - kCatchUpFramesMax;
         while (room.is_mixing && room.frames < due) {
             mix_frame(room, now);
-            const auto active = std::ranges::count_if(room.legs, [&](LegSlot slot) { return legs_[slot]->is_mixed; });
-            if (active <= 2) end_mix(room, now);
+            // A leg that hears a treatment is in no mix, and yet one of the room's.
+            const auto active =
+                std::ranges::count_if(room.legs, [&](LegSlot slot) { return legs_[slot]->is_active(); });
+            if (active > 2) continue;
+            end_mix(room, now);
+            break;
         }
     }
 }

@@ -137,6 +137,23 @@ TEST_CASE("a phone that sends from another port is latched on to once a negotiat
     CHECK(world.sent.rtp.back().to.port == 6000);
 }
 
+TEST_CASE("what was still on its way from the port before does not lock out the one that was agreed on") {
+    World world;
+    Voice a = world.leg("a", 4000, "room");
+    Voice b = world.leg("b", 5000, "room");
+    world.say(a, 1);
+    world.must(ConfigureLeg{.leg = LegId{"a"}, .media = g711(6000)});
+    world.say(a, 1);  // as before
+    a.from.port = 6000;
+    world.say(a, 3);
+    CHECK(world.engine.counters(LegId{"a"})->foreign == 0);
+    world.say(b, 1);
+    CHECK(world.sent.rtp.back().to.port == 6000);
+    a.from.port = 4000;
+    world.say(a, 1);
+    CHECK(world.engine.counters(LegId{"a"})->foreign == 1);
+}
+
 TEST_CASE("a leg moves from room to room, and to none") {
     World world;
     Voice a = world.leg("a", 4000, "one");

@@ -124,7 +124,8 @@ Result<void> Api::load() {
             return true;
         }));
     }
-    for (const archive::TypedFact& fact : erased) TRY_VOID(erase(fact));
+    for (const archive::TypedFact& fact : erased) remember_erased(fact);
+    for (const archive::TypedFact& fact : erased) TRY_VOID(take_back(fact));
     static_cast<void>(catalogue_.take_changed(now_ms()));
     return {};
 }
@@ -220,7 +221,8 @@ Response Api::post_facts(const Request& request) {
         accepted.push_back(json::string(batch->facts[i].id));
         senders.emplace(batch->facts[i].site, batch->facts[i].node);
         ++((*added)[i] ? counters_.facts_new : counters_.facts_again);
-        if (auto erased = erase(batch->typed[i]); !erased) return store_failed(erased.error());
+        remember_erased(batch->typed[i]);
+        if (auto taken = take_back(batch->typed[i]); !taken) return store_failed(taken.error());
         catalogue_.add(std::move(batch->typed[i]));
     }
     for (const archive::RejectedFact& fact : batch->rejected)
@@ -236,21 +238,30 @@ Response Api::post_facts(const Request& request) {
     return answer({{"accepted", std::move(accepted)}, {"rejected", std::move(rejected)}, {"up_to", std::move(up_to)}});
 }
 
+void Api::remember_erased(const archive::TypedFact& fact) {
+    const auto* erased = std::get_if<archive::SegmentErased>(&fact.body);
+    if (erased == nullptr) return;
+    const auto owner = catalogue_.segment(fact.tenant, erased->segment);
+    if (owner && !owner->site.empty() && owner->site != fact.site) return;  // another site's word changes nothing
+    erased_[{fact.tenant, erased->segment}][{fact.node, fact.seq}] = erased->sha256;
+}
+
 // A pause came at the site when the segment had ended. The file that is here goes at once; the one without what was
 // erased comes in its place, and no other is taken. Not answered as taken before: the site says it again.
-Result<void> Api::erase(const archive::TypedFact& fact) {
+Result<void> Api::take_back(const archive::TypedFact& fact) {
     const auto* erased = std::get_if<archive::SegmentErased>(&fact.body);
     if (erased == nullptr) return {};
-    const auto owner = catalogue_.segment(fact.tenant, erased->segment);
-    if (owner && !owner->site.empty() && owner->site != fact.site) return {};  // another site's word changes nothing
     TRY(const auto known, parts_.store->object(fact.tenant, erased->segment.text()));
-    if (known && known->sha256 != erased->sha256) {
-        TRY_VOID(parts_.media->remove(known->path));
-        TRY_VOID(parts_.store->forget_object(fact.tenant, erased->segment.text()));
-        config::log_warn("a file was taken back: a pause came late", {{"segment", erased->segment.text()}});
-    }
-    erased_[{fact.tenant, erased->segment}] = erased->sha256;
+    if (!known || may_be_stored(*known)) return {};
+    TRY_VOID(parts_.media->remove(known->path));
+    TRY_VOID(parts_.store->forget_object(fact.tenant, erased->segment.text()));
+    config::log_warn("a file was taken back: a pause came late", {{"segment", erased->segment.text()}});
     return {};
+}
+
+bool Api::may_be_stored(const archive::StoredObject& object) const {
+    const auto erased = erased_.find({object.tenant, SegmentId(object.segment)});
+    return erased == erased_.end() || erased->second.rbegin()->second == object.sha256;
 }
 
 void Api::remember_refused(const std::string& tenant, const std::vector<archive::RejectedFact>& rejected) {
@@ -293,8 +304,7 @@ void Api::put_media(const Request& request, const std::string& segment, http::Re
     object.segment = segment;
     object.sha256 = archive::sha256_from_content_digest(request.header("content-digest")).value();
     object.media_type = archive::media_type_from(request.header("content-type")).value();
-    const auto erased = erased_.find({object.tenant, SegmentId(segment)});
-    if (erased != erased_.end() && erased->second != object.sha256)
+    if (!may_be_stored(object))
         return refuse(
             problem(409, "Conflict", "something of the segment was erased, and this is not what it has left"));
     const auto known = parts_.store->object(object.tenant, segment);
@@ -325,8 +335,7 @@ void Api::put_media(const Request& request, const std::string& segment, http::Re
 }
 
 Response Api::finish_upload(const archive::StoredObject& object) {
-    if (const auto erased = erased_.find({object.tenant, SegmentId(object.segment)});
-        erased != erased_.end() && erased->second != object.sha256) {
+    if (!may_be_stored(object)) {
         ++counters_.media_refused;
         if (auto removed = parts_.media->remove(object.path); !removed) return store_failed(removed.error());
         return problem(409, "Conflict", "something of the segment was erased meanwhile");

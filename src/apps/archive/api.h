@@ -75,14 +75,18 @@ private:
     http::Response login(const http::Request& request) const;
     http::Response alarms(const std::string& tenant);
     [[nodiscard]] std::string metrics() const;
-    [[nodiscard]] Result<void> erase(const archive::TypedFact& fact);
+    [[nodiscard]] Result<void> take_back(const archive::TypedFact& fact);
+    void remember_erased(const archive::TypedFact& fact);
+    [[nodiscard]] bool may_be_stored(const archive::StoredObject& object) const;
     void remember_refused(const std::string& tenant, const std::vector<archive::RejectedFact>& rejected);
 
     Parts parts_;
     archive::Catalogue catalogue_;
     Counters counters_;
-    std::map<std::pair<std::string, std::string>, Refused> refused_;   // tenant, node
-    std::map<std::pair<std::string, SegmentId>, std::string> erased_;  // tenant; the only digest that is taken
+    std::map<std::pair<std::string, std::string>, Refused> refused_;  // tenant, node
+    // By tenant and segment: what the segment had left, by the node that said it and its seq. Only the last is taken.
+    using Erasures = std::map<std::pair<std::string, std::uint64_t>, std::string>;
+    std::map<std::pair<std::string, SegmentId>, Erasures> erased_;
     std::string policy_;
 };
 

@@ -154,7 +154,7 @@ private:
             const SegmentId id(segment);
             const auto current = current_.find(id);
             if (current != current_.end() && current->second != sha256) return;  // what was there before an erasure
-            if (sealer_) sealer_->delivered(id);
+            if (sealer_) sealer_->delivered(id, sha256);
         };
         TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
         return {};

@@ -114,7 +114,7 @@ Result<void> File::sync() {
 }
 
 Result<std::uint64_t> File::size() const {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd_, &status) != 0) return failed("stat", path_, errno);
     return static_cast<std::uint64_t>(status.st_size);
 }

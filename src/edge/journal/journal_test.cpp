@@ -101,13 +101,14 @@ TEST_CASE("a segment is freed only after the archive has it, and its file is kep
             }
             recorder.writer->close(7, tail(200, 0, 4s));
         }
-        recorder.inbox.wait_for(4);
+        const auto all = recorder.inbox.wait_for(4);
         CHECK(files_with(folder.path + "/segments", ".seg") == 4);
         CHECK(files_with(folder.path + "/encoded", ".wav") == 4);
-        for (int n = 0; n < 3; ++n) recorder.sealer->delivered(SegmentId("seg" + std::to_string(n)));
+        for (std::size_t n = 0; n < 3; ++n) recorder.sealer->delivered(all[n].file.segment, all[n].file.sha256);
         recorder.writer->stop();
         recorder.sealer->stop(20s);
         CHECK(files_with(folder.path + "/segments", ".seg") == 1);
+        CHECK(find_segment_file(folder.path, SegmentId("seg3")) == folder.path + "/segments/seg3.seg");
         CHECK(files_with(folder.path + "/encoded", ".wav") == 1);
         CHECK(files_with(folder.path + "/journal/0", ".jnl") == 0);
     }
@@ -115,7 +116,7 @@ TEST_CASE("a segment is freed only after the archive has it, and its file is kep
     Recorder again(folder.path, options(), AudioFormat::wav, 0ms);
     const auto sealed = again.inbox.wait_for(1);
     CHECK(sealed[0].file.segment.text() == "seg3");
-    again.sealer->delivered(SegmentId("seg3"));
+    again.sealer->delivered(SegmentId("seg3"), sealed[0].file.sha256);
     again.sealer->stop(20s);
     CHECK(files_with(folder.path + "/segments", ".seg") == 0);
     CHECK(files_with(folder.path + "/encoded", ".wav") == 0);

@@ -57,7 +57,8 @@ Result<std::optional<ErasedSegment>> LateEraser::erase(PendingErasure& one, cons
     const std::string name = media::file_name_of(ended.head.segment);
     const std::string path = folders_.segments + "/" + name + ".seg";
     const std::string delivered = folders_.done + "/" + name + ".seg";
-    if (!file_exists(path) && file_exists(delivered)) TRY_VOID(rename_durably(delivered, path));
+    const bool was_delivered = !file_exists(path) && file_exists(delivered);
+    if (was_delivered) TRY_VOID(rename_durably(delivered, path));
     if (one.asked.is_over && !ended.is_cut) return std::nullopt;  // its file tells where it was silent
     if (!one.note) TRY_VOID(plan(one, ended, path));
     if (!one.is_journal_done) TRY_VOID(overwrite(one));
@@ -65,6 +66,7 @@ Result<std::optional<ErasedSegment>> LateEraser::erase(PendingErasure& one, cons
     TRY(const auto erased, erase_in_file(path, one.note->after, one.note->to, one.note->silence));
     if (!erased && !one.left_behind) {
         TRY_VOID(remove_file(one.note_path));
+        if (was_delivered) TRY_VOID(rename_durably(path, delivered));
         return ErasedSegment{};
     }
     return publish(name, path, *one.note, erased);
@@ -113,7 +115,7 @@ Result<std::optional<ErasedSegment>> LateEraser::publish(const std::string& name
                                                          const ErasureNote& note,
                                                          const std::optional<FileErasure>& erased) {
     for (const AudioFormat format : {AudioFormat::wav, AudioFormat::flac})
-        TRY_VOID(remove_file(folders_.encoded + "/" + name + std::string(suffix_of(format))));
+        TRY_VOID(erase_file(folders_.encoded + "/" + name + std::string(suffix_of(format))));
     const std::string target = folders_.encoded + "/" + name + std::string(suffix_of(format_));
     TRY(SealedSegment sealed, publish_segment(path, target, format_, false));
     const auto last = std::ranges::find(sealed.facts, "segment.sealed", &FactDraft::type);

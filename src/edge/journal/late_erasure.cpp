@@ -179,6 +179,13 @@ Duration after_opening(const Stamp& opened, const Stamp& from) {
     return std::max(is_restarted ? by_wall : from.mono - opened.mono, Duration{0});
 }
 
+Result<void> erase_file(const std::string& path) {
+    if (!file_exists(path)) return {};
+    TRY(File file, File::open_write(path));
+    TRY_VOID(overwrite(file));
+    return remove_file(path);
+}
+
 Result<Duration> silent_from(const std::string& path, Duration after, const std::string& label) {
     TRY(File file, File::open_read(path));
     FileSource source(file);

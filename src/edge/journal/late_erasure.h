@@ -42,6 +42,9 @@ inline constexpr std::size_t kNoteBytesMax = 4U << 20U;
 // started anew in between.
 [[nodiscard]] Duration after_opening(const Stamp& opened, const Stamp& from);
 
+// Overwrites the file with zeros, durably, and removes it; none: no change.
+[[nodiscard]] Result<void> erase_file(const std::string& path);
+
 struct FileErasure {
     media::SegmentHead head;
     Duration from{};

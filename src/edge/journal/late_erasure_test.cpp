@@ -76,6 +76,12 @@ LateErasure late_pause(std::uint64_t ticket = 7) {
     return {SegmentId("seg"), {"paused", "1001"}, stamp_at(100), ticket};
 }
 
+std::string digest_of(const std::vector<SealedSegment>& sealed, const std::string& segment) {
+    for (const SealedSegment& one : sealed)
+        if (one.file.segment.text() == segment) return one.file.sha256;
+    return {};
+}
+
 }  // namespace
 
 TEST_CASE("what a late pause takes back of a segment that has ended is in no journal and no file any more") {
@@ -95,8 +101,8 @@ TEST_CASE("what a late pause takes back of a segment that has ended is in no jou
     }
     SUBCASE("the archive has it") {
         close(recorder);
-        recorder.inbox.wait_for(2);
-        recorder.sealer->delivered(SegmentId("seg"));
+        const auto files = recorder.inbox.wait_for(2);
+        recorder.sealer->delivered(SegmentId("seg"), digest_of(files, "seg"));
         recorder.sealer->erase(late_pause());
     }
     const auto [ticket, erased] = recorder.inbox.wait_for_erased();
@@ -108,13 +114,20 @@ TEST_CASE("what a late pause takes back of a segment that has ended is in no jou
     const auto again = recorder.inbox.wait_for_erased();
     REQUIRE(again.second);
     CHECK_FALSE(again.second->file);
+    const std::string before = erased->file->sha256;
     auto longer = late_pause(9);
     longer.from = stamp_at(50);
     recorder.sealer->erase(longer);
     const auto more = recorder.inbox.wait_for_erased();
     REQUIRE((more.second && more.second->file));
     CHECK(more.second->facts[0].data.at("from_ms") == 1'000);
-    recorder.sealer->delivered(SegmentId("seg"));
+    // What the archive says of the file before changes nothing: it waits for this one.
+    recorder.sealer->delivered(SegmentId("seg"), before);
+    recorder.sealer->erase(late_pause(10));
+    REQUIRE(recorder.inbox.wait_for_erased().second);
+    CHECK(find_segment_file(folder.path, SegmentId("seg")) == folder.path + "/segments/seg.seg");
+    CHECK(file_exists(more.second->file->path));
+    recorder.sealer->delivered(SegmentId("seg"), more.second->file->sha256);
     recorder.sealer->stop(10s);
     CHECK(files_with(folder.path + "/erasing", ".json") == 0);
     CHECK(find_segment_file(folder.path, SegmentId("seg")) == folder.path + "/done/seg.seg");

@@ -56,9 +56,9 @@ public:
         ++waiting_;
         changed_.notify_all();
     }
-    void delivered(const SegmentId& segment) override {
+    void delivered(const SegmentId& segment, const std::string& sha256) override {
         const MutexLock lock(mutex_);
-        delivered_.push_back(segment);
+        delivered_.emplace_back(segment, sha256);
         changed_.notify_all();
     }
 
@@ -194,6 +194,7 @@ private:
             trouble(SegmentId(name), sealed.error());
             return std::unexpected(sealed.error());
         }
+        published_[sealed->file.segment] = sealed->file.sha256;
         hooks_.on_sealed(std::move(*sealed));
         return {};
     }
@@ -240,12 +241,14 @@ private:
     }
 
     void take_delivered() {
-        std::vector<SegmentId> delivered;
+        std::vector<std::pair<SegmentId, std::string>> delivered;
         {
             const MutexLock lock(mutex_);
             delivered.swap(delivered_);
         }
-        for (const SegmentId& id : delivered) {
+        for (const auto& [id, sha256] : delivered) {
+            const auto last = published_.find(id);
+            if (last != published_.end() && last->second != sha256) continue;  // another file is on its way
             const std::string name = media::file_name_of(id);
             const std::string from = folders_.segments + "/" + name + ".seg";
             if (file_exists(from)) {
@@ -260,6 +263,7 @@ private:
                 if (!removed) trouble(id, removed.error());
             }
             eraser_.forget_notes(name);
+            published_.erase(id);
         }
     }
 
@@ -279,6 +283,7 @@ private:
         }
         for (PendingErasure& one : due) {
             auto done = erase_late(one);
+            if (done && *done && (*done)->file) published_[one.asked.segment] = (*done)->file->sha256;
             if (done && !*done) {  // it waits
                 one.not_before = Clock::now() + kErasureEvery;
             } else if (done) {
@@ -334,7 +339,7 @@ private:
         std::erase_if(ended_, [&](const auto& one) { return !files_.mentions(one.first); });
         for (const std::string& name : *names) {
             const std::string path = folders_.done + "/" + name;
-            struct stat status {};
+            struct stat status{};
             if (::stat(path.c_str(), &status) != 0) continue;
             const auto sealed = std::chrono::system_clock::from_time_t(status.st_mtime);
             if (std::chrono::system_clock::now() - sealed < options_.keep) continue;
@@ -356,9 +361,10 @@ private:
     mutable Mutex mutex_;
     CondVar changed_;
     std::deque<Job> jobs_ GUARDED_BY(mutex_);
-    std::vector<SegmentId> delivered_ GUARDED_BY(mutex_);
+    std::vector<std::pair<SegmentId, std::string>> delivered_ GUARDED_BY(mutex_);  // with the digest
     std::deque<PendingErasure> erasures_ GUARDED_BY(mutex_);
-    std::map<SegmentId, EndedSegment> ended_;  // while a journal holds anything of them; the sealer's thread
+    std::map<SegmentId, std::string> published_;  // digests of what the archive has not got yet; the sealer's thread
+    std::map<SegmentId, EndedSegment> ended_;     // while a journal holds anything of them; the sealer's thread
     bool stopping_ GUARDED_BY(mutex_) = false;
     bool busy_ GUARDED_BY(mutex_) = true;  // at work, not waiting for any
     std::uint64_t sealed_ GUARDED_BY(mutex_) = 0;

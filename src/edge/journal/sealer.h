@@ -62,8 +62,10 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<Sealer>> start(SealerOptions options, JournalFiles& files, Hooks hooks);
     virtual ~Sealer() = default;
 
-    virtual void add(ClosedSegment segment) = 0;           // any thread
-    virtual void delivered(const SegmentId& segment) = 0;  // any thread: the archive has the file for good
+    virtual void add(ClosedSegment segment) = 0;  // any thread
+    // Any thread: the archive has the file of this digest for good. One that another has replaced meanwhile changes
+    // nothing.
+    virtual void delivered(const SegmentId& segment, const std::string& sha256) = 0;
     // Any thread. What the segment, which has ended, stored since a moment goes from the journal, its file, and what
     // waits for the archive; what the archive has is replaced by the file handed to on_erased. Done again after a
     // crash.
