@@ -55,16 +55,4 @@ std::optional<Caller> Access::everyone() const {
     return Caller{Scope::admin, *open_tenant_, true, {}, {}};
 }
 
-bool is_loopback_host(std::string_view host) {
-    if (host.starts_with('[')) {
-        const auto end = host.find(']');
-        return end != std::string_view::npos && host.substr(0, end + 1) == "[::1]";
-    }
-    const auto colon = host.find(':');
-    const std::string_view name = host.substr(0, colon);
-    if (name == "localhost") return true;
-    if (!name.starts_with("127.")) return false;
-    return std::all_of(name.begin(), name.end(), [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
-}
-
 }  // namespace sheaf::archive

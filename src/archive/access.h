@@ -53,8 +53,4 @@ private:
     std::optional<std::string> open_tenant_;
 };
 
-// Where no token is asked for, a page of some other site must not reach us by a name that it points at this machine
-// (DNS rebinding): the Host header has to be a loopback address or localhost.
-[[nodiscard]] bool is_loopback_host(std::string_view host);
-
 }  // namespace sheaf::archive

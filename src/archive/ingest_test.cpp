@@ -163,11 +163,3 @@ TEST_CASE("tokens and cookies stand for what is configured, and for nothing else
     CHECK(access.cookie_for("nobody").empty());
     CHECK(Access({}, "default").everyone()->may_operate());
 }
-
-TEST_CASE("where no token is asked for, only loopback names are served") {
-    for (const char* host : {"localhost", "localhost:8080", "127.0.0.1:80", "127.9.9.9", "[::1]:8080"})
-        CHECK(is_loopback_host(host));
-    for (const char* host :
-         {"", "example.org", "127.0.0.1.example.org", "localhost.example.org:80", "[::2]", "10.0.0.1"})
-        CHECK_FALSE(is_loopback_host(host));
-}

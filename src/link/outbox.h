@@ -26,7 +26,8 @@ public:
     virtual ~Outbox() = default;
     // Stamps the drafts with this node's next seqs and ids and stores them, in one transaction.
     [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
-    // Again with the same segment and digest: no change. With another digest it takes the former file's place.
+    // Again with the same segment and digest: no change, but one that was refused is tried once more. With another digest
+    // it takes the former file's place.
     [[nodiscard]] virtual Result<void> add_file(const OutboxFile& file) = 0;
 
     // The oldest facts not yet delivered, at most `count` and about `bytes` of JSON.
@@ -49,6 +50,7 @@ public:
     [[nodiscard]] virtual Result<void> alive(const Stamp& now) = 0;  // costs nothing while no call is in progress
     struct Counts {
         std::uint64_t facts_pending = 0;
+        std::uint64_t first_pending = 0;  // the seq of the oldest of them; 0: none
         std::uint64_t facts_refused = 0;
         std::uint64_t files_pending = 0;
         std::uint64_t files_refused = 0;

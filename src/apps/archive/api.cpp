@@ -10,6 +10,7 @@
 #include "apps/archive/page.h"
 #include "apps/config/log.h"
 #include "archive/api_model.h"
+#include "edge/http/message.h"
 
 namespace sheaf::archive_role {
 namespace {
@@ -131,12 +132,9 @@ Result<void> Api::load() {
 }
 
 std::optional<Caller> Api::caller_of(const Request& request) const {
-    // Browsers name the page that asks, for writes and for WebSockets; another site's page has no business here.
-    const std::string origin = request.header("origin");
-    const std::string host = request.header("host");
-    if (!origin.empty() && origin != "http://" + host && origin != "https://" + host) return std::nullopt;
+    if (http::is_of_another_page(request.header("origin"), request.header("host"))) return std::nullopt;
     if (auto everyone = parts_.access.everyone()) {
-        if (archive::is_loopback_host(request.header("host"))) return everyone;
+        if (http::is_loopback_host(request.header("host"))) return everyone;
         return std::nullopt;
     }
     if (const std::string token = request.bearer(); !token.empty()) return parts_.access.by_token(token);

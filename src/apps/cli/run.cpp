@@ -175,7 +175,9 @@ int run_roles(const RunCommand& command) {
     config::log_info("started", {{"site", settings->node.site}, {"node", settings->node.name}, {"bound", line}});
     say_ready(command.ready_fd, line);
     wait_for_end(io, signals, command.config, *threads);
+    std::signal(SIGHUP, SIG_IGN);  // nothing is read anew any more, and a closed terminal does not cut the end short
     signals.clear();
+    std::signal(SIGHUP, SIG_IGN);
     config::log_info("stopping", {{"node", settings->node.name}});
     std::signal(SIGTERM, end_at_once);
     std::signal(SIGINT, end_at_once);

@@ -329,6 +329,7 @@ private:
                 config::log_warn("erased of a segment that had ended what a pause came too late for",
                                  {{"segment", erased->file->segment.text()}});
                 current_[erased->file->segment] = erased->file->sha256;
+                std::erase_if(replaced_, [&](const auto& file) { return file.segment == erased->file->segment; });
                 replaced_.push_back(std::move(*erased->file));
             }
         }
@@ -343,12 +344,16 @@ private:
     void keep_facts(std::vector<FactDraft> facts) {
         for (auto& fact : facts) facts_.push_back(std::move(fact));
         if (facts_.empty() || is_outbox_failing_) return shed();
-        if (const auto added = courier_->add(facts_); !added) {
+        const auto added = courier_->add(facts_);
+        if (!added) {
             is_outbox_failing_ = true;
             config::log_error("the outbox does not take facts", {{"why", added.error().what}});
             return shed();
         }
         facts_.clear();
+        for (const Fact& fact : *added)
+            if (fact.type == "segment.erased")
+                erased_seqs_[SegmentId(std::string(fact.data.at("segment").as_string()))] = fact.seq;
     }
     void shed() {
         if (facts_.size() <= kMediaFactsKeptMax) return;
@@ -366,12 +371,16 @@ private:
     }
     void keep_files() {
         // The archive takes another file of a segment only once it knows why: its fact goes first.
-        if (!replaced_.empty() && facts_.empty()) {
+        if (!replaced_.empty()) {
             const auto counts = courier_->counts();
-            if (counts && counts->facts_pending == 0) {
-                std::ranges::move(replaced_, std::back_inserter(sealed_));
-                replaced_.clear();
-            }
+            std::erase_if(replaced_, [&](journal::ArchiveFile& file) {
+                const auto seq = erased_seqs_.find(file.segment);
+                if (!counts || seq == erased_seqs_.end()) return false;
+                if (counts->first_pending != 0 && counts->first_pending <= seq->second) return false;
+                erased_seqs_.erase(seq);
+                sealed_.push_back(std::move(file));
+                return true;
+            });
         }
         while (!sealed_.empty() && !is_outbox_failing_) {
             const journal::ArchiveFile& file = sealed_.front();
@@ -439,8 +448,9 @@ private:
     std::unique_ptr<net::SipNode> node_;
     std::vector<FactDraft> facts_;
     std::deque<journal::ArchiveFile> sealed_;
-    std::vector<journal::ArchiveFile> replaced_;  // wait until the archive knows that they replace others
-    std::map<SegmentId, std::string> current_;    // digests of files that have replaced others, in this run
+    std::vector<journal::ArchiveFile> replaced_;      // wait until the archive knows that they replace others
+    std::map<SegmentId, std::uint64_t> erased_seqs_;  // of the facts that tell it
+    std::map<SegmentId, std::string> current_;        // digests of files that have replaced others, in this run
     bool is_outbox_failing_ = false;
     std::uint64_t overflow_told_ = 0;
     std::function<void()> stopped_;

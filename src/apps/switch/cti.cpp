@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/fact.h"
 #include "base/json.h"
+#include "edge/http/message.h"
 #include "edge/net/clock.h"
 
 namespace sheaf::apps {
@@ -167,6 +168,16 @@ void Cti::take(const config::SwitchSettings& settings) {
 
 void Cti::reload(const config::SwitchSettings& settings) {
     take(settings);
+    // Whose token has gone or means something else now is told nothing more.
+    for (auto& listener : listeners_) {
+        const auto& known = without_token_ ? std::vector{anyone_} : tokens_;
+        const bool is_same = std::ranges::any_of(known, [&](const config::CtiTokenSettings& token) {
+            return token.name == listener.token.name && token.secret == listener.token.secret &&
+                   token.devices == listener.token.devices;
+        });
+        if (!is_same) listener.stream->close();
+    }
+    forget_closed_listeners();
 }
 
 std::string Cti::bound() const {
@@ -181,7 +192,9 @@ void Cti::close() {
 }
 
 const config::CtiTokenSettings* Cti::bearer_of(const http::Request& request) const {
-    if (without_token_) return &anyone_;
+    // Another site's page in a browser has no business here; and without a token nobody has who comes by another name.
+    if (http::is_of_another_page(request.header("origin"), request.header("host"))) return nullptr;
+    if (without_token_) return http::is_loopback_host(request.header("host")) ? &anyone_ : nullptr;
     const auto given = request.bearer();
     const config::CtiTokenSettings* found = nullptr;
     for (const auto& token : tokens_) {
@@ -269,7 +282,12 @@ void Cti::on_site_message(const http::Request& request, const http::Reply& reply
     port_.input(std::move(*event));
 }
 
-std::optional<http::Response> Cti::admit(const http::Request& request) const {
+void Cti::forget_closed_listeners() {
+    std::erase_if(listeners_, [](const Listener& listener) { return !listener.stream->is_open(); });
+}
+
+std::optional<http::Response> Cti::admit(const http::Request& request) {
+    forget_closed_listeners();
     if (bearer_of(request) == nullptr) return unauthorized();
     if (listeners_.size() >= kCtiStreamsMax) return http::problem(503, "Too many event streams");
     return std::nullopt;
@@ -283,15 +301,15 @@ void Cti::opened(const http::Request& request, std::shared_ptr<http::Stream> str
                                        {"calls", port_.calls(token->devices)},
                                        {"agents", port_.agents(token->devices)}};
     stream->send(boost::json::serialize(snapshot));
-    listeners_.push_back({std::move(stream), token->devices});
+    listeners_.push_back({std::move(stream), *token});
 }
 
 void Cti::say(const exchange::CtiEvent& event, WallTime at) {
-    std::erase_if(listeners_, [](const Listener& listener) { return !listener.stream->is_open(); });
+    forget_closed_listeners();
     if (listeners_.empty()) return;
     const auto text = boost::json::serialize(exchange::json_of(event, at));
     for (auto& listener : listeners_) {
-        if (exchange::concerns(event, listener.devices)) listener.stream->send(text);
+        if (exchange::concerns(event, listener.token.devices)) listener.stream->send(text);
     }
 }
 

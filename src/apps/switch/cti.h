@@ -55,12 +55,13 @@ private:
                      http::Reply reply);
     void on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply);
     [[nodiscard]] const config::CtiTokenSettings* bearer_of(const http::Request& request) const;
-    [[nodiscard]] std::optional<http::Response> admit(const http::Request& request) const;
+    [[nodiscard]] std::optional<http::Response> admit(const http::Request& request);
+    void forget_closed_listeners();
     void opened(const http::Request& request, std::shared_ptr<http::Stream> stream);
 
     struct Listener {
         std::shared_ptr<http::Stream> stream;  // shared with the connection
-        std::vector<std::string> devices;      // the token's
+        config::CtiTokenSettings token;        // as it was
     };
     CtiPort port_;
     std::string address_;

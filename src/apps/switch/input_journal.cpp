@@ -104,6 +104,8 @@ public:
         if (!failure_.empty()) return;
         if (waiting_.size() + line.size() > options_.waiting_bytes_max) {
             failure_ = "the disk does not follow";
+            waiting_.clear();
+            waiting_.shrink_to_fit();
             return;
         }
         const bool was_empty = waiting_.empty();
@@ -136,7 +138,7 @@ private:
                 while (waiting_.empty() && !stopping_) wake_.wait(mutex_);
                 // A moment for more to come: one write for many lines.
                 if (!stopping_ && !is_wanted_) wake_.wait_for(mutex_, kWriteEvery);
-                if (waiting_.empty() && stopping_) return;
+                if ((waiting_.empty() || !failure_.empty()) && stopping_) return;
                 text = std::exchange(waiting_, {});
                 is_writing_ = true;
             }

@@ -58,7 +58,7 @@ public:
         std::error_code error;
         fs::create_directories(settings_.node.data, error);
         if (error) return fail(Errc::io, settings_.node.data + ": " + error.message());
-        TRY_VOID(open_journal());
+        open_journal();
         TRY_VOID(open_outbox());
         TRY(ladder_, CallLadder::open(io_, (fs::path(settings_.node.data) / kLadder).string(), settings_.ladder_bytes));
         TRY_VOID(open_sip());
@@ -119,14 +119,18 @@ public:
     }
 
 private:
-    Result<void> open_journal() {
+    void open_journal() {
         JournalOptions options;
         options.folder = settings_.node.data;
         options.run = std::to_string(to_unix_ms(net::now().wall));
         options.settings = exchange::settings_line(exchange_settings(settings_));
         while (!options.settings.empty() && options.settings.back() == '\n') options.settings.pop_back();
-        TRY(journal_, InputJournal::open(std::move(options)));
-        return {};
+        auto journal = InputJournal::open(std::move(options));
+        if (journal)
+            journal_ = std::move(*journal);
+        else
+            config::log_error("there is no journal of inputs: this run cannot be replayed",
+                              {{"why", journal.error().what}});
     }
     Result<void> open_outbox() {
         const auto& node = settings_.node;
@@ -216,6 +220,7 @@ private:
         arm();
     }
     void on_http(exchange::Event event) {
+        if (is_closed_) return;  // a request that was being read when we closed
         if (const auto* confirmed = std::get_if<exchange::PauseConfirmed>(&event)) pauses_.confirmed(*confirmed);
         input_from_outside(std::move(event));
     }
@@ -274,14 +279,14 @@ private:
         }
     }
     void journal(const exchange::Input& input, const std::vector<exchange::Effect>& effects) {
-        if (!journal_) return;
+        if (!journal_ || journal_has_ended_) return;
         auto line = exchange::input_line(input, effects);
         while (!line.empty() && line.back() == '\n') line.pop_back();
         journal_->append(std::move(line));
         if (const auto why = journal_->failure(); !why.empty()) {
             config::log_error("the journal of inputs has ended: this run cannot be replayed past here",
                               {{"file", journal_->path()}, {"why", why}});
-            journal_.reset();
+            journal_has_ended_ = true;  // it goes with us: what it still writes is not to be waited for here
         }
     }
 
@@ -363,6 +368,7 @@ private:
     std::function<void()> stopped_;
     Instant stop_until_{};
     bool is_closed_ = false;
+    bool journal_has_ended_ = false;
     // Timers that are due already when the role goes hold it weakly.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
@@ -82,6 +83,23 @@ struct Lab {
         run_until([&] { return answer.has_value(); });
         REQUIRE(*answer);
         return **answer;
+    }
+    boost::asio::ip::tcp::socket connected() {
+        const auto at = role->bound().cti;
+        const auto port = static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
+        boost::asio::ip::tcp::socket socket(io);
+        socket.connect({boost::asio::ip::make_address("127.0.0.1"), port});
+        return socket;
+    }
+    std::string raw(const std::string& request) {
+        auto socket = connected();
+        boost::asio::write(socket, boost::asio::buffer(request));
+        std::string answer;
+        bool is_over = false;
+        boost::asio::async_read(socket, boost::asio::dynamic_buffer(answer),
+                                [&](const boost::system::error_code&, std::size_t) { is_over = true; });
+        run_until([&] { return is_over; });
+        return answer;
     }
     http::ClientResponse get(const std::string& path, const std::string& token = {}) {
         http::ClientRequest request;
@@ -179,6 +197,17 @@ TEST_CASE("without tokens on loopback everyone may ask") {
         settings.cti_without_token = true;
     });
     CHECK(lab.get("/v1/agents").status == 200);
+    const auto from = [&](const char* name, const char* value) {
+        http::ClientRequest request;
+        request.url = "/v1/agents";
+        request.headers.emplace_back(name, value);
+        return lab.ask(std::move(request)).status;
+    };
+    // Not a page that a browser on this machine shows, nor a name that points here.
+    CHECK(from("Origin", "http://example.org") == 401);
+    CHECK(from("Origin", ("http://" + lab.role->bound().cti).c_str()) == 200);
+    CHECK(lab.raw("GET /v1/agents HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n")
+              .starts_with("HTTP/1.1 401"));
 }
 
 TEST_CASE("a peer site's readiness is believed with its signature, once") {
@@ -230,10 +259,7 @@ TEST_CASE("every service of a call is asked of the exchange, and an unknown fiel
 
 TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it, and the run replays") {
     Lab lab;
-    boost::asio::ip::tcp::socket socket(lab.io);
-    const auto at = lab.role->bound().cti;
-    const auto port = static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
-    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port});
+    auto socket = lab.connected();
     boost::asio::write(
         socket, boost::asio::buffer(std::string("GET /v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
                                                 "Authorization: Bearer let me in\r\n\r\n")));
@@ -278,6 +304,38 @@ TEST_CASE("a phone registers over UDP, the agent is ready, listeners hear of it,
     REQUIRE_MESSAGE(report, (report ? "" : report.error().what));
     CHECK(report->inputs >= 4);
     CHECK(!report->difference);
+}
+
+TEST_CASE("whose token is taken away or means something else hears nothing more") {
+    Lab lab;
+    const auto listen = [&](const std::string& secret) {
+        auto socket = std::make_unique<boost::asio::ip::tcp::socket>(lab.connected());
+        boost::asio::write(*socket,
+                           boost::asio::buffer("GET /v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
+                                               "Authorization: Bearer " +
+                                               secret + "\r\n\r\n"));
+        return socket;
+    };
+    const auto desktop = listen("let me in"), wall = listen("show all");
+    std::string heard[2];
+    bool is_over[2] = {};
+    const auto read = [&](boost::asio::ip::tcp::socket& socket, std::size_t i) {
+        boost::asio::async_read(socket, boost::asio::dynamic_buffer(heard[i]),
+                                [&, i](const boost::system::error_code&, std::size_t) { is_over[i] = true; });
+    };
+    read(*desktop, 0);
+    read(*wall, 1);
+    lab.run_until([&] {
+        return heard[0].find("snapshot") != std::string::npos && heard[1].find("snapshot") != std::string::npos;
+    });
+    auto settings = Lab::settings(lab.folder);
+    settings.tokens[0].devices = {"1002"};
+    REQUIRE(lab.role->reload(settings));
+    lab.run_until([&] { return is_over[0]; });
+    CHECK(lab.register_phone("ada's") == 200);
+    lab.run_until([&] { return heard[1].find("agent-ready") != std::string::npos; });
+    CHECK_FALSE(is_over[1]);
+    CHECK(heard[0].find("agent-ready") == std::string::npos);
 }
 
 TEST_CASE("settings can be read anew: agents and tokens change, calls and addresses stay") {

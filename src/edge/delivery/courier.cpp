@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/delivery/courier.h"
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <fstream>
 #include <map>
 #include <random>
 
+#include "base/bytes.h"
+#include "base/digest.h"
 #include "base/match.h"
 #include "edge/delivery/messages.h"
 #include "edge/http/client.h"
@@ -22,6 +26,16 @@ using link::DeliveryInput;
 
 // One batch and the files, each on its own connection.
 constexpr std::size_t kConnections = 1 + link::kFilesMax;
+
+// Of the file as it is now; empty: it cannot be read.
+std::string digest_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    Sha256Stream digest;
+    std::array<char, std::size_t{1} << 16U> block{};
+    while (file.read(block.data(), block.size()) || file.gcount() > 0)
+        digest.add(as_bytes({block.data(), static_cast<std::size_t>(file.gcount())}));
+    return file.eof() ? to_hex(digest.finish()) : std::string();
+}
 
 class OutboxCourier final : public Courier {
 public:
@@ -107,8 +121,12 @@ private:
     void put_file(const link::OutboxFile& file) {
         under_way_[file.segment] = file.sha256;
         client_->send(file_request(options_.archive_url, options_.archive_token, file),
-                      [this, segment = file.segment](const Result<http::ClientResponse>& response) {
-                          input(file_answer(segment, response));
+                      [this, file](const Result<http::ClientResponse>& response) {
+                          auto answer = file_answer(file.segment, file.sha256, response);
+                          const bool is_spoilt = response && response->status == 400;
+                          if (is_spoilt && digest_of(file.path) != file.sha256)
+                              answer = {file.segment, link::Outcome::refused, "the file is not what it was"};
+                          input(std::move(answer));
                       });
     }
 

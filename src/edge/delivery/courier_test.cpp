@@ -64,8 +64,11 @@ struct World {
             const std::string content(std::istreambuf_iterator<char>(file), {});
             const auto digest = "sha-256=:" + to_base64(Bytes(sha256(as_bytes(content)))) + ":";
             if (request.header("content-digest") != digest) return http::problem(400, "Bad Request");
+            if (is_somebody_else) return {.status = 200, .body = "welcome"};
             files[request.path] = content;
-            return {201};
+            const auto name = request.path.substr(13, request.path.find('/', 13) - 13);
+            return http::json_response(
+                201, boost::json::serialize(boost::json::object{{"segment", name}, {"sha256", sha256_hex(content)}}));
         }
         const auto body = json_from_text(request.body);
         boost::json::array accepted;
@@ -105,6 +108,7 @@ struct World {
     CourierOptions options;
     std::unique_ptr<http::Server> archive;
     std::uint16_t port = 0;
+    bool is_somebody_else = false;
     int status = 200;
     std::set<std::uint64_t> seqs;
     std::map<std::string, std::string> files;
@@ -189,9 +193,41 @@ TEST_CASE("an answer that is not what the archive should say is a failure, not a
     }
     CHECK(facts_answer(http::ClientResponse{503, {}, "x"}).outcome == link::Outcome::failed);
     CHECK(facts_answer(fail(Errc::timeout, "late")).reason == "late");
-    const auto refused = facts_answer(http::ClientResponse{413, {}, R"({"title": "Too Large", "detail": "by far"})"});
+    const auto refused = facts_answer(http::ClientResponse{
+        413, {{"Content-Type", "application/problem+json"}}, R"({"title": "Too Large", "detail": "by far"})"});
     CHECK(refused.outcome == link::Outcome::refused);
     CHECK(refused.reason == "status 413, Too Large, by far");
+}
+
+TEST_CASE("whoever else sits at the archive's address neither takes a file nor refuses anything for good") {
+    const auto outcome = [](int status, const char* type, const std::string& body) {
+        return file_answer("s", "ab", http::ClientResponse{status, {{"content-type", type}}, body}).outcome;
+    };
+    const std::string ours = R"({"segment": "s", "sha256": "ab"})";
+    CHECK(outcome(201, "application/json", ours) == link::Outcome::taken);
+    CHECK(outcome(200, "text/html", "<html>") == link::Outcome::failed);
+    CHECK(outcome(204, "", "") == link::Outcome::failed);
+    CHECK(outcome(200, "application/json", R"({"segment": "s", "sha256": "cd"})") == link::Outcome::failed);
+    CHECK(outcome(200, "application/json", R"({"segment": "t", "sha256": "ab"})") == link::Outcome::failed);
+    CHECK(outcome(413, "text/html", "<html>") == link::Outcome::failed);
+    CHECK(outcome(413, "application/problem+json", "{}") == link::Outcome::refused);
+    CHECK(outcome(409, "application/problem+json; charset=utf-8", "{}") == link::Outcome::refused);
+    CHECK(outcome(400, "application/problem+json", "{}") == link::Outcome::failed);  // spoilt on its way
+    CHECK(facts_answer(http::ClientResponse{400, {{"Content-Type", "text/html"}}, ""}).outcome ==
+          link::Outcome::failed);
+}
+
+TEST_CASE("a file stays until the archive itself has it") {
+    World world;
+    world.is_somebody_else = true;
+    const auto courier = world.open();
+    REQUIRE(courier->add_file(world.file("s1", "one")));
+    world.run_until([&] { return !world.notices.empty(); });
+    CHECK(world.notices.front() == link::Notice::archive_away);
+    CHECK(courier->counts()->files_pending == 1);
+    CHECK(world.freed.empty());
+    world.is_somebody_else = false;
+    world.run_until([&] { return world.freed.size() == 1; });
 }
 
 TEST_CASE("a segment's name cannot leave its place in the URL") {

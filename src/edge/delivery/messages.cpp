@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/delivery/messages.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "edge/http/message.h"
 
 namespace sheaf::delivery {
 namespace {
@@ -80,6 +82,25 @@ Result<link::BatchAnswered> read_lists(const std::string& body) {
     return answer;
 }
 
+bool is_archives(const http::ClientResponse& response) {
+    return std::ranges::any_of(response.headers, [](const auto& header) {
+        constexpr std::string_view kProblem = "application/problem+json";  // RFC 9457
+        return http::equal_ignoring_case(header.first, "content-type") && header.second.starts_with(kProblem);
+    });
+}
+
+link::Outcome outcome_of(const http::ClientResponse& response) {
+    const auto outcome = link::outcome_of_status(response.status);
+    return outcome == link::Outcome::refused && !is_archives(response) ? link::Outcome::failed : outcome;
+}
+
+bool names(const std::string& body, const std::string& segment, const std::string& sha256) {
+    const auto value = json_from_text(body);
+    if (!value || !value->is_object()) return false;
+    const auto& object = value->get_object();
+    return string_field(object, "segment") == segment && string_field(object, "sha256") == sha256;
+}
+
 }  // namespace
 
 http::ClientRequest facts_request(const std::string& archive_url, const std::string& token,
@@ -104,18 +125,26 @@ http::ClientRequest file_request(const std::string& archive_url, const std::stri
 link::BatchAnswered facts_answer(const Result<http::ClientResponse>& response) {
     using link::Outcome;
     if (!response) return {Outcome::failed, response.error().what, {}, {}};
-    const auto outcome = link::outcome_of_status(response->status);
+    const auto outcome = outcome_of(*response);
     if (outcome != Outcome::taken) return {outcome, reason_of(*response), {}, {}};
     auto lists = read_lists(response->body);
     if (!lists) return {Outcome::failed, lists.error().what, {}, {}};
     return std::move(*lists);
 }
 
-link::FileAnswered file_answer(const std::string& segment, const Result<http::ClientResponse>& response) {
+link::FileAnswered file_answer(const std::string& segment, const std::string& sha256,
+                               const Result<http::ClientResponse>& response) {
     using link::Outcome;
-    if (response) return {segment, link::outcome_of_status(response->status), reason_of(*response)};
-    const bool gone = response.error().code == Errc::not_found;
-    return {segment, gone ? Outcome::refused : Outcome::failed, response.error().what};
+    if (!response) {
+        const bool gone = response.error().code == Errc::not_found;
+        return {segment, gone ? Outcome::refused : Outcome::failed, response.error().what};
+    }
+    const auto outcome = outcome_of(*response);
+    if (outcome == Outcome::taken && !names(response->body, segment, sha256))
+        return {segment, Outcome::failed, "the answer does not name the file"};
+    // Spoilt on its way, and not the archive's last word on it.
+    const bool is_spoilt = outcome == Outcome::refused && response->status == 400;
+    return {segment, is_spoilt ? Outcome::failed : outcome, reason_of(*response)};
 }
 
 }  // namespace sheaf::delivery

@@ -15,6 +15,9 @@ namespace sheaf::delivery {
 [[nodiscard]] http::ClientRequest file_request(const std::string& archive_url, const std::string& token,
                                                const link::OutboxFile& file);
 [[nodiscard]] link::BatchAnswered facts_answer(const Result<http::ClientResponse>& response);
-[[nodiscard]] link::FileAnswered file_answer(const std::string& segment, const Result<http::ClientResponse>& response);
+// `taken` only by an answer that names what was sent, `refused` only by one in the archive's form: whoever else may sit
+// at that address, a proxy or another server, has no say in what becomes of it.
+[[nodiscard]] link::FileAnswered file_answer(const std::string& segment, const std::string& sha256,
+                                             const Result<http::ClientResponse>& response);
 
 }  // namespace sheaf::delivery

@@ -152,6 +152,24 @@ Response json_response(int status, std::string body) {
     return {.status = status, .headers = {{"Content-Type", "application/json"}}, .body = std::move(body), .file = {}};
 }
 
+bool is_loopback_host(std::string_view host) {
+    if (host.starts_with('[')) {
+        const auto end = host.find(']');
+        return end != std::string_view::npos && host.substr(0, end + 1) == "[::1]";
+    }
+    const std::string_view name = host.substr(0, host.find(':'));
+    if (name == "localhost") return true;
+    if (!name.starts_with("127.")) return false;
+    return std::ranges::all_of(name, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+}
+
+bool is_of_another_page(std::string_view origin, std::string_view host) {
+    if (origin.empty()) return false;
+    for (const std::string_view scheme : {"http://", "https://"})
+        if (origin.starts_with(scheme) && origin.substr(scheme.size()) == host) return false;
+    return true;
+}
+
 Response problem(int status, std::string_view title, std::string_view detail) {
     boost::json::object body{{"type", "about:blank"}, {"title", title}, {"status", status}};
     if (!detail.empty()) body["detail"] = detail;

@@ -31,6 +31,12 @@ struct RangeChoice {
 };
 [[nodiscard]] RangeChoice choose_range(std::string_view header, std::uint64_t size);
 
+// Where no token is asked for, a page of some other site must not reach us by a name that it points at this machine
+// (DNS rebinding): the Host header has to be a loopback address or localhost.
+[[nodiscard]] bool is_loopback_host(std::string_view host);
+// Browsers name the page that asks, for writes and for WebSockets: whether it is another than the one served here.
+[[nodiscard]] bool is_of_another_page(std::string_view origin, std::string_view host);
+
 // One server-sent event with this data, each line of it its own field.
 [[nodiscard]] std::string event_text(std::string_view data);
 // Whether a name and a value may stand in a header: no control characters, and the name is a token.

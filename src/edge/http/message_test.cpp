@@ -25,6 +25,22 @@ TEST_CASE("a request target is decoded once, and what cannot be a path is refuse
     }
 }
 
+TEST_CASE("where no token is asked for, only loopback names are served") {
+    for (const char* host : {"localhost", "localhost:8080", "127.0.0.1:80", "127.9.9.9", "[::1]:8080"})
+        CHECK(is_loopback_host(host));
+    for (const char* host :
+         {"", "example.org", "127.0.0.1.example.org", "localhost.example.org:80", "[::2]", "10.0.0.1"})
+        CHECK_FALSE(is_loopback_host(host));
+}
+
+TEST_CASE("a page of another site is told from the one that is served here") {
+    CHECK_FALSE(is_of_another_page("", "archive:8080"));
+    CHECK_FALSE(is_of_another_page("http://archive:8080", "archive:8080"));
+    CHECK_FALSE(is_of_another_page("https://archive", "archive"));
+    for (const char* origin : {"http://evil", "null", "http://archive:8080.evil", "ftp://archive:8080", "archive:8080"})
+        CHECK(is_of_another_page(origin, "archive:8080"));
+}
+
 TEST_CASE("one range of a file is chosen; what is not understood is ignored, what is not there is unsatisfiable") {
     CHECK(choose_range("bytes=0-9", 100) == RangeChoice{Kind::part, 0, 9});
     CHECK(choose_range("bytes=90-", 100) == RangeChoice{Kind::part, 90, 99});

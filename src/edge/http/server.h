@@ -53,7 +53,7 @@ using Reply = std::function<void(Response)>;
 using Handler = std::function<void(Request, Reply)>;
 
 // An open text/event-stream or WebSocket towards one client. Sending never blocks; a client that falls more than
-// kStreamBytesMax behind is disconnected.
+// kStreamBytesMax behind is disconnected; one larger text is taken all the same, one at a time.
 class Stream {
 public:
     virtual ~Stream() = default;

@@ -499,6 +499,31 @@ TEST_CASE("a stream whose client does not read is cut off when it is too far beh
     }
 }
 
+TEST_CASE("a stream takes one text that is larger than what may wait, and what follows it") {
+    for (const bool websocket : {false, true}) {
+        CAPTURE(websocket);
+        Streams streams;
+        Running running({});
+        running.on_thread([&] { running.server->add_stream("/events", streams.route()); });
+        Plain client(running.port);
+        client.send(websocket ? kUpgrade : get("/events?token=good", "Accept: text/event-stream\r\n"));
+        streams.opened.get_future().wait();
+        client.read_to("hello");
+        running.on_thread([&] {
+            streams.open[0]->send(std::string(3 * kStreamBytesMax, 'x') + "!");
+            streams.open[0]->send("then");
+            CHECK(streams.open[0]->is_open());
+        });
+        CHECK(client.read_to("!").size() > 3 * kStreamBytesMax);
+        CHECK(client.read_to("then").size() < 30);
+        running.on_thread([&] {
+            streams.open[0]->send(std::string(3 * kStreamBytesMax, 'y'));
+            streams.open[0]->send(std::string(3 * kStreamBytesMax, 'z'));  // a second one beside it is too much
+            CHECK_FALSE(streams.open[0]->is_open());
+        });
+    }
+}
+
 TEST_CASE("streams count as connections, end with the server, and free their place when the client goes") {
     Streams streams;
     ServerOptions options;

@@ -20,20 +20,29 @@ using boost::system::error_code;
 
 constexpr std::size_t kIncomingMessageMax = 64 * 1024;
 
-// Texts on their way out: one is being written, the others wait; together at most kStreamBytesMax.
+// Texts on their way out: one is being written, the others wait; together at most kStreamBytesMax, and beside them one
+// that is larger alone: what there is to be told at the beginning.
 class Outgoing {
 public:
-    [[nodiscard]] bool takes(std::size_t bytes) const { return bytes <= kStreamBytesMax - bytes_; }
+    [[nodiscard]] bool takes(std::size_t bytes) const {
+        return bytes > kStreamBytesMax ? !has_large_ : bytes_ + bytes <= kStreamBytesMax;
+    }
     // True: nothing was under way, write front() now.
     [[nodiscard]] bool push(std::string text) {
-        bytes_ += text.size();
+        if (text.size() > kStreamBytesMax)
+            has_large_ = true;
+        else
+            bytes_ += text.size();
         waiting_.push_back(std::move(text));
         return waiting_.size() == 1;
     }
     [[nodiscard]] const std::string& front() const { return waiting_.front(); }
     // True: there is another to write.
     [[nodiscard]] bool pop() {
-        bytes_ -= waiting_.front().size();
+        if (waiting_.front().size() > kStreamBytesMax)
+            has_large_ = false;
+        else
+            bytes_ -= waiting_.front().size();
         waiting_.pop_front();
         return !waiting_.empty();
     }
@@ -41,7 +50,8 @@ public:
 
 private:
     std::deque<std::string> waiting_;
-    std::size_t bytes_ = 0;
+    std::size_t bytes_ = 0;  // without the large one
+    bool has_large_ = false;
 };
 
 // What the application holds: it may outlive the connection, even the io_context.

@@ -79,7 +79,7 @@ public:
 
     Result<void> remove(const std::string& path) override {
         const std::string file = directory_ + "/" + path;
-        if (::unlink(file.c_str()) != 0 && errno != ENOENT) return failed("remove " + path);
+        if (::unlink(file.c_str()) != 0) return errno == ENOENT ? Result<void>{} : failed("remove " + path);
         return sync_directory(std::filesystem::path(file).parent_path().string());
     }
 

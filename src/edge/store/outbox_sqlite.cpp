@@ -213,7 +213,7 @@ Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
         database_.prepare("INSERT INTO file (segment, owner, path, sha256, bytes, media_type) VALUES (?, ?, ?, ?, ?, ?)"
                           "ON CONFLICT (segment) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256,"
                           "bytes = excluded.bytes, media_type = excluded.media_type, refused = NULL "
-                          "WHERE sha256 <> excluded.sha256"));
+                          "WHERE sha256 <> excluded.sha256 OR refused IS NOT NULL"));
     insert.bind(1, file.segment).bind(2, owner_).bind(3, file.path).bind(4, file.sha256);
     return insert.bind(5, static_cast<std::int64_t>(file.bytes)).bind(6, file.media_type).run();
 }
@@ -283,12 +283,13 @@ Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std:
 
 Result<link::Outbox::Counts> SqliteOutbox::counts() {
     TRY(auto select, database_.prepare("SELECT (SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NULL),"
+                                       "(SELECT min(seq) FROM fact WHERE owner = ?1 AND refused IS NULL),"
                                        "(SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NOT NULL),"
                                        "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NULL),"
                                        "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NOT NULL)"));
     TRY_VOID(select.bind(1, owner_).step());
     const auto number = [&](int column) { return static_cast<std::uint64_t>(select.integer(column)); };
-    return Counts{number(0), number(1), number(2), number(3)};
+    return Counts{number(0), number(1), number(2), number(3), number(4)};
 }
 
 }  // namespace

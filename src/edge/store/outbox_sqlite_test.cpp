@@ -104,6 +104,9 @@ TEST_CASE("a file waits until it is delivered or refused, and comes once however
     CHECK(outbox->pending_files(10)->empty());
     CHECK(outbox->counts()->files_refused == 1);
     CHECK(outbox->counts()->files_pending == 0);
+    REQUIRE(outbox->add_file({"s2", "/data/s2.wav", "cd", 8, "audio/wav"}));  // a later start: perhaps it is taken now
+    CHECK(outbox->pending_files(10)->size() == 1);
+    CHECK(outbox->counts()->files_refused == 0);
 }
 
 TEST_CASE("a file with another digest takes the former one's place, whatever becomes of that") {
