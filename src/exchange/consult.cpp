@@ -65,6 +65,9 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
         main.pause->came = turn.now.mono;
         apply(turn, main, call::PauseRecording{{main.pause->pause.id, main.pause->pause.by}, 0, true});
     }
+    std::ranges::move(consult.pauses_beside, std::back_inserter(main.pauses_beside));
+    if (consult.pause && consult.pause->pause.id != main.pause->pause.id)
+        main.pauses_beside.push_back(*std::exchange(consult.pause, std::nullopt));
     if (consult.consult_link.empty()) joined_here(turn, main, consult, kind, evidence);
     turn.completing = pair.consult_leg;
     apply(turn, consult, call::Merged{main.call.id, pair.consult_leg});

@@ -124,6 +124,28 @@ void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_
     if (how == Ended::said)
         for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
     apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told});
+    if (live.pauses_beside.empty()) return;
+    LivePause next = std::move(live.pauses_beside.front());
+    live.pauses_beside.erase(live.pauses_beside.begin());
+    next.pause.ago_ms = to_ms(turn.now.mono - next.began);
+    if (call_of(turn, next.from) != &live) next.from = {};  // by a leg that has gone
+    begin(turn, live, next.pause, next.from);
+}
+
+// Somebody paused at another site while it was paused here: neither knew of the other's.
+void put_beside(LiveCall& live, LivePause pause) {
+    auto& all = live.pauses_beside;
+    const auto known = std::ranges::find(all, pause.pause.id, [](const LivePause& one) { return one.pause.id; });
+    if (known != all.end()) {
+        known->began = std::min(known->began, pause.began);
+        return;
+    }
+    if (all.size() >= kPausesBesideMax) all.erase(all.begin());
+    all.push_back(std::move(pause));
+}
+
+void forget_beside(LiveCall& live, const std::string& pause) {
+    std::erase_if(live.pauses_beside, [&](const LivePause& one) { return one.pause.id == pause; });
 }
 
 LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, LegId& by) {
@@ -154,8 +176,10 @@ void pause_told(Turn& turn, LiveCall& live, const LegId& id, const SitePause& pa
     const auto over = std::ranges::find(live.pauses_over, pause.id, &OverPause::id);
     if (over != live.pauses_over.end()) return told_of_one_over(turn, live, *over, leg, pause);
     if (!live.pause) return begin(turn, live, pause, id);
-    if (live.pause->pause.id != pause.id)
+    if (live.pause->pause.id != pause.id) {
+        put_beside(live, {pause, began_of(turn, pause), id, {}});
         return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause)});
+    }
     if (began_of(turn, pause) >= live.pause->began) return;
     live.pause->began = began_of(turn, pause);
     const std::set<SegmentId> sounding = reach_back(turn, live, pause);
@@ -181,6 +205,7 @@ std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by)
 // comes later; the next one of that leg does, and then it has never been over.
 void state_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional<SitePause>& told) {
     if (!told) {
+        std::erase_if(live.pauses_beside, [&](const LivePause& one) { return one.from == id; });
         if (!live.pause || live.pause->from != id) return;
         end(turn, live, live.pause->pause.by, id, true, Ended::unnamed);
         live.pauses_over.back().unnamed_by = id;
@@ -218,6 +243,7 @@ void on(Turn& turn, const PauseTold& event) {
     LegId leg;
     if (LiveCall* live = call_linked(turn, event.site, event.link, leg)) {
         if (event.on) return is_id(event.pause.id) ? pause_told(turn, *live, leg, fit(event.pause)) : void();
+        forget_beside(*live, event.pause.id);
         if (live->pause && live->pause->pause.id == event.pause.id) end(turn, *live, shown(event.pause.by), leg, true);
         return;
     }
@@ -229,8 +255,10 @@ void on(Turn& turn, const PauseTold& event) {
     });
     if (link == turn.state.ended_links.end()) return;
     if (!event.on) {  // its call may be part of another by now
-        for (auto& [id, live] : turn.state.calls)
+        for (auto& [id, live] : turn.state.calls) {
+            forget_beside(live, event.pause.id);
             if (live.pause && live.pause->pause.id == event.pause.id) end(turn, live, shown(event.pause.by), {}, true);
+        }
         return;
     }
     const SitePause pause = fit(event.pause);

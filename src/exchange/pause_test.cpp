@@ -99,6 +99,39 @@ TEST_CASE("a pause told by another site is confirmed when nothing of it is store
     }
 }
 
+TEST_CASE("two pauses that cross are two: when one is over the other is in force, with nothing stored in between") {
+    Linked site;
+    site.ask("recording/pause");
+    site.silenced();
+    site.wait(100ms);
+    site.tell(true, 50);
+    site.silenced();
+    CHECK(site.one<ConfirmPause>().pause == "p1");
+    site.wait(2s);
+    SUBCASE("ours is over first") {
+        site.ask("recording/resume");
+        CHECK(site.one<ResumeRecording>().label == "paused");
+        CHECK(site.silences(2'050));
+        CHECK(site.fact("recording.resumed").at("calluuid").as_string() == site.call.text());
+        CHECK(site.fact("pause.told").at("pause") == "p1");
+        site.wait(1s);
+        site.tell(false, 0);
+        CHECK(site.one<ResumeRecording>().label == "paused");
+        CHECK_FALSE(site.any<SilenceRecording>());
+    }
+    SUBCASE("theirs is over first") {
+        site.tell(false, 0);
+        CHECK_FALSE(site.any<ResumeRecording>());
+        site.ask("recording/resume");
+        CHECK(site.one<ResumeRecording>().label == "paused");
+        CHECK_FALSE(site.any<SilenceRecording>());
+    }
+    SUBCASE("their leg has gone by then") {
+        site.step(LegEnded{kIn, Cause::normal, "m"});
+        CHECK(site.exchange.counts().calls == 0);
+    }
+}
+
 TEST_CASE("a state that was on its way when a pause was told beside it ends it only until the next one names it") {
     Linked site;
     SiteState state;

@@ -123,6 +123,7 @@ struct OverPause {
 };
 inline constexpr Duration kPauseConfirmMax = std::chrono::milliseconds{500};  // later is an alarm
 inline constexpr std::size_t kPausesKept = 16;  // of a call, that are over: a late word of them may still reach back
+inline constexpr std::size_t kPausesBesideMax = 16;  // of a call; beyond, the oldest is forgotten
 
 // A pause that another site was told of and has not confirmed. It outlives the leg, the call and the pause.
 struct ToldPause {
@@ -213,10 +214,11 @@ struct LiveCall {
     Instant avoided_until{};
     std::string transferor;  // dn to call when the target of a transfer does not answer
     Boxed<LivePause> pause;
-    std::vector<OverPause> pauses_over;  // the newest last
-    std::vector<Diversion> diversions;   // before it came here, and by redirections here
-    int redirected = 0;                  // times
-    LinkId consult_link;                 // of a consult call to its main call
+    std::vector<LivePause> pauses_beside;  // told while another was in force; each takes its place when that is over
+    std::vector<OverPause> pauses_over;    // the newest last
+    std::vector<Diversion> diversions;     // before it came here, and by redirections here
+    int redirected = 0;                    // times
+    LinkId consult_link;                   // of a consult call to its main call
 };
 
 struct State {
