@@ -274,8 +274,13 @@ std::optional<Catalogue::SegmentOwner> Catalogue::segment(const std::string& ten
     bool known = false;
     if (const auto calls = calls_of_segment_.find(key); calls != calls_of_segment_.end()) {
         for (const std::string& call : calls->second) {
-            for (const TypedFact* fact : by_call_.at({tenant, call})) {
+            const Facts& facts = by_call_.at({tenant, call});
+            std::set<std::string> owners;  // of the call: nobody else may speak of its segments
+            for (const TypedFact* fact : facts)
+                if (std::holds_alternative<CallStarted>(fact->body)) owners.insert(fact->site);
+            for (const TypedFact* fact : facts) {
                 if (segment_of(fact->body) != id) continue;
+                if (!owners.empty() && !owners.contains(fact->site)) continue;
                 known = true;
                 if (owner.site.empty() || fact->site < owner.site) owner.site = fact->site;
             }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "archive/gaps.h"
@@ -15,12 +16,26 @@
 namespace sheaf::archive {
 namespace {
 
+// Of a recording: connections times changes that are looked at, and parties named in its timelines.
+constexpr std::size_t kMomentsMax = 5'000'000;
+constexpr std::size_t kTimelineWordsMax = 1'000'000;
+
 // Facts in an order that depends on their content alone.
 std::vector<const TypedFact*> in_order(std::vector<const TypedFact*> facts) {
     std::sort(facts.begin(), facts.end(), [](const TypedFact* a, const TypedFact* b) {
         return std::tie(a->at, a->site, a->node, a->seq, a->id) < std::tie(b->at, b->site, b->node, b->seq, b->id);
     });
     return facts;
+}
+
+using Owners = std::map<CallUuid, std::set<std::string>>;
+// Who says that a call has started is the one who may speak of it. Two of them: neither is believed more than the
+// other.
+Owners owners_of_calls(const std::vector<const TypedFact*>& facts) {
+    Owners owners;
+    for (const TypedFact* fact : facts)
+        if (const auto* started = std::get_if<CallStarted>(&fact->body)) owners[started->call].insert(fact->site);
+    return owners;
 }
 
 // The site of each call: who said that it started, or who speaks of it as its own.
@@ -45,9 +60,15 @@ public:
 
     RecordingView run() {
         facts_ = in_order(component_.facts);
+        const Owners owners = owners_of_calls(facts_);
+        std::erase_if(facts_, [&](const TypedFact* fact) {
+            const auto known = owners.find(call_of(fact->body));
+            return known != owners.end() && !known->second.contains(fact->site);
+        });
+        is_contested_ = std::ranges::any_of(owners, [](const auto& one) { return one.second.size() > 1; });
         sites_ = sites_of_calls(facts_);
         view_.id = component_.root;
-        view_.needs_review = component_.needs_review;
+        view_.needs_review = component_.needs_review || is_contested_;
         for (const std::string& call : component_.calls)
             if (call != component_.root.text()) view_.aliases.emplace_back(call);
         place_on_one_clock();
@@ -58,11 +79,11 @@ public:
         fold_segments();
         bound();
         decide_state();
-        for (SegmentView& segment : view_.segments) {
-            segment.party = recorded_party_of(segment, presence, until_);
-            segment.timeline = timeline_of(segment, presence, until_);
-        }
-        view_.gaps = gaps_of(view_.segments, view_.calls, presence, until_);
+        if (presence.connections().size() * presence.changes().size() > kMomentsMax)
+            is_too_much_ = true;
+        else
+            account(presence);
+        view_.needs_review = view_.needs_review || is_too_much_;
         finish_segments(presence);
         fold_events(presence);
         raise_alarms();
@@ -70,6 +91,21 @@ public:
     }
 
 private:
+    // Who was heard when, and what is missing; neither where that would be more than anybody can look through.
+    void account(const Presence& presence) {
+        std::size_t words = 0;
+        for (SegmentView& segment : view_.segments) {
+            segment.party = recorded_party_of(segment, presence, until_);
+            segment.timeline = timeline_of(segment, presence, until_);
+            for (const TimelineEntry& entry : segment.timeline) words += 1 + entry.parties.size() + entry.held.size();
+            is_too_much_ = words > kTimelineWordsMax;
+            if (is_too_much_) break;
+        }
+        if (!is_too_much_) view_.gaps = gaps_of(view_.segments, view_.calls, presence, until_);
+        if (is_too_much_)
+            for (SegmentView& segment : view_.segments) segment.timeline.clear();
+    }
+
     void place_on_one_clock() {
         const auto root = sites_.find(component_.root);
         const auto clocks = site_clocks(root == sites_.end() ? std::string() : root->second, facts_);
@@ -285,9 +321,12 @@ private:
                 view_.alarms.push_back({"segment-not-erased", s.ended_at, view_.id, s.id,
                                         "a pause came late at " + s.site + ": the file without it has not come yet"});
         raise_pause_alarms();
-        if (view_.needs_review)
-            view_.alarms.push_back(
-                {"needs-review", view_.started_at, view_.id, {}, "more calls are linked than one recording may hold"});
+        const auto review = [&](const char* why) {
+            view_.alarms.push_back({"needs-review", view_.started_at, view_.id, {}, why});
+        };
+        if (component_.needs_review) review("more calls are linked than one recording may hold");
+        if (is_too_much_) review("more happens in it than is accounted for");
+        if (is_contested_) review("two sites say that a call is theirs");
     }
 
     void raise_pause_alarms() {
@@ -313,6 +352,8 @@ private:
     Ms now_, settle_ms_;
     Ms until_ = 0;
     std::vector<const TypedFact*> facts_;
+    bool is_contested_ = false;
+    bool is_too_much_ = false;
     std::map<CallUuid, std::string> sites_;
     std::vector<TimedFact> timed_;
     std::map<CallUuid, CallView> calls_;

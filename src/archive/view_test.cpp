@@ -411,6 +411,37 @@ TEST_CASE("a pause that a site has heard of late goes nowhere else from there") 
     CHECK(words(view.segments[0].timeline) == "talk 0-1980; paused 1980-2980; talk 2980-16995; ");
 }
 
+TEST_CASE(
+    "of a recording in which more happens than anybody can look through nothing is accounted for, and it says so") {
+    Story s = talk();
+    for (int i = 0; i < 2'300; ++i)
+        s.joined("london", 2'000 + 60 * i, "U1", "c" + std::to_string(i), "customer", "+" + std::to_string(i));
+    hang_up(s);
+    const auto view = look(s);
+    CHECK(view.needs_review);
+    CHECK(view.gaps.empty());
+    CHECK(std::ranges::any_of(view.alarms, [](const auto& alarm) { return alarm.kind == "needs-review"; }));
+}
+
+TEST_CASE("only the site of a call is believed about it") {
+    Story s = talk();
+    s.say("rome", 2'000, "recording.paused", {{"calluuid", "U1"}, {"by", "x"}, {"pause", "p"}});
+    s.say("rome", 2'500, "call.merged", {{"calluuid", "U1"}, {"into", "nowhere"}});
+    s.say("rome", 2'600, "call.ended", {{"calluuid", "U1"}, {"cause", "normal"}});
+    s.joined("rome", 2'700, "U1", "c9", "customer", "+99");
+    hang_up(s);
+    const auto with = look(s);
+    std::erase_if(s.facts, [](const auto& fact) { return fact.site == "rome"; });
+    const auto without = look(s);
+    CHECK(with.calls[0].ended_at == without.calls[0].ended_at);
+    CHECK(with.parties.size() == without.parties.size());
+    CHECK_FALSE(with.needs_review);
+    s.call("rome", -5'000, "U1", "inbound", "U1");
+    const auto contested = look(s);
+    CHECK(contested.needs_review);
+    CHECK(std::ranges::any_of(contested.alarms, [](const auto& alarm) { return alarm.kind == "needs-review"; }));
+}
+
 TEST_CASE("a pause that a site has not confirmed is an alarm until it has, in whatever order that comes") {
     Story s = talk();
     const auto pause = [](const char* id, const char* site) {
