@@ -158,6 +158,7 @@ void MediaControl::on_invited(const Stamp& now, const sip::Invited& event, const
     leg.id = LegId(local_tag);
     leg.dialog = event.dialog;
     std::tie(leg.owner, leg.boot) = owner_of(event.request);
+    leg.from = event.source.remote.address;
     leg.session_id = static_cast<std::uint64_t>(to_unix_ms(now.wall));
     leg.version = 1;
     leg.local = {.address = settings_.sdp_address, .port = 9, .codecs = our_codecs()};

@@ -42,6 +42,11 @@ public:
     [[nodiscard]] virtual Result<RtpPair> allocate_ports() = 0;  // exhausted: none is free
     // "say:welcome"; null: there is none of that name.
     [[nodiscard]] virtual std::shared_ptr<const media::Prompt> find_prompt(const std::string& uri) = 0;
+    // Whether something of this segment has been recorded already, whatever has become of it.
+    [[nodiscard]] virtual bool knows_segment(const SegmentId& segment) const {
+        static_cast<void>(segment);
+        return false;
+    }
 };
 
 // ---- Effects, to be carried out in order -----------------------------------------------------------------------
@@ -137,6 +142,7 @@ private:
         std::set<SegmentId> recordings;
         std::string owner;  // the switch, by its own word, and which of its runs; empty: it did not say
         std::string boot;
+        std::string from;      // the address it was asked from: nobody else's word lets go of it
         bool is_left = false;  // by that run, as the next one says
     };
     struct Room {
@@ -184,7 +190,7 @@ private:
     void on_notice(const Stamp& now, const media::DigitReceived& n);
     void on_notice(const Stamp& now, const media::LegSilent& n);
     Done erase_ended(const SilenceRecord& silence);
-    Done release(const Stamp& now, const Release& former);
+    Done release(const Stamp& now, const Release& former, const std::string& by);
     void settle(std::uint64_t ticket, const Done& refusal);
     void respond(sip::ServerRequest request, const LegId& leg, const Done& refusal);
 

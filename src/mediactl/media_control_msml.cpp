@@ -73,7 +73,7 @@ void MediaControl::on_message(const Stamp& now, const sip::Requested& event) {
     for (std::size_t i = 0; !refusal && i < elements->size(); ++i) {
         refusal = std::visit(
             Match{[&](const SilenceRecord& e) { return erase_ended(e); },
-                  [&](const Release& e) { return release(now, e); },
+                  [&](const Release& e) { return release(now, e, event.source.remote.address); },
                   [](const Refused& e) -> Done { return Refusal{e.code, e.why}; },
                   [](const auto&) -> Done { return Refusal{501, "only a silence of what has ended, or a release"}; }},
             (*elements)[i]);
@@ -95,9 +95,9 @@ MediaControl::Done MediaControl::erase_ended(const SilenceRecord& silence) {
 }
 
 // Nobody will say anything in their dialogs any more: as if that had been so for long enough.
-MediaControl::Done MediaControl::release(const Stamp& now, const Release& former) {
+MediaControl::Done MediaControl::release(const Stamp& now, const Release& former, const std::string& by) {
     for (auto& [id, leg] : legs_) {
-        if (leg.owner != former.owner || leg.boot == former.boot || leg.is_left) continue;
+        if (leg.owner != former.owner || leg.from != by || leg.boot == former.boot || leg.is_left) continue;
         leg.is_left = true;
         silent_at_.set(leg.dialog, now.mono);
     }
@@ -193,6 +193,7 @@ MediaControl::Done MediaControl::start_record(const StartRecord& e) {
     Leg* leg = of_id(e.leg);
     if (leg == nullptr) return Refusal{404, "no such connection"};
     if (recordings_.contains(e.segment)) return Refusal{400, "that segment is being recorded already"};
+    if (resources_.knows_segment(e.segment)) return Refusal{400, "that segment has been recorded already"};
     if (leg->recordings.size() >= media::kRecordingsOfLegMax) return Refusal{503, "too many recordings of one leg"};
     leg->recordings.insert(e.segment);
     recordings_[e.segment] = {leg->id, e.calluuid, e.connection};

@@ -22,6 +22,7 @@ struct Resources : MediaResources {
         if (uri != "say:welcome") return nullptr;
         return std::make_shared<const media::Prompt>(media::Prompt{uri, {1, 2}});
     }
+    bool knows_segment(const SegmentId& segment) const override { return segment.text() == "former"; }
     std::string address = "127.0.0.1";
     int left = 100;
     int allocated = 0;
@@ -339,6 +340,14 @@ TEST_CASE("a recording is started, told as a fact with its first moment, and end
     CHECK(s.control.counts().recordings == 0);
 }
 
+TEST_CASE("a segment id that was used before is refused: what it named must not be lost under it") {
+    Server s;
+    s.invite(1, "msml", sdp());
+    CHECK(s.msml(1, record("former", "tag1")).find("400") != std::string::npos);
+    CHECK(s.control.counts().recordings == 0);
+    CHECK(s.msml(1, record("fresh", "tag1")).find("200") != std::string::npos);
+}
+
 TEST_CASE("a recording that cannot begin is a lost segment, never a silence") {
     Server s;
     s.invite(1, "msml=r", sdp());
@@ -590,12 +599,12 @@ TEST_CASE("a switch that has started anew has what its former run left ended, an
         if (!value.empty()) message.add("X-Sheaf-Switch", value);
         s.last = s.control.handle(s.now, sip::Invited{dialog, message, source()}, "tag" + std::to_string(dialog));
     };
-    const auto release = [&](const std::string& attributes) {
+    const auto release = [&](const std::string& attributes, const std::string& from = "127.0.0.1") {
         s.last = s.control.handle(s.now,
                                   sip::Requested{++s.requests, 0,
                                                  request("MESSAGE", "msml", "application/msml+xml",
                                                          "<msml version=\"1.1\"><release " + attributes + "/></msml>"),
-                                                 source()},
+                                                 source(from)},
                                   {});
         return s.first<RespondTo>().status;
     };
@@ -607,6 +616,9 @@ TEST_CASE("a switch that has started anew has what its former run left ended, an
     static_cast<void>(s.msml(1,
                              "<record xmlns=\"urn:sheaf:msml:1\" action=\"start\" target=\"conn:tag1\" "
                              "segment=\"s1\" calluuid=\"u\" connection=\"c\"/>"));
+    CHECK(release(ours + " switch=\"london/london-1\" boot=\"new\"", "192.0.2.1") == 200);  // not its own address
+    s.pass(1s);
+    CHECK(s.last.empty());
     CHECK(release(ours + " switch=\"london/london-1\" boot=\"new\"") == 200);
     s.pass(1s);
     const auto byes = s.all<SendBye>();

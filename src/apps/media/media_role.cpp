@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +20,7 @@
 #include "edge/delivery/courier.h"
 #include "edge/journal/journal_files.h"
 #include "edge/journal/journal_writer.h"
+#include "edge/journal/late_erasure.h"
 #include "edge/journal/sealer.h"
 #include "edge/net/clock.h"
 #include "edge/net/sip_node.h"
@@ -34,6 +36,7 @@ using media_role::PromptCache;
 using media_role::Worker;
 
 constexpr std::chrono::seconds kLook{1};
+constexpr std::chrono::seconds kKeepMin{150};
 constexpr std::string_view kOutbox = "outbox.db";
 
 // Ports and prompts for the control.
@@ -52,6 +55,12 @@ public:
     std::shared_ptr<const media::Prompt> find_prompt(const std::string& uri) override {
         return prompts_.find(uri).value_or(nullptr);
     }
+    bool knows_segment(const SegmentId& segment) const override {
+        return (files != nullptr && files->mentions(segment)) || !journal::find_segment_file(folder, segment).empty();
+    }
+
+    std::string folder;                            // of the segments
+    const journal::JournalFiles* files = nullptr;  // not ours
 
 private:
     std::string address_;
@@ -162,7 +171,10 @@ private:
 
     Result<void> open_journal() {
         const std::string folder = (fs::path(settings_.node.data) / "media").string();
-        TRY(files_, journal::JournalFiles::open(folder + "/journal/0"));
+        TRY(files_,
+            journal::JournalFiles::open(folder + "/journal/0", journal::last_noted_file(folder + "/erasing") + 1));
+        resources_->folder = folder;
+        resources_->files = files_.get();
         journal::Sealer::Hooks sealing;
         sealing.on_sealed = [this, alive = std::weak_ptr<int>(alive_)](journal::SealedSegment segment) {
             auto shared = std::make_shared<journal::SealedSegment>(std::move(segment));  // a post is copied
@@ -180,12 +192,14 @@ private:
         sealing.on_trouble = [](const SegmentId& segment, const Error& error) {
             config::log_error("a segment cannot be sealed yet", {{"segment", segment.text()}, {"why", error.what}});
         };
-        TRY(sealer_, journal::Sealer::start(
-                         {.folder = folder,
-                          .format = settings_.format == config::ArchiveFormat::flac ? journal::AudioFormat::flac
-                                                                                    : journal::AudioFormat::wav,
-                          .keep = std::chrono::milliseconds{settings_.keep_ms}},
-                         *files_, std::move(sealing)));
+        TRY(sealer_,
+            journal::Sealer::start(
+                {.folder = folder,
+                 .format = settings_.format == config::ArchiveFormat::flac ? journal::AudioFormat::flac
+                                                                           : journal::AudioFormat::wav,
+                 // A pause that is heard of late still finds what it takes something back of.
+                 .keep = std::max<std::chrono::milliseconds>(std::chrono::milliseconds{settings_.keep_ms}, kKeepMin)},
+                *files_, std::move(sealing)));
         journal::JournalWriter::Hooks writing;
         writing.on_closed = [this](journal::ClosedSegment segment) { sealer_->add(std::move(segment)); };
         writing.on_trouble = [](const Error& error) {

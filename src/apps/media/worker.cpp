@@ -146,7 +146,12 @@ Result<void> Worker::Loop::command(media::Command&& command) {
     {
         MutexLock lock(mutex_);
         if (stop_cause_) return fail(Errc::conflict, "the media worker has stopped");
-        if (commands_.size() >= settings_.commands_max || notices_.size() >= settings_.notices_max) {
+        // What ends something is taken always: there is no more of it than there is to end.
+        const bool ends_something =
+            std::holds_alternative<media::RemoveLeg>(command) || std::holds_alternative<media::LeaveRoom>(command) ||
+            std::holds_alternative<media::StopRecording>(command) || std::holds_alternative<media::StopPlay>(command);
+        const bool is_full = commands_.size() >= settings_.commands_max || notices_.size() >= settings_.notices_max;
+        if (is_full && !ends_something) {
             return fail(Errc::exhausted, "the media worker has too much to do");
         }
         commands_.push_back(std::move(command));

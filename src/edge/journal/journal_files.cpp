@@ -14,11 +14,12 @@ constexpr std::size_t kDigits = 12;
 
 }  // namespace
 
-Result<std::unique_ptr<JournalFiles>> JournalFiles::open(const std::string& folder) {
+Result<std::unique_ptr<JournalFiles>> JournalFiles::open(const std::string& folder, std::uint64_t least) {
     TRY_VOID(make_folders(folder));
     std::unique_ptr<JournalFiles> files(new JournalFiles(folder));
     TRY(const auto names, files_in(folder, std::string(kSuffix)));
     const MutexLock lock(files->mutex_);
+    files->next_ = std::max(files->next_, least);
     for (const std::string& name : names) {
         std::uint64_t number = 0;
         const char* end = name.data() + name.size() - kSuffix.size();

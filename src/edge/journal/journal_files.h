@@ -26,8 +26,9 @@ inline constexpr std::uint32_t kExtentBytesMax = 256 * 1024;
 // in it has been cut. Shared by the writer's and the sealer's thread; any thread.
 class JournalFiles {
 public:
-    // Makes the folder. Files of an earlier run are there, unknown until `adopt`, and stay until then.
-    [[nodiscard]] static Result<std::unique_ptr<JournalFiles>> open(const std::string& folder);
+    // Makes the folder. Files of an earlier run are there, unknown until `adopt`, and stay until then. No new one has a
+    // number below `least`: an erasure's note may name a former one that is gone.
+    [[nodiscard]] static Result<std::unique_ptr<JournalFiles>> open(const std::string& folder, std::uint64_t least = 1);
 
     [[nodiscard]] std::string path_of(std::uint64_t number) const;
     [[nodiscard]] std::uint64_t next_number();  // never one that was used

@@ -179,6 +179,17 @@ Duration after_opening(const Stamp& opened, const Stamp& from) {
     return std::max(is_restarted ? by_wall : from.mono - opened.mono, Duration{0});
 }
 
+std::uint64_t last_noted_file(const std::string& folder) {
+    std::uint64_t last = 0;
+    const auto names = files_in(folder, ".json");
+    for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+        const auto note = read_note(folder + "/" + name);
+        if (!note) continue;
+        for (const media::ErasedPlace& place : note->journal.places) last = std::max(last, place.file);
+    }
+    return last;
+}
+
 Result<void> erase_file(const std::string& path) {
     if (!file_exists(path)) return {};
     TRY(File file, File::open_write(path));

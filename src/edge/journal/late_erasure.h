@@ -37,6 +37,8 @@ inline constexpr std::size_t kNoteBytesMax = 4U << 20U;
 [[nodiscard]] Result<ErasureNote> note_from_text(std::string_view text);
 [[nodiscard]] Result<void> write_note(const std::string& path, const ErasureNote& note);  // durably
 [[nodiscard]] Result<ErasureNote> read_note(const std::string& path);
+// The largest number of a journal file that a note in this folder names; 0: none.
+[[nodiscard]] std::uint64_t last_noted_file(const std::string& folder);
 
 // The moment as a span since the opening; never before it. The monotonic clock tells, unless the machine has been
 // started anew in between.
