@@ -275,6 +275,11 @@ void Api::remember_refused(const std::string& tenant, const std::vector<archive:
     }
 }
 
+std::optional<Response> Api::refuse_unknown(const Request& request) const {
+    if (caller_of(request)) return std::nullopt;
+    return unauthorised();
+}
+
 std::optional<Response> Api::refuse_upload(const Request& request) {
     const auto caller = caller_of(request);
     if (!caller) return unauthorised();

@@ -51,6 +51,8 @@ public:
     [[nodiscard]] Result<void> load();
     void handle(const http::Request& request, http::Reply reply);
     // Of an upload, before its body is read; empty: go on.
+    // Of a request with a body, before that is read.
+    [[nodiscard]] std::optional<http::Response> refuse_unknown(const http::Request& request) const;
     [[nodiscard]] std::optional<http::Response> refuse_upload(const http::Request& request);
     // Of an event stream; the tenant whose events it gets, or why not.
     [[nodiscard]] std::optional<http::Response> refuse_stream(const http::Request& request);

@@ -90,6 +90,10 @@ struct ArchiveRole::Impl : std::enable_shared_from_this<ArchiveRole::Impl> {
         options.upload_prefix = "/v1/segments/";
         options.upload_bytes_max = kUploadBytesMax;
         options.spool = spool;
+        options.connections_of_one_max = options.connections_max / 2;
+        options.admit = [this, self = shared_from_this()](const http::Request& request) {
+            return api->refuse_unknown(request);
+        };
         options.admit_upload = [this, self = shared_from_this()](const http::Request& request) {
             return api->refuse_upload(request);
         };

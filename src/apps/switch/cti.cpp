@@ -144,7 +144,9 @@ Result<std::unique_ptr<Cti>> Cti::start(boost::asio::io_context& io, const confi
     options.address = settings.cti.address;
     options.port = settings.cti.port;
     options.body_bytes_max = kSiteBodyMax;
+    options.connections_of_one_max = options.connections_max / 2;
     auto* self = cti.get();
+    options.admit = [self](const http::Request& request) { return self->admit_body(request); };
     TRY(cti->server_, http::Server::listen(io, options, [self](const http::Request& request, http::Reply reply) {
             self->on_request(request, std::move(reply));
         }));
@@ -280,6 +282,16 @@ void Cti::on_site_message(const http::Request& request, const http::Reply& reply
     if (auto* pause = std::get_if<exchange::PauseTold>(&*event))
         pause->pause.ago_ms = std::min(pause->pause.ago_ms + lain_ms, kSiteAgoMaxMs);
     port_.input(std::move(*event));
+}
+
+std::optional<http::Response> Cti::admit_body(const http::Request& request) const {
+    const bool is_site = request.path.starts_with(kSitePaths);
+    const bool is_known =
+        is_site
+            ? std::ranges::any_of(sites_, [&](const auto& site) { return site.name == request.header("sheaf-site"); })
+            : bearer_of(request) != nullptr;
+    if (is_known) return std::nullopt;
+    return is_site ? http::problem(403, "Forbidden", "the signature does not hold") : unauthorized();
 }
 
 void Cti::forget_closed_listeners() {

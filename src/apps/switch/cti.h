@@ -56,6 +56,7 @@ private:
     void on_service(const http::Request& request, exchange::CtiRequest wanted, http::Reply reply);
     [[nodiscard]] const config::CtiTokenSettings* bearer_of(const http::Request& request) const;
     [[nodiscard]] std::optional<http::Response> admit(const http::Request& request);
+    [[nodiscard]] std::optional<http::Response> admit_body(const http::Request& request) const;
     void forget_closed_listeners();
     void opened(const http::Request& request, std::shared_ptr<http::Stream> stream);
 

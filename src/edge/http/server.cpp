@@ -43,7 +43,8 @@ struct Shared {
     std::chrono::milliseconds idle{};
     std::set<std::shared_ptr<Connection>> connections;  // shared: with its handlers under way; abort() takes it out
     std::set<std::shared_ptr<OpenStream>> open_streams;
-    bool closing = false;  // no further request is read
+    bool closing = false;                     // no further request is read
+    std::map<std::string, std::size_t> from;  // connections, by address
 
     [[nodiscard]] std::size_t count() const { return connections.size() + open_streams.size(); }
 };
@@ -76,8 +77,11 @@ public:
         error_code ignored;
         remote_address_ = socket_.socket().remote_endpoint(ignored).address().to_string();
         socket_.socket().set_option(tcp::no_delay(true), ignored);
+        ++shared_->from[remote_address_];
     }
-    ~Connection() = default;
+    ~Connection() {
+        if (--shared_->from[remote_address_] == 0) shared_->from.erase(remote_address_);
+    }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
@@ -228,8 +232,9 @@ std::optional<Response> Connection::refusal() {
     if_range_ = request_.header("if-range");
     const auto limit = is_upload() ? shared_->options.upload_bytes_max : shared_->options.body_bytes_max;
     if (header_->content_length().value_or(0) > limit) return problem(413, "Content Too Large");
-    if (is_upload() && shared_->options.admit_upload) return shared_->options.admit_upload(request_);
-    return std::nullopt;
+    if (is_upload()) return shared_->options.admit_upload ? shared_->options.admit_upload(request_) : std::nullopt;
+    const bool has_body = header_->content_length().value_or(0) > 0 || header_->chunked();
+    return has_body && shared_->options.admit ? shared_->options.admit(request_) : std::nullopt;
 }
 
 bool Connection::is_upload() const {
@@ -513,7 +518,7 @@ private:
             auto& shared = *listener->shared;
             if (shared.closing) return;
             if (error) return accept_later(listener);
-            if (shared.count() < shared.options.connections_max) {
+            if (takes(shared, socket)) {
                 const auto connection = std::make_shared<Connection>(std::move(socket), listener->shared);
                 shared.connections.insert(connection);
                 connection->run();
@@ -522,6 +527,14 @@ private:
             }
             accept(listener);
         });
+    }
+
+    static bool takes(const Shared& shared, const tcp::socket& socket) {
+        if (shared.count() >= shared.options.connections_max) return false;
+        if (shared.options.connections_of_one_max == 0) return true;
+        error_code ignored;
+        const auto known = shared.from.find(socket.remote_endpoint(ignored).address().to_string());
+        return known == shared.from.end() || known->second < shared.options.connections_of_one_max;
     }
 
     // No descriptor or memory left: the others may free some.

@@ -75,6 +75,7 @@ struct ServerOptions {
     std::string address = "127.0.0.1";
     std::uint16_t port = 0;  // 0: any
     std::size_t connections_max = 1'000;
+    std::size_t connections_of_one_max = 0;  // from one address; 0: as many as from all
     std::size_t header_bytes_max = 16 * 1024;
     std::size_t body_bytes_max = 1 << 20;  // kept in memory; beyond: 413
     std::size_t upload_bytes_max = 0;      // for `upload_path` prefixes; 0: none
@@ -84,6 +85,8 @@ struct ServerOptions {
     int idle_ms = 0;                       // instead of idle_seconds, when not 0
     // Asked with the header of an upload before its body is read; a response refuses it. Empty: every upload is taken.
     std::function<std::optional<Response>(const Request&)> admit_upload;
+    // Likewise of every other request with a body: what nobody may send takes no memory.
+    std::function<std::optional<Response>(const Request&)> admit;
 };
 
 // HTTP/1.1 on Boost.Beast. Handlers run on the io_context's thread, one at a time.

@@ -203,6 +203,39 @@ TEST_CASE("a header or body over its limit is refused") {
                  "HTTP/1.1 413 "));
 }
 
+TEST_CASE("a body that nobody may send is not read") {
+    ServerOptions options;
+    options.admit = [](const Request& request) -> std::optional<Response> {
+        if (request.bearer() == "good") return std::nullopt;
+        return problem(401, "Unauthorized");
+    };
+    Running running(options);
+    const std::string post = "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    CHECK(begins(talk(running.port, post + "Content-Length: 1000000\r\n\r\n"), "HTTP/1.1 401 "));
+    CHECK(begins(talk(running.port, post + "Transfer-Encoding: chunked\r\n\r\n"), "HTTP/1.1 401 "));
+    CHECK(
+        begins(talk(running.port, post + "Authorization: Bearer good\r\nContent-Length: 1\r\n\r\na"), "HTTP/1.1 200 "));
+    CHECK(begins(talk(running.port, get("/x")), "HTTP/1.1 200 "));
+}
+
+TEST_CASE("one address has not all the connections") {
+    ServerOptions options;
+    options.connections_max = 4;
+    options.connections_of_one_max = 2;
+    Running running(options);
+    Plain first(running.port), second(running.port);
+    for (Plain* one : {&first, &second}) {
+        one->send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+        CHECK(one->read_to("/x").ends_with("/x"));
+    }
+    Plain third(running.port);
+    CHECK(begins(third.read_all(), "HTTP/1.1 503 "));
+    first.send("GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    CHECK(first.read_all().ends_with("/last"));
+    while (!begins(talk(running.port, get("/y")), "HTTP/1.1 200 ")) {  // once the server has seen the close
+    }
+}
+
 TEST_CASE("one connection too many is turned away, and the next one after a close is served") {
     ServerOptions options;
     options.connections_max = 2;
