@@ -15,6 +15,7 @@ struct Known {
     std::optional<Ms> sealed_at;
     bool is_lost_whole = false;
     bool has_not_begun = false;  // as its switch believed
+    std::optional<Ms> given_up_at;
 };
 
 class Gatherer {
@@ -41,6 +42,7 @@ public:
                              Known& s = known(f, timed);
                              if (f.cause == kNotBegun) {
                                  s.has_not_begun = true;
+                                 s.given_up_at = timed.at;
                                  return;
                              }
                              if (f.from_ms)
@@ -118,7 +120,10 @@ std::vector<SegmentView> segments_of(const std::vector<TimedFact>& facts,
         }
         // What has begun after all is worth an alarm until its file comes.
         s.has_not_begun = known.has_not_begun && !s.started_at && !known.is_lost_whole;
-        if (s.has_not_begun) s.cause = kNotBegun;
+        if (s.has_not_begun) {
+            s.cause = kNotBegun;
+            s.ended_at = known.given_up_at;  // whoever was to be recorded may go on, and is not recorded then
+        }
         s.call_ended_at = end_of_call(s.call);
         s.state = state_of(known, now, changes_at);
         std::sort(s.lost.begin(), s.lost.end());

@@ -396,6 +396,7 @@ Result<TypedFact> typed_fact(const Fact& fact) {
         {"tenant", fact.tenant}, {"site", fact.site}, {"node", fact.node}};
     for (const auto& [name, value] : senders)
         if (!is_id(value)) return fail(Errc::malformed, std::string(name) + " is not an id");
+    if (std::abs(fact.mono) > kNumberMax) return fail(Errc::malformed, "mono is out of range");
     if (fact.type.empty() || fact.type.size() > kIdBytesMax) return fail(Errc::malformed, "type is empty or too long");
     const auto parser = parsers().find(fact.type);
     if (parser == parsers().end()) return typed;

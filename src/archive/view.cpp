@@ -109,8 +109,8 @@ private:
     void place_on_one_clock() {
         const auto root = sites_.find(component_.root);
         const auto clocks = site_clocks(root == sites_.end() ? std::string() : root->second, facts_);
-        for (const TypedFact* fact : facts_)
-            timed_.push_back({to_unix_ms(fact->at) - clocks.at(fact->site).offset_ms, fact});
+        for (const auto& [fact, at] : steady_times(facts_))
+            timed_.push_back({at - clocks.at(fact->site).offset_ms, fact});
         std::sort(timed_.begin(), timed_.end(), [](const TimedFact& a, const TimedFact& b) {
             const auto key = [](const TimedFact& t) {
                 return std::tie(t.at, t.fact->site, t.fact->node, t.fact->seq, t.fact->id);
@@ -215,7 +215,12 @@ private:
             const Ms y = b.started_at.value_or(kNever);
             return std::tie(x, a.id) < std::tie(y, b.id);
         });
-        until_ = timed_.empty() ? now_ : timed_.back().at;
+        // A file that comes hours later is no part of what happened.
+        const auto is_late = [](const TimedFact& timed) {
+            return std::holds_alternative<SegmentStored>(timed.fact->body);
+        };
+        const auto last = std::find_if_not(timed_.rbegin(), timed_.rend(), is_late);
+        until_ = last == timed_.rend() ? now_ : last->at;
         if (!all_ended) {
             view_.ended_at.reset();
             until_ = std::max(until_, now_);

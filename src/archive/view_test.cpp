@@ -248,6 +248,21 @@ TEST_CASE("every moment of a customer without a file has its reason") {
     }
 }
 
+TEST_CASE("who goes on when a recording was over before it began is not recorded, and not lost") {
+    Story s = talk();
+    const auto about = [](const char* more, json::value value) {
+        return json::object{{"segment", "F"}, {"calluuid", "U1"}, {"connection", "a"}, {more, std::move(value)}};
+    };
+    s.say("london", 1'000, "segment.expected", about("rule", "agent always"));
+    auto lost = about("cause", "not-begun");
+    lost["from_ms"] = lost["to_ms"] = nullptr;
+    s.say("london", 1'800, "segment.lost", std::move(lost));
+    hang_up(s);
+    const auto view = look(s);
+    CHECK(words(view.gaps) == "unknown 0-1000; lost 1000-1800; not-selected 1800-20000; ");
+    CHECK(view.segments[0].ended_at == Story::kStart + 1'800);
+}
+
 TEST_CASE("a recording that was over before it began is no alarm, unless it had begun after all") {
     Story s = talk();
     s.say("london", 19'400, "segment.expected",
@@ -421,6 +436,40 @@ TEST_CASE(
     CHECK(view.needs_review);
     CHECK(view.gaps.empty());
     CHECK(std::ranges::any_of(view.alarms, [](const auto& alarm) { return alarm.kind == "needs-review"; }));
+}
+
+TEST_CASE("a clock that steps in mid-call moves nothing") {
+    for (const std::int64_t step : {-30'000, 3'600'000}) {
+        CAPTURE(step);
+        const auto told = [&](bool steps) {
+            Story s = talk();
+            reach_paris(s, 3'000, "conference");
+            if (steps) s.set_clock("london", step);
+            hang_up(s);
+            return look(s, "U2");
+        };
+        const auto with = told(true), without = told(false);
+        CHECK(with.duration_ms == without.duration_ms);
+        CHECK(with.duration_ms > 19'000);
+        CHECK(words(with.gaps) == words(without.gaps));
+        CHECK(words(with.segments[0].timeline) == words(without.segments[0].timeline));
+        CHECK(with.state == without.state);
+    }
+}
+
+TEST_CASE("a file that comes hours later makes nothing longer") {
+    Story s = talk();
+    reach_paris(s, 3'000, "conference");
+    drop(s, "segment.stored");
+    drop(s, "call.ended");
+    s.left("london", 20'000, "U1", "a");
+    s.end("london", 20'000, "U1");
+    const auto before = look(s, "U2");
+    s.say("archive", 10'800'000, "segment.stored",
+          {{"segment", "F2"}, {"sha256", std::string(64, 'a')}, {"bytes", 1}, {"media_type", "audio/wav"}});
+    const auto after = look(s, "U2");
+    CHECK(after.duration_ms == before.duration_ms);
+    CHECK(words(after.gaps) == words(before.gaps));
 }
 
 TEST_CASE("only the site of a call is believed about it") {
