@@ -474,6 +474,7 @@ TEST_CASE("a file that comes hours later makes nothing longer") {
 
 TEST_CASE("only the site of a call is believed about it") {
     Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
     s.say("rome", 2'000, "recording.paused", {{"calluuid", "U1"}, {"by", "x"}, {"pause", "p"}});
     s.say("rome", 2'500, "call.merged", {{"calluuid", "U1"}, {"into", "nowhere"}});
     s.say("rome", 2'600, "call.ended", {{"calluuid", "U1"}, {"cause", "normal"}});
@@ -483,7 +484,11 @@ TEST_CASE("only the site of a call is believed about it") {
     std::erase_if(s.facts, [](const auto& fact) { return fact.site == "rome"; });
     const auto without = look(s);
     CHECK(with.calls[0].ended_at == without.calls[0].ended_at);
+    CHECK(with.calls[0].merged_into.empty());
     CHECK(with.parties.size() == without.parties.size());
+    CHECK(words(with.gaps) == words(without.gaps));
+    CHECK(words(with.segments[0].timeline) == words(without.segments[0].timeline));
+    CHECK(words(with.segments[0].timeline).find("paused") == std::string::npos);
     CHECK_FALSE(with.needs_review);
     s.call("rome", -5'000, "U1", "inbound", "U1");
     const auto contested = look(s);

@@ -259,7 +259,7 @@ TEST_CASE("a call into which somebody is being called is not transferred meanwhi
         rung.site.step(TransferAsked{rung.agent, to, "m", {}});
         CHECK(rung.site.one<RefuseTransfer>().status == 491);
     }
-    rung.site.wait(60s);  // it waits for somebody, and serving it comes to an end each time
+    rung.site.pass(60s);  // it waits for somebody, and serving it comes to an end each time
     CHECK(rung.site.exchange.counts().queued == 1);
     rung.site.step(LegEnded{LegId{"c"}, Cause::normal, "m"});
     CHECK(rung.site.exchange.counts().calls == 0);

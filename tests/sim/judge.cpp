@@ -23,6 +23,7 @@ constexpr milliseconds kCalm{450};
 // How much longer, for each call on the way, until a site that is not told itself has heard of a hold or a pause: a
 // message's way, and that of the one before it in the same dialog.
 constexpr milliseconds kPassedOn{130};
+constexpr milliseconds kSeam{50};      // from one hold to the next, which somebody else keeps up
 constexpr milliseconds kLossy{8'000};  // messages are sent again after 0.5, 1.5, 3.5, 7.5 s
 
 std::string list_of(const std::set<std::string>& names) {
@@ -152,6 +153,10 @@ private:
         for (const Slice& slice : wanted.slices) {
             if (slice.is_open || slice.to - slice.from <= 2 * tolerance_) continue;
             ++out_.slices;
+            if (slice.is_paused)
+                ++out_.paused;
+            else if (slice.is_hold)
+                ++out_.held;
             if (!slice.flaw.empty())
                 say(fmt::format("from {:.3f} to {:.3f} s: {}", at(slice.from), at(slice.to), slice.flaw));
             compare(segment, wanted, slice);
@@ -171,7 +176,8 @@ private:
                 return say(fmt::format("{} is not stored ({}) from {:.3f} to {:.3f} s, while somebody is heard",
                                        text_of(wanted), silence.label, at(std::max(silence.from, from)),
                                        at(std::min(until, to))));
-            if (silence.from <= silent_until + told) silent_until = std::max(silent_until, until);
+            const milliseconds seam = slice.is_paused ? milliseconds{0} : kSeam;
+            if (silence.from <= silent_until + seam) silent_until = std::max(silent_until, until);
         }
         if ((slice.is_hold || slice.is_paused) && silent_until < to)
             say(fmt::format("{} is stored from {:.3f} to {:.3f} s, {}", text_of(wanted), at(silent_until), at(to),
@@ -183,10 +189,13 @@ private:
         for (const PersonId person : slice.persons) persons.insert(address_of(person));
         const Ms from = std::max(ms(slice.from + tolerance_), *segment.started_at);
         const Ms to = std::min(ms(slice.to - tolerance_), *segment.ended_at);
+        Ms reached = from;
         for (const auto& entry : segment.timeline) {
             const Ms entry_from = *segment.started_at + entry.from_ms;
             const Ms entry_to = *segment.started_at + entry.to_ms;
             if (entry_from >= to || entry_to <= from) continue;
+            if (entry_from > reached) break;
+            reached = entry_to;
             std::set<std::string> said;
             for (const auto& party : entry.parties) said.insert(address_of(party));
             const bool is_same = slice.is_paused ? entry.label == Label::paused
@@ -201,6 +210,9 @@ private:
                                                    : "talk",
                                    list_of(persons)));
         }
+        if (reached < to)
+            say(fmt::format("the timeline of {} says nothing from {:.3f} to {:.3f} s", text_of(wanted), at(reached),
+                            at(to)));
     }
 
     static bool means(GapReason reason, const Whereabouts& was) {
@@ -273,7 +285,10 @@ const RecordingView* grouped(Town& town, const Conversation& conversation, Ms no
         recordings.insert(view->id.text());
     }
     out.recordings += recordings.size();
-    if (recordings.size() > 1 && conversation.may_be_two) return nullptr;
+    if (recordings.size() > 1 && conversation.may_be_two) {
+        ++out.apart;
+        return nullptr;
+    }
     if (recordings.size() != 1) {
         say(fmt::format("{} recordings of one conversation: {}", recordings.size(), list_of(recordings)));
         return nullptr;

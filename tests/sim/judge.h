@@ -17,9 +17,11 @@ struct Judgement {
     std::vector<Finding> findings;
     std::size_t conversations = 0;  // with at least one call
     std::size_t multi_site = 0;
-    std::size_t recordings = 0;  // the archive has of them
-    std::size_t segments = 0;    // that must exist
-    std::size_t slices = 0;      // of timelines that were compared
+    std::size_t recordings = 0;        // the archive has of them
+    std::size_t segments = 0;          // that must exist
+    std::size_t slices = 0;            // of timelines that were compared
+    std::size_t held = 0, paused = 0;  // of those: on hold, paused
+    std::size_t apart = 0;             // conversations that may be two recordings, and are
     std::size_t gaps = 0;
     std::size_t tangled = 0;  // conversations with changes within changes: likewise
     std::size_t shaken = 0;   // conversations that a fault touched: grouping alone is compared

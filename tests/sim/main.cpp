@@ -34,7 +34,7 @@ struct Wanted {
 
 struct Total {
     std::size_t conversations = 0, multi_site = 0, recordings = 0, segments = 0, slices = 0, gaps = 0, shaken = 0;
-    std::size_t tangled = 0, failed = 0;
+    std::size_t held = 0, paused = 0, apart = 0, tangled = 0, failed = 0;
     std::uint64_t datagrams = 0;
     Grouped ours;
     std::map<Rivals::Way, Grouped> theirs;
@@ -109,6 +109,9 @@ void run(Options options, const Wanted& wanted, Total& total) {
     total.recordings += judgement.recordings;
     total.segments += judgement.segments;
     total.slices += judgement.slices;
+    total.held += judgement.held;
+    total.paused += judgement.paused;
+    total.apart += judgement.apart;
     total.gaps += judgement.gaps;
     total.shaken += judgement.shaken;
     total.tangled += judgement.tangled;
@@ -199,6 +202,9 @@ void print_json(const Wanted& wanted, const Total& total, double cpu) {
                             {"recordings", total.recordings},
                             {"segments", total.segments},
                             {"slices", total.slices},
+                            {"held", total.held},
+                            {"paused", total.paused},
+                            {"apart", total.apart},
                             {"stretches", total.gaps},
                             {"datagrams", total.datagrams},
                             {"cpu_s", cpu}};
