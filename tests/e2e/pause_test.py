@@ -17,6 +17,7 @@ from lab.stage import Stage
 
 CONTROL = {"C": 1009, "A2": 1109}  # sung before the pause: what the search must find
 SECRET = {"C": 2671, "A1": 2789, "A2": 2917}  # sung only while the recording is paused; no sums of the others
+AFTER = {"C": 1213, "A2": 1319}  # sung after it: what must be there again, at every site
 SANG_DB = -30.0
 SILENT_DB = -40.0
 LOCAL_S, REMOTE_S = 0.1, 0.5
@@ -69,6 +70,11 @@ class PauseTest(LabTest):
         self.stage.cti("A1", "recording/pause")
         return asked
 
+    def resume(self):
+        self.stage.cti("A1", "recording/resume")
+        talk(0.8)   # every site has heard of it
+        self.sing(AFTER, 0.8)
+
     def files(self):
         return [f for f in sorted(self.world.folder.rglob("*")) if f.is_file() and not f.name.startswith("lab")]
 
@@ -113,10 +119,12 @@ class PauseTest(LabTest):
                     loudest[segment["site"]] = max(loudest.get(segment["site"], -120.0), level)
         return loudest
 
-    def assert_unheard(self, files):
-        for who, hz in CONTROL.items():
-            for site, level in self.levels(files, hz).items():
-                self.assertGreater(level, SANG_DB, f"{who} before the pause at {site}")
+    def assert_unheard(self, files, ends=True):
+        self.assertEqual(sorted(s["site"] for s, *_ in files), ["london", "london", "paris"])
+        for when, tones in (("before", CONTROL), ("after", AFTER if ends else {})):
+            for who, hz in tones.items():
+                for site, level in self.levels(files, hz).items():
+                    self.assertGreater(level, SANG_DB, f"{who} {when} the pause at {site}")
         for who, hz in SECRET.items():
             for site, level in self.levels(files, hz).items():
                 self.assertLess(level, SILENT_DB, f"{who} during the pause at {site}")
@@ -142,9 +150,8 @@ class EverySiteTest(PauseTest):
         asked = self.pause()
         secret = self.sing(SECRET, 1.2)
         self.assert_gone(secret)
-        self.stage.cti("A1", "recording/resume")
+        self.resume()
         recording, files = self.finish()
-        self.assertEqual(sorted(s["site"] for s, *_ in files), ["london", "london", "paris"])
         self.assert_unheard(files)
         self.assert_gone(secret)
         for segment, rate, channels in files:
@@ -154,6 +161,7 @@ class EverySiteTest(PauseTest):
             self.assertLess(at - asked, most)
             self.assertGreater(at - asked, -0.1)
             self.assertGreater(duration, 1.2)
+            self.assertLess(duration, 1.2 + 1.5)
             self.assertIn("paused", [entry["label"] for entry in segment["timeline"]])
         self.assertIn("paused", [e["event"] for e in recording["events"]])
         self.assertEqual(self.alarms(), [])
@@ -193,7 +201,7 @@ class LateTest(PauseTest):
         late = time.time() - asked
         secret = self.stop_singing(SECRET)
         self.assert_gone(secret)
-        self.stage.cti("A1", "recording/resume")
+        self.resume()
         _, files = self.finish()
         self.assert_unheard(files)
         self.assert_gone(secret)
@@ -208,10 +216,12 @@ class LateTest(PauseTest):
         pid = self.stopped_switch()
         self.pause()
         secret = self.sing(SECRET, 1.2)
+        self.assertEqual(self.sites_of(secret), {"paris"})
         self.stage.cti("A1", "recording/resume")
         os.kill(pid, signal.SIGCONT)
         self.world.wait_for("no alarm", lambda: not self.alarms(), 10)
         self.world.wait_for("an erased journal", lambda: not self.found(secret), 10)
+        self.sing(AFTER, 0.8)
         _, files = self.finish()
         self.assert_unheard(files)
         self.assert_gone(secret)
@@ -232,7 +242,7 @@ class DeliveredTest(PauseTest):
         door.is_open = False
         self.pause()
         secret = self.sing(SECRET, 1.2)
-        self.stage.cti("A1", "recording/resume")
+        self.resume()
         _, files = self.finish()
         self.assertTrue(wire.lost)
         self.assertIn("paris", self.sites_of(secret))
@@ -247,7 +257,8 @@ class DeliveredTest(PauseTest):
         self.assert_gone(secret)
         self.assertEqual(self.with_digest(delivered), [])
         self.assertEqual(self.alarms("segment-not-erased"), [])
-        self.assert_unheard([(s, *read_wav(self.world.archive(s["media"]["url"], raw=True)[1])) for s in recording["segments"]])
+        files = [(s, *read_wav(self.world.archive(s["media"]["url"], raw=True)[1])) for s in recording["segments"]]
+        self.assert_unheard(files, ends=False)   # a site that is deaf to the end keeps nothing of its rest
         paris = next(s for s in recording["segments"] if s["site"] == "paris")
         self.assertIn("paused", [entry["label"] for entry in paris["timeline"]])
 
@@ -263,6 +274,7 @@ class DeliveredTest(PauseTest):
 class RestartTest(PauseTest):
     def restarted(self, role):
         self.conference()
+        self.assertIn("paris", self.sites_of(self.control))
         self.pause()
         self.start_singing(SECRET)
         talk(0.7)
