@@ -24,7 +24,7 @@ std::size_t utf8_length(std::string_view text) {
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
-        const bool is_plain = text.size() >= EightChars::kCount && EightChars(text.data()).is_ascii();
+        const bool is_plain = text.size() >= EightChars::kCount && EightChars(&text.front()).is_ascii();
         const std::size_t length = is_plain ? EightChars::kCount : utf8_length(text);
         if (length == 0) return false;
         text.remove_prefix(length);
