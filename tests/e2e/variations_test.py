@@ -211,6 +211,8 @@ class Play:
             self.script(stage)
             if self.stage.get("carrier") == "keeper":
                 assert not stage.people.seen("C", "referred"), "a trunk was asked that may not be asked"
+            if self.stage.get("refer_policy"):
+                assert stage.people.seen("C", "referred"), "no trunk was asked"
             if self.stage.get("carrier") == "keeper" or self.stage.get("refer_policy") in ("refuse", "accept-then-fail"):
                 scenarios.shows(stage, "C", "A2", 0)
         finally:
