@@ -144,7 +144,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
                      [&](const auto& media) {
                          if (dialogs.contains(media.dialog)) ua.release(now.mono, media.dialog, 480);
                          forget(media.dialog);
-                         servers.leave(of->room);
+                         servers.leave(of->place);
                      }},
                of->media);
     enter(*of, {});

@@ -196,13 +196,14 @@ struct B2bua::Core {
     void on_media_failed(Stamp now, Leg& of, const sip::Failed& failed);        // may drop
     void on_media_silent(Stamp now, Leg& of);                                   // may drop
     void no_media(Stamp now, Leg& of, int status);                              // drops
+    std::vector<LegId> ask_elsewhere(Stamp now, const RoomId& room, std::size_t server);
     void media_stands(Stamp now, Leg& of);                                      // may drop
     void media_lost(Stamp now, Leg& of);                                        // drops
     void apply(Stamp now, Leg& of, const std::string& sdp);
     void applied(Stamp now, Leg& of);                     // may drop
     void apply_failed(Stamp now, Leg& of, int status);    // may drop
     bool refuse_waiting(Stamp now, Leg& of, int status);  // the peer's re-INVITE or UPDATE
-    void lose_recordings(Leg& of, const std::string& why);
+    void lose_recordings(Stamp now, Leg& of, const std::string& why);
 
     // direct.cpp: media that passes no media server.
     [[nodiscard]] bool may_be_direct(Stamp now, const Leg& offered, const exchange::PlaceLeg& order) const;

@@ -122,6 +122,7 @@ struct Leg {
     Media media;
     Lamp lamp = Lamp::idle;          // an agent's leg: what it adds to the agent's lamp
     RoomId room;                     // empty: joined to nothing
+    RoomId place;                    // the room whose place at a media server it keeps, also while it is out of it
     std::string nat_address;         // a phone's as it is seen from here; empty: it is not behind a NAT
     std::string caller_at;           // where an agent has called from, or a stranger (its network); else empty
     bool was_direct = false;         // its peer has been described another peer's media

@@ -159,7 +159,7 @@ void B2bua::Core::on_command_failed(Stamp now, Leg& of, const MsmlCommand& faile
 
 // It is not where the exchange believes it to be: nobody would hear what they should.
 void B2bua::Core::misplaced(Stamp now, Leg& of, const std::string& why) {
-    lose_recordings(of, why);
+    lose_recordings(now, of, why);
     events.emplace_back(exchange::LegEnded{of.id, exchange::Cause::lost_control, {}});
     drop(now, of.id, 503);
 }
@@ -220,6 +220,8 @@ void B2bua::Core::on_media_timeout(Stamp now, Leg& of, const MsmlLegSilent& sile
 void B2bua::Core::on_play_ended(Stamp now, Leg& of, const MsmlPlayEnded& ended) {
     const auto it = of.plays.find(ended.name);
     if (it == of.plays.end() || !ended.completed) return;
+    // The answer to the order is on its way again; that it has been played says as much.
+    if (std::exchange(it->second.tell, false)) events.emplace_back(exchange::PlayBegan{of.id, ended.name});
     if (!it->second.last.empty()) {
         return command(now, of, MsmlPlay{ended.name, std::exchange(it->second.last, {}), true});
     }
@@ -240,12 +242,16 @@ void B2bua::Core::move(Stamp now, Leg& of, const RoomId& room) {
     const auto* asked = std::get_if<MediaAsked>(&of.media);
     const auto* stands = std::get_if<MediaStands>(&of.media);
     if (asked == nullptr && stands == nullptr) return enter(of, room);  // it rings; there it will be asked for
-    if (!servers.join(room, asked != nullptr ? asked->server : stands->server)) {
-        return on_command_failed(now, of, MsmlJoin{room}, "the room stands at another media server");
+    // Who is out of every room comes back to the last one, unless another takes its place: its server is kept till
+    // then.
+    if (!room.empty() && room != of.place) {
+        if (!servers.join(room, asked != nullptr ? asked->server : stands->server)) {
+            return on_command_failed(now, of, MsmlJoin{room}, "the room stands at another media server");
+        }
+        servers.leave(std::exchange(of.place, room));
     }
     const RoomId left = of.room;
     enter(of, room);
-    servers.leave(left);
     if (room.empty()) return command(now, of, MsmlUnjoin{left});
     command(now, of, MsmlJoin{room});
 }

@@ -48,6 +48,7 @@ void B2bua::Core::ask_media(Stamp now, Leg& of, const RoomId& room) {
     const auto server = is_late ? std::nullopt : servers.enter(room, of.tried, now.mono);
     if (!server) return no_media(now, of, kNoMedia);
     enter(of, room);
+    of.place = room;
     sip::Invitation invitation;
     const auto& address = *settings.media[*server];  // one without gets no legs
     invitation.target = address.uri;
@@ -101,7 +102,7 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
     forget(asked->dialog);
     of.media = NoMedia{};
     const RoomId room = of.room;
-    servers.leave(room);
+    servers.leave(std::exchange(of.place, {}));
     if (failed.status == sip::kOwnLimit && !failed.response)
         return no_media(now, of, 503);  // the server has not been asked
     of.tried.push_back(server);
@@ -116,7 +117,34 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
                                             {"leg", of.id.text()},
                                             {"status", std::to_string(failed.status)}});
     }
+    const LegId id = of.id;
+    const auto others = ask_elsewhere(now, room, server);
     ask_media(now, of, room);
+    for (const LegId& other : others)
+        if (Leg* one = leg(other); one != nullptr && other != id) ask_media(now, *one, room);
+}
+
+// Nobody stands in the room yet, and its server does not take who comes: those who have asked it as well do so no more.
+std::vector<LegId> B2bua::Core::ask_elsewhere(Stamp now, const RoomId& room, std::size_t server) {
+    std::vector<LegId> asking;
+    if (room.empty()) return asking;
+    for (const LegId& id : legs_in(room)) {
+        const Leg* one = leg(id);
+        if (one == nullptr || std::holds_alternative<MediaStands>(one->media)) return {};
+        const auto* asked = std::get_if<MediaAsked>(&one->media);
+        if (asked != nullptr && asked->server == server) asking.push_back(id);
+    }
+    for (const LegId& id : asking) {
+        Leg& one = *leg(id);
+        const auto dialog = std::get<MediaAsked>(one.media).dialog;
+        ua.release(now.mono, dialog, 480);
+        forget(dialog);
+        timers.set({id, LegTimer::media_answer}, std::nullopt);
+        one.media = NoMedia{};
+        one.tried.push_back(server);
+        servers.leave(std::exchange(one.place, {}));
+    }
+    return asking;
 }
 
 void B2bua::Core::no_media(Stamp now, Leg& of, int status) {
@@ -226,12 +254,18 @@ void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
     const int told = status == 503 ? 503 : 488;
     if (std::holds_alternative<Talking>(of.peer)) {
         refuse_waiting(now, of, told);
+        // It has come to the media server, whose offer its peer has taken, and hears nobody there.
+        if (of.heard.empty()) return misplaced(now, of, "the media server refuses its peer's description");
         return show_next(now, of);
     }
     warn("media server refuses a peer's session description",
          {{"leg", of.id.text()}, {"device", of.device.name}, {"status", std::to_string(status)}});
     if (const auto* calling = std::get_if<Calling>(&of.peer)) {
-        if (!calling->answer) return;  // early media only: it may still answer well
+        if (!calling->answer) {  // early media only: it may still answer well, and with another description
+            std::get<Calling>(of.peer).early = false;
+            std::get<MediaStands>(of.media).offered.clear();
+            return;
+        }
         if (!calling->answer_applied) return applied(now, of);
         return fail_placed(now, of, {of.id, told, calling->answer->event.peer_call, calling->answer->event.message});
     }
@@ -239,16 +273,16 @@ void B2bua::Core::apply_failed(Stamp now, Leg& of, int status) {
     drop(now, of.id, told);
 }
 
-void B2bua::Core::lose_recordings(Leg& of, const std::string& why) {
+void B2bua::Core::lose_recordings(Stamp now, Leg& of, const std::string& why) {
     for (const auto& segment : std::exchange(of.recordings, {})) {
+        recording_ended(now, of, segment);
         events.emplace_back(exchange::RecordingFailed{of.id, segment, why});
     }
 }
 
 void B2bua::Core::media_lost(Stamp now, Leg& of) {
     warn("media server has lost a leg", {{"leg", of.id.text()}, {"device", of.device.name}});
-    for (const SegmentId& segment : of.recordings) recording_ended(now, of, segment);
-    lose_recordings(of, "the media server is gone");
+    lose_recordings(now, of, "the media server is gone");
     if (std::holds_alternative<Preparing>(of.peer) || std::holds_alternative<Calling>(of.peer)) {
         return fail_placed(now, of, {of.id, kNoMedia, {}, {}});
     }

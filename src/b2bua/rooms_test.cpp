@@ -13,7 +13,7 @@ TEST_CASE("a leg leaves its room for none, and enters one from there") {
     REQUIRE(w.media.commands.size() == 1);
     CHECK(w.media.commands[0].find("<unjoin id1=\"conn:") != std::string::npos);
     CHECK(w.media.commands[0].find("id2=\"conf:u1\"/>") != std::string::npos);
-    CHECK(w.b2bua.counts().rooms == 0);
+    CHECK(w.b2bua.counts().rooms == 1);  // it keeps its place there
     w.order(exchange::MoveLeg{leg, RoomId{}});
     CHECK(w.media.commands.size() == 1);
     w.order(exchange::MoveLeg{leg, RoomId("u2")});
@@ -74,6 +74,24 @@ TEST_CASE("the legs of a bound room go to the media server of the room it is bou
     w.order(exchange::MoveLeg{leg, RoomId("u1c")});
     CHECK(w.count<exchange::LegEnded>() == 0);
     for (const auto& id : {leg, LegId("leg-a"), LegId("leg-b")}) w.end(id);
+    w.must_be_clean();
+}
+
+TEST_CASE(
+    "a leg that is out of its room for a while comes back to the server where it stands, whoever comes meanwhile") {
+    auto settings = World::settings();
+    settings.media = {peer("sip:127.0.0.1:5070"), peer("sip:127.0.0.1:5072")};
+    World w(settings);
+    MediaDouble second(w.wire.add("media-2", {"udp:127.0.0.1:5072"}));
+    const auto leg = w.answered_call();
+    w.order(exchange::MoveLeg{leg, RoomId{}});  // it holds, and nobody else is there
+    auto order = w.to_phone();
+    order.room = RoomId("u1");
+    w.order(order);
+    CHECK(second.targets.empty());
+    w.order(exchange::MoveLeg{leg, RoomId("u1")});
+    CHECK(w.count<exchange::LegEnded>() == 0);
+    for (const auto& id : {leg, LegId("leg-a")}) w.end(id);
     w.must_be_clean();
 }
 

@@ -296,7 +296,8 @@ void Stepper::depart(const LegId& leg, Cause cause, Leg leg_is, Departure why, i
     const bool was_connected = is_talking(connection) || is<Queued>(connection);
     if (was_connected || is<Alerting>(connection))
         say("party.left", {{"connection", connection.id.text()}, {"cause", name_of(cause)}});
-    Gone gone{leg, connection.party, was_connected, why == Departure::refused && !was_connected, cause, 0, play};
+    Gone gone{leg,  connection.party,      was_connected, why == Departure::refused && !was_connected, cause, 0,
+              play, connection.phone_holds};
     if (leg_is == Leg::ours_to_end) {
         if (is<Offered>(connection)) {
             gone.status = status == 0 ? 480 : status;

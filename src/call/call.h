@@ -373,8 +373,9 @@ struct Gone {  // the connection is no more; its leg has ended or been told to
     bool was_connected = false;
     bool refused = false;  // it was called and would not, while the call went on
     Cause cause = Cause::normal;
-    int status = 0;    // with which we refused it, or 0
-    std::string play;  // what its leg plays for this call, or empty
+    int status = 0;            // with which we refused it, or 0
+    std::string play;          // what its leg plays for this call, or empty
+    bool phone_holds = false;  // in whichever call its leg goes on
 };
 struct Over {};  // nobody is left; the call has ended
 using Effect =

@@ -331,3 +331,24 @@ TEST_CASE("a transfer between two calls of one site goes back to it, once, and i
         CHECK(talk.site.any<ReferLeg>());
     }
 }
+
+TEST_CASE("who asked for a transfer back hears of it when another takes the place of the leg that was asked") {
+    PassedBack talk;
+    talk.ask();
+    REQUIRE(talk.site.one<ReferLeg>().leg == LegId{"in"});
+    LegOffered customer;
+    customer.leg = LegId{"customer"};
+    customer.from = {DeviceKind::trunk, "carrier"};
+    customer.replaces = Replacing{LegId{"in"}, true};
+    talk.site.step(customer);
+    SUBCASE("with its ACK") {
+        talk.site.step(LegConnected{LegId{"customer"}, "m"});
+    }
+    SUBCASE("the former ends first") {
+        talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
+    }
+    CHECK(talk.site.one<TransferResult>().status == 487);
+    talk.site.step(LegConnected{LegId{"customer"}, "m"});
+    talk.ask();
+    CHECK_FALSE(talk.site.any<RefuseTransfer>());  // nothing is being changed any more
+}

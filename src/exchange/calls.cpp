@@ -50,7 +50,9 @@ void leg_goes_on(Turn& turn, Leg& leg, const LiveCall& live, const call::Gone& g
     if (leg.has_ended) return;
     if (!gone.play.empty()) turn.add(StopPlay{gone.leg, gone.play});
     if (turn.completing == gone.leg) return;
-    apply(turn, turn.state.calls.at(next.call), call::Retrieved{gone.leg, call::HoldWay::other_call});
+    LiveCall& goes_on = turn.state.calls.at(next.call);
+    if (gone.phone_holds) apply(turn, goes_on, call::PutOnHold{gone.leg, call::HoldWay::phone});
+    apply(turn, goes_on, call::Retrieved{gone.leg, call::HoldWay::other_call});
 }
 
 // An offered leg is answered, and is not to wait: what is said to it first.
@@ -241,6 +243,7 @@ void on(Turn& turn, const LegConnected& event) {
     if (connection && std::holds_alternative<call::Answering>(connection->state))
         link_answered(turn, event.leg, 200, {});
     const LegId former = std::exchange(turn.state.legs.at(event.leg).replaces, {});
+    if (!former.empty()) not_left(turn, *live, former);
     apply(turn, *live, call::Established{event.leg, former});
     if (!live->is_over) answered(turn, *live, event.leg);
 }
@@ -308,8 +311,10 @@ void on(Turn& turn, const LegEnded& event) {
     leg.has_ended = true;
     for (const Parked& parked : std::vector<Parked>(leg.parked))
         apply(turn, turn.state.calls.at(parked.call), call::Left{event.leg, event.cause});
-    if (is_being_replaced(turn, *live, event.leg))
+    if (is_being_replaced(turn, *live, event.leg)) {
+        not_left(turn, *live, event.leg);
         return apply(turn, *live, call::Withdraw{event.leg, call::Cause::transferred});
+    }
     const bool rang = live->ringing == event.leg;
     const call::Cause cause = has_left(turn, *live, event.leg) ? call::Cause::transferred : event.cause;
     apply(turn, *live, call::Left{event.leg, cause});

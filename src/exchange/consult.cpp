@@ -6,6 +6,7 @@
 #include "exchange/conference.h"
 #include "exchange/cti.h"
 #include "exchange/links.h"
+#include "exchange/pause.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -54,20 +55,14 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
     LiveCall& consult = *pair.consult;
     Handover over;
     const call::Connection* own = call::find(consult.call, pair.consult_leg);
+    const bool phone_holds = own->phone_holds && pair.is_one_leg();
     if (const auto* queued = std::get_if<call::Queued>(&own->state)) over.routing_point = queued->routing_point;
     over.waiting_since = consult.waiting_since;
     over.ringing = std::exchange(consult.ringing, std::nullopt);
     const std::string_view kind = wish.as_conference ? "conference" : "transfer";
     const Evidence evidence =
         evidence_of(wish.as_conference ? "own-conference" : "own-transfer", wish.asker, wish.value, wish.message);
-    if (consult.pause && !main.pause) {  // it is the conversation's
-        main.pause = std::exchange(consult.pause, std::nullopt);
-        main.pause->came = turn.now.mono;
-        apply(turn, main, call::PauseRecording{{main.pause->pause.id, main.pause->pause.by}, 0, true});
-    }
-    std::ranges::move(consult.pauses_beside, std::back_inserter(main.pauses_beside));
-    if (consult.pause && consult.pause->pause.id != main.pause->pause.id)
-        main.pauses_beside.push_back(*std::exchange(consult.pause, std::nullopt));
+    merge_pauses(turn, main, consult);
     if (consult.consult_link.empty()) joined_here(turn, main, consult, kind, evidence);
     turn.completing = pair.consult_leg;
     apply(turn, consult, call::Merged{main.call.id, pair.consult_leg});
@@ -85,6 +80,7 @@ Handover merge(Turn& turn, const Pair& pair, const CompletionWish& wish) {
         go_over(turn.state.legs.at(other.leg), consult.call.id, main.call.id, turn.now.mono);
         link_moved(turn, other.leg, kind, evidence);
     }
+    if (wish.as_conference && phone_holds) apply(turn, main, call::PutOnHold{pair.main_leg, call::HoldWay::phone});
     if (wish.as_conference)
         apply(turn, main, call::Retrieved{pair.main_leg, call::HoldWay::other_call});
     else
@@ -124,7 +120,8 @@ LiveCall* main_call_of(Turn& turn, const std::string& device, const CallUuid& bu
         if (leg == turn.state.legs.end() || leg->second.call == but) continue;
         LiveCall& live = turn.state.calls.at(leg->second.call);
         const call::Connection* own = call::find(live.call, id);
-        if (!own || !call::is_talking(*own) || is_consult_of(turn, live, device)) continue;
+        const bool is_code = !live.code.empty();  // whoever dials one talks with nobody
+        if (!own || !call::is_talking(*own) || is_code || is_consult_of(turn, live, device)) continue;
         if (!newest || live.number > newest->number) newest = &live;
     }
     return newest;
@@ -218,6 +215,10 @@ std::optional<Refusal> refusal_of_completion(const Pair& pair, const CompletionW
     if (consult.call.connections.size() < 2 && !waits) return Refusal{491, "nobody is consulted"};
     if (std::holds_alternative<call::Answering>(in_consult->state))
         return Refusal{491, "the consult call has just begun"};
+    if (waits && std::ranges::any_of(main.call.connections, [](const call::Connection& c) {
+            return std::holds_alternative<call::Answering>(c.state);
+        }))
+        return Refusal{491, "the call has just begun"};
     if (!wish.as_conference) return std::nullopt;
     if (waits || consult.ringing) return Refusal{491, "nobody has answered the consult call yet"};
     if (!pair.is_one_leg()) return Refusal{491, "the phone holds the call by itself"};

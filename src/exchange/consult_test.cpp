@@ -100,3 +100,40 @@ TEST_CASE("the end of the leg that a trunk was asked to leave is a transfer, and
     for (const auto& fact : left) CHECK(fact.at("cause") == "transferred");
     CHECK(talk.site.fact("call.ended").at("cause") == "transferred");
 }
+
+TEST_CASE("a hold by phone in a consult on the same leg is one in the main call when the leg returns to it") {
+    Consulting talk;
+    talk.site.step(LegHeld{talk.agent});
+    SUBCASE("the consult is over") {
+        talk.site.step(LegEnded{talk.leg, Cause::normal, "m"});
+    }
+    SUBCASE("it becomes a conference") {
+        talk.ask("conference");
+    }
+    CHECK_FALSE(talk.site.any<ResumeRecording>());
+    talk.site.step(LegRetrieved{talk.agent});
+    const auto moves = talk.site.all<MoveLeg>();
+    REQUIRE_FALSE(moves.empty());
+    CHECK(moves.back().leg == talk.agent);
+    CHECK(moves.back().room == RoomId{talk.call});
+    CHECK(talk.site.any<ResumeRecording>());
+}
+
+TEST_CASE("a call that waits is not completed while the customer's has just begun") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    auto offered = from_carrier("c", "1001");
+    site.step(offered);
+    const LegId agent = site.one<PlaceLeg>().leg;
+    const std::string call(site.fact("call.started").at("calluuid").as_string());
+    site.step(LegAnswered{agent, {}, {}, "m"});  // the customer's ACK is on its way
+    const auto ask = [&](const std::string& service, const std::string& to) {
+        site.step(CtiRequest{1, "t", {"*"}, service, call, "1001", to, ""});
+        return site.one<CtiReply>().status;
+    };
+    REQUIRE(ask("consultation", "8001") == 200);
+    CHECK(ask("transfer", "") == 409);
+    site.step(LegConnected{LegId{"c"}, "m"});
+    CHECK(ask("transfer", "") == 200);
+    CHECK(site.exchange.counts().queued == 1);
+}

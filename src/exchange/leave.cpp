@@ -57,6 +57,12 @@ bool has_left(Turn& turn, LiveCall& live, const LegId& leg) {
     return done;
 }
 
+void not_left(Turn& turn, LiveCall& live, const LegId& leg) {
+    if (!live.leaving || live.leaving->asked != leg) return;
+    const Leaving leaving = *std::exchange(live.leaving, std::nullopt);
+    if (leaving.by_refer && turn.state.legs.contains(leaving.agent)) turn.add(TransferResult{leaving.agent, 487});
+}
+
 const call::Connection* leg_to_pass(const State& state, const LiveCall& live) {
     for (const call::Connection& connection : live.call.connections) {
         const Leg& leg = state.legs.at(connection.leg);

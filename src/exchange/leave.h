@@ -13,6 +13,9 @@ void try_leave(Turn& turn, LiveCall& live);
 // This leg's end is what was asked for, not a hang-up. Who waits to hear of it is told.
 [[nodiscard]] bool has_left(Turn& turn, LiveCall& live, const LegId& leg);
 
+// This leg goes because another has taken its place: what was asked of it will have no answer.
+void not_left(Turn& turn, LiveCall& live, const LegId& leg);
+
 struct PassBack {
     LegId agent;  // who transfers
     LegId leg;    // to the site that wants its calls back

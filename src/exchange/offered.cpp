@@ -121,6 +121,10 @@ std::optional<Refusal> refusal_of_replacing(const Turn& turn, const LegOffered& 
         return Refusal{403, "no such agent"};
     const call::Connection* former = call::find(live->call, event.replaces->leg);
     if (!former || !call::is_talking(*former)) return Refusal{481, "no such leg to replace"};
+    const bool is_taken = std::ranges::any_of(live->call.connections, [&](const call::Connection& connection) {
+        return turn.state.legs.at(connection.leg).replaces == event.replaces->leg;
+    });
+    if (is_taken) return Refusal{491, "the leg is being replaced already"};
     const Device& device = turn.state.legs.at(event.replaces->leg).device;
     if (!turn.state.legs.at(event.replaces->leg).parked.empty()) return Refusal{491, "the leg goes on in another call"};
     if (event.replaces->by_pivot) {

@@ -2,6 +2,7 @@
 #include "exchange/pause.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/planted.h"
 
@@ -76,8 +77,8 @@ Instant began_of(const Turn& turn, const SitePause& pause) {
     return turn.now.mono - std::chrono::milliseconds{std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax)};
 }
 
-void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from) {
-    live.pause = LivePause{pause, began_of(turn, pause), from, {}};
+void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from, Instant came = {}) {
+    live.pause = LivePause{pause, std::max(began_of(turn, pause), came), from, came};
     std::set<SegmentId> sounding;
     for (const call::Connection& connection : live.call.connections)
         if (const auto* recording = recording_of(connection)) sounding.insert(recording->segment);
@@ -100,8 +101,10 @@ void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from
 }
 
 // The same pause from longer ago than was told before, or one more beside that in force: more is erased.
-std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told, bool is_over = false) {
-    const std::int64_t back_ms = to_ms(turn.now.mono - began_of(turn, told));
+std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told, Instant came = {},
+                               bool is_over = false) {
+    const Instant began = std::max(began_of(turn, told), came);
+    const std::int64_t back_ms = to_ms(turn.now.mono - began);
     std::set<SegmentId> sounding;
     for (const call::Connection& connection : live.call.connections) {
         const auto* recording = recording_of(connection);
@@ -110,7 +113,7 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
             SilenceRecording{connection.leg, recording->segment, {std::string(kPaused), told.by}, back_ms, is_over});
         sounding.insert(recording->segment);
     }
-    erase_ended(turn, live.call.id, told, began_of(turn, told), sounding, is_over);
+    erase_ended(turn, live.call.id, told, began, sounding, is_over);
     return sounding;
 }
 
@@ -119,7 +122,7 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
 enum class Ended { said, unnamed };
 void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told, Ended how = Ended::said) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
-    live.pauses_over.push_back({over.pause.id, over.began, {}});
+    live.pauses_over.push_back({over.pause.id, over.began, over.came, {}});
     if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
     if (how == Ended::said)
         for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
@@ -127,21 +130,20 @@ void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_
     if (live.pauses_beside.empty()) return;
     LivePause next = std::move(live.pauses_beside.front());
     live.pauses_beside.erase(live.pauses_beside.begin());
-    next.pause.ago_ms = to_ms(turn.now.mono - next.began);
+    next.pause.ago_ms = 0;                                  // what lay before was erased when it was told
     if (call_of(turn, next.from) != &live) next.from = {};  // by a leg that has gone
-    begin(turn, live, next.pause, next.from);
+    begin(turn, live, next.pause, next.from, turn.now.mono);
 }
 
-// Somebody paused at another site while it was paused here: neither knew of the other's.
-void put_beside(LiveCall& live, LivePause pause) {
+// Somebody paused at another site while it was paused here: neither knew of the other's. Gives since when it can be
+// about this call.
+Instant put_beside(LiveCall& live, LivePause pause) {
     auto& all = live.pauses_beside;
     const auto known = std::ranges::find(all, pause.pause.id, [](const LivePause& one) { return one.pause.id; });
-    if (known != all.end()) {
-        known->began = std::min(known->began, pause.began);
-        return;
-    }
+    if (known != all.end()) return known->came;
     if (all.size() >= kPausesBesideMax) all.erase(all.begin());
     all.push_back(std::move(pause));
+    return all.back().came;
 }
 
 void forget_beside(LiveCall& live, const std::string& pause) {
@@ -160,9 +162,9 @@ LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, L
 // A word that was on its way for long makes a pause begin late; one that comes when it is over already may know better.
 void told_of_one_over(Turn& turn, LiveCall& live, OverPause& over, const Leg& leg, const SitePause& told) {
     std::set<SegmentId> sounding;
-    if (began_of(turn, told) < over.began) {
-        over.began = began_of(turn, told);
-        sounding = reach_back(turn, live, told, true);
+    if (const Instant began = std::max(began_of(turn, told), over.came); began < over.began) {
+        over.began = began;
+        sounding = reach_back(turn, live, told, over.came, true);
     }
     owe(turn, {leg.device.name, leg.header_link, told.id, std::move(sounding)});
 }
@@ -177,12 +179,13 @@ void pause_told(Turn& turn, LiveCall& live, const LegId& id, const SitePause& pa
     if (over != live.pauses_over.end()) return told_of_one_over(turn, live, *over, leg, pause);
     if (!live.pause) return begin(turn, live, pause, id);
     if (live.pause->pause.id != pause.id) {
-        put_beside(live, {pause, began_of(turn, pause), id, {}});
-        return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause)});
+        const Instant came = put_beside(live, {pause, began_of(turn, pause), id, {}});
+        return owe(turn, {leg.device.name, leg.header_link, pause.id, reach_back(turn, live, pause, came)});
     }
-    if (began_of(turn, pause) >= live.pause->began) return;
-    live.pause->began = began_of(turn, pause);
-    const std::set<SegmentId> sounding = reach_back(turn, live, pause);
+    const Instant began = std::max(began_of(turn, pause), live.pause->came);
+    if (began >= live.pause->began) return;
+    live.pause->began = began;
+    const std::set<SegmentId> sounding = reach_back(turn, live, pause, live.pause->came);
     for (OwedConfirmation& owed : turn.state.owed_confirmations)
         if (owed.pause == pause.id) owed.sounding.insert(sounding.begin(), sounding.end());
 }
@@ -199,6 +202,33 @@ std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by)
     if (!live.pause) return Refusal{491, "the recording is not paused"};
     end(turn, live, by, {}, false);
     return std::nullopt;
+}
+
+void merge_pauses(Turn& turn, LiveCall& main, LiveCall& consult) {
+    const auto is_known = [&](const std::string& id) {
+        const auto is_it = [&](const LivePause& one) { return one.pause.id == id; };
+        return (main.pause && is_it(*main.pause)) || std::ranges::any_of(main.pauses_beside, is_it) ||
+               std::ranges::find(main.pauses_over, id, &OverPause::id) != main.pauses_over.end();
+    };
+    for (OverPause& over : consult.pauses_over) {
+        if (is_known(over.id)) continue;
+        over.came = turn.now.mono;
+        main.pauses_over.insert(main.pauses_over.begin(), std::move(over));
+    }
+    if (main.pauses_over.size() > kPausesKept)
+        main.pauses_over.erase(main.pauses_over.begin(), main.pauses_over.end() - kPausesKept);
+    std::vector<LivePause> theirs = std::exchange(consult.pauses_beside, {});
+    if (consult.pause) theirs.insert(theirs.begin(), *std::exchange(consult.pause, std::nullopt));
+    for (LivePause& pause : theirs) {
+        if (is_known(pause.pause.id)) continue;
+        pause.came = turn.now.mono;
+        if (main.pause) {
+            main.pauses_beside.push_back(std::move(pause));
+            continue;
+        }
+        main.pause = std::move(pause);
+        apply(turn, main, call::PauseRecording{{main.pause->pause.id, main.pause->pause.by}, 0, true});
+    }
 }
 
 // A state may have waited in its dialog while a pause was told beside it, so that it does not name the pause and yet

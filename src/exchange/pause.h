@@ -9,6 +9,8 @@ namespace sheaf::exchange {
 
 [[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by);
 [[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by);
+// As the consult becomes part of the main call: its pauses are that one's, but of nothing that was there before.
+void merge_pauses(Turn& turn, LiveCall& main, LiveCall& consult);
 // In a state that the site behind this leg has told in the dialog, each newer than the one before it; nullopt: it names
 // no pause.
 void state_told(Turn& turn, LiveCall& live, const LegId& leg, const std::optional<SitePause>& pause);

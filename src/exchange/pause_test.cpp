@@ -111,7 +111,7 @@ TEST_CASE("two pauses that cross are two: when one is over the other is in force
     SUBCASE("ours is over first") {
         site.ask("recording/resume");
         CHECK(site.one<ResumeRecording>().label == "paused");
-        CHECK(site.silences(2'050));
+        CHECK(site.silences(0));
         CHECK(site.fact("recording.resumed").at("calluuid").as_string() == site.call.text());
         CHECK(site.fact("pause.told").at("pause") == "p1");
         site.wait(1s);

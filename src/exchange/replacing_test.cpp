@@ -132,3 +132,17 @@ TEST_CASE("a leg that also waits in another call is not replaced: nobody would t
     CHECK(talk.site.one<RejectLeg>().status == 491);
     CHECK(talk.site.exchange.counts().calls == 2);
 }
+
+TEST_CASE("of two phones that take over one leg the second is refused") {
+    Talk talk;
+    talk.offer({DeviceKind::agent, "1001"}, talk.agent);
+    LegOffered second;
+    second.leg = LegId{"r2"};
+    second.from = {DeviceKind::agent, "1001"};
+    second.replaces = Replacing{talk.agent, false};
+    talk.site.step(second);
+    CHECK(talk.site.one<RejectLeg>().leg == LegId{"r2"});
+    CHECK(talk.site.one<RejectLeg>().status == 491);
+    talk.site.step(LegConnected{LegId{"r"}, "m"});
+    CHECK(talk.site.exchange.counts().legs == 2);
+}

@@ -114,11 +114,12 @@ struct LivePause {
     SitePause pause;
     Instant began{};
     LegId from;      // the leg it was told on; empty: it began here
-    Instant came{};  // with a consult that has merged: nothing of this call before that is the pause's
+    Instant came{};  // with a consult that has merged, or in another's place: nothing of this call before that is its
 };
 struct OverPause {
     std::string id;
     Instant began{};   // as far as this site was told
+    Instant came{};    // as of a pause in force
     LegId unnamed_by;  // it is over because the state told on this leg did not name it; empty: somebody said so
 };
 inline constexpr Duration kPauseConfirmMax = std::chrono::milliseconds{500};  // later is an alarm

@@ -9,19 +9,19 @@
 namespace sheaf::sip {
 namespace {
 
-constexpr CharClass is_token_char([](char c) {
+constexpr CharClass kTokenChar([](char c) {
     return is_alphanumeric(c) || std::string_view("-.!%*_+`'~").find(c) != std::string_view::npos;
 });
 // What real peers put into an unquoted parameter value: a token, a host, an IPv6 address with or without brackets,
 // base64. Only what would change the structure is refused.
-constexpr CharClass is_value_char([](char c) {
+constexpr CharClass kValueChar([](char c) {
     return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos;
 });
 
 }  // namespace
 
 bool is_token(std::string_view text) {
-    return !text.empty() && is_token_char.has_all(text);
+    return !text.empty() && kTokenChar.has_all(text);
 }
 
 std::string lower(std::string_view text) {
@@ -93,7 +93,7 @@ Result<Params> header_params_from_text(std::string_view text) {
             if (!rest.empty() && rest.front() == '"') {
                 TRY(value, take_quoted(rest));
             } else {
-                value.emplace(rest.substr(0, is_value_char.length_in(rest)));
+                value.emplace(rest.substr(0, kValueChar.length_in(rest)));
                 if (value->empty()) return fail(Errc::malformed, "Header parameter without a value");
                 rest.remove_prefix(value->size());
             }
@@ -110,7 +110,7 @@ std::string header_params_to_text(const Params& params) {
         out += name;
         if (!value) continue;
         out += '=';
-        const bool plain = !value->empty() && is_value_char.has_all(*value);
+        const bool plain = !value->empty() && kValueChar.has_all(*value);
         out += plain ? *value : quoted(*value);
     }
     return out;

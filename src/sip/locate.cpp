@@ -121,6 +121,7 @@ std::vector<Way> Procedure::ways(const std::vector<NaptrRecord>& records) const 
     std::ranges::sort(usable);
     if (usable.size() > kNaptrMax) usable.resize(kNaptrMax);
     std::vector<Way> out;
+    out.reserve(usable.size());
     for (auto& [rank, transport] : usable) out.push_back({std::move(std::get<std::string>(rank)), transport});
     return out;
 }

@@ -53,8 +53,8 @@ std::optional<seconds> min_se_of(const Message& message) {
 
 SessionReply answer_session(const Message& request, const SessionTimes& ours) {
     const std::string* text = request.first("Session-Expires");
-    std::optional<Asked> asked;
-    if (text != nullptr && !(asked = session_expires(*text))) return {.status = 400, .headers = {}, .timer = {}};
+    const std::optional<Asked> asked = text == nullptr ? std::nullopt : session_expires(*text);
+    if (text != nullptr && !asked) return {.status = 400, .headers = {}, .timer = {}};
     const bool knows = request.has_token("Supported", kTimer) || request.has_token("Require", kTimer);
     if (asked && knows && asked->interval < ours.least)
         return {.status = 422, .headers = {{"Min-SE", in_seconds(ours.least)}}, .timer = {}};
