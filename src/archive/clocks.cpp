@@ -108,21 +108,4 @@ std::map<std::string, SiteClock> site_clocks(const std::string& root_site, const
     }
 }
 
-std::map<const TypedFact*, std::int64_t> steady_times(const std::vector<const TypedFact*>& facts) {
-    std::map<std::pair<std::string, std::string>, std::vector<const TypedFact*>> nodes;
-    for (const TypedFact* fact : facts) nodes[{fact->site, fact->node}].push_back(fact);
-    std::map<const TypedFact*, std::int64_t> times;
-    for (auto& [node, said] : nodes) {
-        std::ranges::sort(said, {}, [](const TypedFact* fact) { return std::tie(fact->seq, fact->id); });
-        const TypedFact* first = nullptr;
-        const TypedFact* before = nullptr;
-        for (const TypedFact* fact : said) {
-            if (before == nullptr || fact->mono < before->mono) first = fact;
-            before = fact;
-            times[fact] = to_unix_ms(first->at) + (fact->mono - first->mono);
-        }
-    }
-    return times;
-}
-
 }  // namespace sheaf::archive

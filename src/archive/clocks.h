@@ -27,8 +27,4 @@ struct SiteClock {
 [[nodiscard]] std::map<std::string, SiteClock> site_clocks(const std::string& root_site,
                                                            const std::vector<const TypedFact*>& facts);
 
-// When each fact was said by its site's clock, in unix ms, as if that never stepped: a node's facts are as far apart as
-// its monotonic clock says, from the first of those in which that did not start anew.
-[[nodiscard]] std::map<const TypedFact*, std::int64_t> steady_times(const std::vector<const TypedFact*>& facts);
-
 }  // namespace sheaf::archive

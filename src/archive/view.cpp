@@ -109,8 +109,8 @@ private:
     void place_on_one_clock() {
         const auto root = sites_.find(component_.root);
         const auto clocks = site_clocks(root == sites_.end() ? std::string() : root->second, facts_);
-        for (const auto& [fact, at] : steady_times(facts_))
-            timed_.push_back({at - clocks.at(fact->site).offset_ms, fact});
+        for (const TypedFact* fact : facts_)
+            timed_.push_back({to_unix_ms(fact->at) - clocks.at(fact->site).offset_ms, fact});
         std::sort(timed_.begin(), timed_.end(), [](const TimedFact& a, const TimedFact& b) {
             const auto key = [](const TimedFact& t) {
                 return std::tie(t.at, t.fact->site, t.fact->node, t.fact->seq, t.fact->id);

@@ -438,25 +438,6 @@ TEST_CASE(
     CHECK(std::ranges::any_of(view.alarms, [](const auto& alarm) { return alarm.kind == "needs-review"; }));
 }
 
-TEST_CASE("a clock that steps in mid-call moves nothing") {
-    for (const std::int64_t step : {-30'000, 3'600'000}) {
-        CAPTURE(step);
-        const auto told = [&](bool steps) {
-            Story s = talk();
-            reach_paris(s, 3'000, "conference");
-            if (steps) s.set_clock("london", step);
-            hang_up(s);
-            return look(s, "U2");
-        };
-        const auto with = told(true), without = told(false);
-        CHECK(with.duration_ms == without.duration_ms);
-        CHECK(with.duration_ms > 19'000);
-        CHECK(words(with.gaps) == words(without.gaps));
-        CHECK(words(with.segments[0].timeline) == words(without.segments[0].timeline));
-        CHECK(with.state == without.state);
-    }
-}
-
 TEST_CASE("a file that comes hours later makes nothing longer") {
     Story s = talk();
     reach_paris(s, 3'000, "conference");

@@ -120,8 +120,10 @@ void B2bua::Core::on_media_failed(Stamp now, Leg& of, const sip::Failed& failed)
     const LegId id = of.id;
     const auto others = ask_elsewhere(now, room, server);
     ask_media(now, of, room);
-    for (const LegId& other : others)
-        if (Leg* one = leg(other); one != nullptr && other != id) ask_media(now, *one, room);
+    for (const LegId& other : others) {  // unless the first has brought it along
+        Leg* one = leg(other);
+        if (one != nullptr && other != id && std::holds_alternative<NoMedia>(one->media)) ask_media(now, *one, room);
+    }
 }
 
 // Nobody stands in the room yet, and its server does not take who comes: those who have asked it as well do so no more.

@@ -117,21 +117,26 @@ std::set<SegmentId> reach_back(Turn& turn, LiveCall& live, const SitePause& told
     return sounding;
 }
 
+void remember_over(LiveCall& live, const LivePause& over) {
+    live.pauses_over.push_back({over.pause.id, over.began, over.came, {}});
+    if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
+}
+
 // `by`: a value, for it may be of the pause that ends. Where only a state has left it unnamed, which may be an old one,
 // that is passed on in states as well: a word beside them would be the last one.
 enum class Ended { said, unnamed };
 void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told, Ended how = Ended::said) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
-    live.pauses_over.push_back({over.pause.id, over.began, over.came, {}});
-    if (live.pauses_over.size() > kPausesKept) live.pauses_over.erase(live.pauses_over.begin());
+    remember_over(live, over);
     if (how == Ended::said)
         for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
     apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told});
+    // Whoever resumes here ends that of a site that has gone as well: nobody there will.
+    std::erase_if(live.pauses_beside, [&](const LivePause& one) { return call_of(turn, one.from) != &live; });
     if (live.pauses_beside.empty()) return;
     LivePause next = std::move(live.pauses_beside.front());
     live.pauses_beside.erase(live.pauses_beside.begin());
-    next.pause.ago_ms = 0;                                  // what lay before was erased when it was told
-    if (call_of(turn, next.from) != &live) next.from = {};  // by a leg that has gone
+    next.pause.ago_ms = 0;  // what lay before was erased when it was told
     begin(turn, live, next.pause, next.from, turn.now.mono);
 }
 
@@ -146,8 +151,11 @@ Instant put_beside(LiveCall& live, LivePause pause) {
     return all.back().came;
 }
 
-void forget_beside(LiveCall& live, const std::string& pause) {
-    std::erase_if(live.pauses_beside, [&](const LivePause& one) { return one.pause.id == pause; });
+void end_beside(LiveCall& live, const std::string& pause) {
+    const auto known = std::ranges::find(live.pauses_beside, pause, [](const LivePause& one) { return one.pause.id; });
+    if (known == live.pauses_beside.end()) return;
+    remember_over(live, *known);
+    live.pauses_beside.erase(known);
 }
 
 LiveCall* call_linked(Turn& turn, const std::string& site, const LinkId& link, LegId& by) {
@@ -242,10 +250,8 @@ void state_told(Turn& turn, LiveCall& live, const LegId& id, const std::optional
         return;
     }
     if (!is_id(told->id)) return;
-    if (!live.pause) {
-        std::erase_if(live.pauses_over,
-                      [&](const OverPause& over) { return over.id == told->id && over.unnamed_by == id; });
-    }
+    std::erase_if(live.pauses_over,
+                  [&](const OverPause& over) { return over.id == told->id && over.unnamed_by == id; });
     pause_told(turn, live, id, fit(*told));
 }
 
@@ -273,7 +279,7 @@ void on(Turn& turn, const PauseTold& event) {
     LegId leg;
     if (LiveCall* live = call_linked(turn, event.site, event.link, leg)) {
         if (event.on) return is_id(event.pause.id) ? pause_told(turn, *live, leg, fit(event.pause)) : void();
-        forget_beside(*live, event.pause.id);
+        end_beside(*live, event.pause.id);
         if (live->pause && live->pause->pause.id == event.pause.id) end(turn, *live, shown(event.pause.by), leg, true);
         return;
     }
@@ -286,7 +292,7 @@ void on(Turn& turn, const PauseTold& event) {
     if (link == turn.state.ended_links.end()) return;
     if (!event.on) {  // its call may be part of another by now
         for (auto& [id, live] : turn.state.calls) {
-            forget_beside(live, event.pause.id);
+            end_beside(live, event.pause.id);
             if (live.pause && live.pause->pause.id == event.pause.id) end(turn, live, shown(event.pause.by), {}, true);
         }
         return;

@@ -22,8 +22,12 @@ std::uint64_t source_key(LegSlot slot, std::uint32_t ssrc, std::uint64_t restart
 // packet from the negotiated host decides, once a negotiation; but what comes as negotiated is always right: the first
 // one may have been the last of the stream before.
 bool Engine::accept(Leg& leg, const Address& from) {
-    if (from == leg.remote || from == leg.negotiated) {
+    if (from == leg.negotiated && from != leg.remote) {
         leg.remote = from;
+        leg.may_latch = true;  // for the one before, if this was but a keep-alive
+        return true;
+    }
+    if (from == leg.remote) {
         leg.may_latch = false;
         return true;
     }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 
@@ -241,7 +242,7 @@ void Api::remember_erased(const archive::TypedFact& fact) {
     if (erased == nullptr) return;
     const auto owner = catalogue_.segment(fact.tenant, erased->segment);
     if (owner && !owner->site.empty() && owner->site != fact.site) return;  // another site's word changes nothing
-    erased_[{fact.tenant, erased->segment}][{fact.node, fact.seq}] = erased->sha256;
+    erased_[{fact.tenant, erased->segment}][{fact.node, fact.seq}] = {fact.site, erased->sha256};
 }
 
 // A pause came at the site when the segment had ended. The file that is here goes at once; the one without what was
@@ -259,7 +260,12 @@ Result<void> Api::take_back(const archive::TypedFact& fact) {
 
 bool Api::may_be_stored(const archive::StoredObject& object) const {
     const auto erased = erased_.find({object.tenant, SegmentId(object.segment)});
-    return erased == erased_.end() || erased->second.rbegin()->second == object.sha256;
+    if (erased == erased_.end()) return true;
+    const auto owner = catalogue_.segment(object.tenant, SegmentId(object.segment));
+    const auto last = std::find_if(erased->second.rbegin(), erased->second.rend(), [&](const auto& one) {
+        return !owner || owner->site.empty() || owner->site == one.second.site;
+    });
+    return last == erased->second.rend() || last->second.sha256 == object.sha256;
 }
 
 void Api::remember_refused(const std::string& tenant, const std::vector<archive::RejectedFact>& rejected) {

@@ -87,7 +87,10 @@ private:
     Counters counters_;
     std::map<std::pair<std::string, std::string>, Refused> refused_;  // tenant, node
     // By tenant and segment: what the segment had left, by the node that said it and its seq. Only the last is taken.
-    using Erasures = std::map<std::pair<std::string, std::uint64_t>, std::string>;
+    struct Erased {
+        std::string site, sha256;
+    };
+    using Erasures = std::map<std::pair<std::string, std::uint64_t>, Erased>;
     std::map<std::pair<std::string, SegmentId>, Erasures> erased_;
     std::string policy_;
 };

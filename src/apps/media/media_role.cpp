@@ -338,6 +338,7 @@ private:
     }
     void on_erased(std::uint64_t ticket, Result<journal::ErasedSegment> erased) {
         if (erased) {
+            if (erased->file) erased_seqs_.erase(erased->file->segment);
             keep_facts(std::move(erased->facts));
             if (erased->file) {
                 config::log_warn("erased of a segment that had ended what a pause came too late for",

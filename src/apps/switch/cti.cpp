@@ -291,6 +291,8 @@ std::optional<http::Response> Cti::admit_body(const http::Request& request) cons
             ? std::ranges::any_of(sites_, [&](const auto& site) { return site.name == request.header("sheaf-site"); })
             : bearer_of(request) != nullptr;
     if (is_known) return std::nullopt;
+    config::log_warn(is_site ? "site message refused" : "CTI request without a valid token",
+                     {{"from", request.remote_address}, {"site", request.header("sheaf-site")}});
     return is_site ? http::problem(403, "Forbidden", "the signature does not hold") : unauthorized();
 }
 

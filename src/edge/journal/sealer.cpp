@@ -194,7 +194,6 @@ private:
             trouble(SegmentId(name), sealed.error());
             return std::unexpected(sealed.error());
         }
-        published_[sealed->file.segment] = sealed->file.sha256;
         hooks_.on_sealed(std::move(*sealed));
         return {};
     }
@@ -364,7 +363,7 @@ private:
     std::deque<Job> jobs_ GUARDED_BY(mutex_);
     std::vector<std::pair<SegmentId, std::string>> delivered_ GUARDED_BY(mutex_);  // with the digest
     std::deque<PendingErasure> erasures_ GUARDED_BY(mutex_);
-    std::map<SegmentId, std::string> published_;  // digests of what the archive has not got yet; the sealer's thread
+    std::map<SegmentId, std::string> published_;  // digests, after a late erasure; the sealer's thread
     std::map<SegmentId, EndedSegment> ended_;     // while a journal holds anything of them; the sealer's thread
     bool stopping_ GUARDED_BY(mutex_) = false;
     bool busy_ GUARDED_BY(mutex_) = true;  // at work, not waiting for any
