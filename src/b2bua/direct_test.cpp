@@ -318,6 +318,31 @@ TEST_CASE("without a media server a call is none the worse, until it needs one")
     w.must_be_clean();
 }
 
+TEST_CASE("a media server that takes neither of the two sends both to the next, each once") {
+    auto settings = World::settings();
+    settings.media = {peer("sip:127.0.0.1:5070"), peer("sip:127.0.0.1:5072")};
+    for (const bool is_silent : {false, true}) {
+        CAPTURE(is_silent);
+        DirectCall w(settings);
+        MediaDouble second(w.wire.add("media-2", {"udp:127.0.0.1:5072"}));
+        w.talk();
+        w.media.holds_invite = is_silent;
+        if (!is_silent) w.media.refuse_invite = 503;
+        w.order(exchange::StartPlay{w.a, "t1", {"music:hold"}, true});
+        w.wire.run(3s);
+        CHECK(second.targets == std::vector<std::string>{"msml=u1", "msml=u1"});
+        w.follow();
+        w.wire.run(40s);  // a dialog that was asked for twice would have ended by now
+        CHECK(second.dialogs.size() == 2);
+        CHECK(second.ended == 0);
+        CHECK(w.count<exchange::LegEnded>() == 0);
+        CHECK(w.b2bua.counts().rooms == 1);
+        w.end(w.a);
+        w.end(w.b);
+        w.must_be_clean();
+    }
+}
+
 TEST_CASE("a phone that does not come to the media server has left the call") {
     DirectCall w;
     w.talk();
