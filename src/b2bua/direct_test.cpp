@@ -63,15 +63,15 @@ struct DirectCall : World {
     }
     // The phones take what they are offered.
     void follow() {
-        for (Node* node : {&carrier, &phone}) {
-            const auto* offered = node->last<sip::Reinvited>();
+        for (Node* one : {&carrier, &phone}) {
+            const auto* offered = one->last<sip::Reinvited>();
             if (offered == nullptr) continue;
-            node->ua->answer(wire.now, offered->dialog, node == &carrier ? kCustomerSdp : kAgentSdp);
+            one->ua->answer(wire.now, offered->dialog, one == &carrier ? kCustomerSdp : kAgentSdp);
         }
         wire.settle();
     }
-    [[nodiscard]] std::string offered_to(const Node& node) const {
-        const auto* offered = node.last<sip::Reinvited>();
+    [[nodiscard]] std::string offered_to(const Node& one) const {
+        const auto* offered = one.last<sip::Reinvited>();
         return offered == nullptr ? std::string() : offered->request.body;
     }
     void over() {
