@@ -23,7 +23,6 @@ constexpr milliseconds kCalm{450};
 // How much longer, for each call on the way, until a site that is not told itself has heard of a hold or a pause: a
 // message's way, and that of the one before it in the same dialog.
 constexpr milliseconds kPassedOn{130};
-constexpr milliseconds kSeam{50};      // from one hold to the next, which somebody else keeps up
 constexpr milliseconds kLossy{8'000};  // messages are sent again after 0.5, 1.5, 3.5, 7.5 s
 
 std::string list_of(const std::set<std::string>& names) {
@@ -176,7 +175,7 @@ private:
                 return say(fmt::format("{} is not stored ({}) from {:.3f} to {:.3f} s, while somebody is heard",
                                        text_of(wanted), silence.label, at(std::max(silence.from, from)),
                                        at(std::min(until, to))));
-            const milliseconds seam = slice.is_paused ? milliseconds{0} : kSeam;
+            const milliseconds seam = slice.is_paused ? milliseconds{0} : kPassedOn * conversation_.calls.size();
             if (silence.from <= silent_until + seam) silent_until = std::max(silent_until, until);
         }
         if ((slice.is_hold || slice.is_paused) && silent_until < to)
