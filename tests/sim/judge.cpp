@@ -175,7 +175,8 @@ private:
                 return say(fmt::format("{} is not stored ({}) from {:.3f} to {:.3f} s, while somebody is heard",
                                        text_of(wanted), silence.label, at(std::max(silence.from, from)),
                                        at(std::min(until, to))));
-            const milliseconds seam = slice.is_paused ? milliseconds{0} : kPassedOn * conversation_.calls.size();
+            const milliseconds seam =
+                kPassedOn * (slice.is_paused ? 0 : static_cast<std::int64_t>(conversation_.calls.size()));
             if (silence.from <= silent_until + seam) silent_until = std::max(silent_until, until);
         }
         if ((slice.is_hold || slice.is_paused) && silent_until < to)
