@@ -42,14 +42,9 @@ std::vector<std::string> events(const TestSite& site) {
 struct Rung {
     Rung() : site(london_settings()) {
         site.register_agent("1001");
-        LegOffered offered;
-        offered.leg = LegId{"c"};
-        offered.from = {DeviceKind::trunk, "carrier"};
-        offered.called = "8000";
-        offered.calling = "+44";
-        site.step(offered);
+        site.step(from_carrier("c", "8000"));
         call = site.one<AnswerLeg>().calluuid.text();
-        site.step(LegConnected{offered.leg, "m"});
+        site.step(LegConnected{LegId{"c"}, "m"});
         agent = site.one<PlaceLeg>().leg;
         site.step(LegAlerting{agent});
     }
@@ -184,10 +179,7 @@ TEST_CASE("a service on a call checks call, device and state") {
 TEST_CASE("a caller whose number is also an agent's is no device of that agent's token") {
     TestSite site{london_settings()};
     site.register_agent("1001");
-    LegOffered offered;
-    offered.leg = LegId{"c"};
-    offered.from = {DeviceKind::trunk, "carrier"};
-    offered.called = "8000";
+    LegOffered offered = from_carrier("c", "8000");
     offered.calling = "1002";
     site.step(offered);
     const auto originated = site.one<CtiEvent>();

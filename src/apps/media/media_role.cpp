@@ -160,10 +160,7 @@ private:
             config::log_warn(delivery::text_of(notice), {{"detail", detail}});
         };
         events.file_delivered = [this](const std::string& segment, const std::string& sha256) {
-            const SegmentId id(segment);
-            const auto current = current_.find(id);
-            if (current != current_.end() && current->second != sha256) return;  // what was there before an erasure
-            if (sealer_) sealer_->delivered(id, sha256);
+            if (sealer_) sealer_->delivered(SegmentId(segment), sha256);
         };
         TRY(courier_, delivery::Courier::open(io_, std::move(options), std::move(events)));
         return {};
@@ -343,7 +340,6 @@ private:
             if (erased->file) {
                 config::log_warn("erased of a segment that had ended what a pause came too late for",
                                  {{"segment", erased->file->segment.text()}});
-                current_[erased->file->segment] = erased->file->sha256;
                 std::erase_if(replaced_, [&](const auto& file) { return file.segment == erased->file->segment; });
                 replaced_.push_back(std::move(*erased->file));
             }
@@ -465,7 +461,6 @@ private:
     std::deque<journal::ArchiveFile> sealed_;
     std::vector<journal::ArchiveFile> replaced_;      // wait until the archive knows that they replace others
     std::map<SegmentId, std::uint64_t> erased_seqs_;  // of the facts that tell it
-    std::map<SegmentId, std::string> current_;        // digests of files that have replaced others, in this run
     bool is_outbox_failing_ = false;
     std::uint64_t overflow_told_ = 0;
     std::function<void()> stopped_;
