@@ -122,6 +122,12 @@ TEST_CASE("texts, ids and lists inside a fact have their limits") {
     CHECK(error_of("link.opened", link).empty());
     const json::object lost = {{"segment", "f"}, {"calluuid", "u"}, {"connection", "c"}, {"from_ms", 5}};
     CHECK_FALSE(error_of("segment.lost", lost).empty());
+    json::object answered = {{"link", "l"}, {"half", "from"}, {"status", 200}, {"answer_mono", 1'000'000'000'000'000}};
+    CHECK(error_of("link.answered", answered).empty());
+    for (const std::int64_t beyond : {1'000'000'000'000'001, -1'000'000'000'000'001}) {
+        answered["answer_mono"] = beyond;
+        CHECK(error_of("link.answered", answered).find("out of range") != std::string::npos);
+    }
 }
 
 TEST_CASE("Content-Digest gives the SHA-256, among others if need be") {

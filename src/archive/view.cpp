@@ -129,6 +129,15 @@ private:
         return call;
     }
 
+    // A file that comes hours later is no part of what happened.
+    [[nodiscard]] Ms last_that_happened() const {
+        const auto is_late = [](const TimedFact& timed) {
+            return std::holds_alternative<SegmentStored>(timed.fact->body);
+        };
+        const auto last = std::find_if_not(timed_.rbegin(), timed_.rend(), is_late);
+        return last == timed_.rend() ? now_ : last->at;
+    }
+
     void fold_calls() {
         for (const std::string& id : component_.calls) {
             CallView& c = call(CallUuid(id));
@@ -155,7 +164,7 @@ private:
             }
         }
         // Of a site that has gone for good nobody says the end of its calls.
-        const Ms last = timed_.empty() ? now_ : timed_.back().at;
+        const Ms last = last_that_happened();
         for (auto& [id, c] : calls_) {
             if (c.ended_at) continue;
             if (now_ >= last + kSilentMaxMs)
@@ -215,12 +224,7 @@ private:
             const Ms y = b.started_at.value_or(kNever);
             return std::tie(x, a.id) < std::tie(y, b.id);
         });
-        // A file that comes hours later is no part of what happened.
-        const auto is_late = [](const TimedFact& timed) {
-            return std::holds_alternative<SegmentStored>(timed.fact->body);
-        };
-        const auto last = std::find_if_not(timed_.rbegin(), timed_.rend(), is_late);
-        until_ = last == timed_.rend() ? now_ : last->at;
+        until_ = last_that_happened();
         if (!all_ended) {
             view_.ended_at.reset();
             until_ = std::max(until_, now_);

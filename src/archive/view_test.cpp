@@ -414,6 +414,22 @@ TEST_CASE(
     CHECK(words(view.segments[0].timeline) == "talk 0-1980; paused 1980-2970; talk 2970-16995; ");
 }
 
+TEST_CASE("of two pauses that cross, the site's own counts there, and each is over with its own end only") {
+    Story s = talk();
+    reach_paris(s, 3'000, "conference");
+    s.say("london", 5'000, "recording.paused", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    s.say("paris", 7'000, "recording.paused", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
+    s.say("london", 9'000, "recording.resumed", {{"calluuid", "U1"}, {"by", "1001"}, {"pause", "p"}});
+    s.say("paris", 12'000, "recording.resumed", {{"calluuid", "U2"}, {"by", "2001"}, {"pause", "q"}});
+    hang_up(s);
+    std::ranges::reverse(s.facts);
+    const auto timeline = look(s, "U2").segments.at(0).timeline;
+    CHECK(words(timeline) == "talk 0-1980; paused 1980-3980; paused 3980-8980; talk 8980-16995; ");
+    REQUIRE(timeline.size() == 4);
+    CHECK(timeline[1].by == "1001");
+    CHECK(timeline[2].by == "2001");
+}
+
 TEST_CASE("a pause that a site has heard of late goes nowhere else from there") {
     Story s = talk();
     reach_paris(s, 3'000, "conference");
@@ -638,6 +654,54 @@ TEST_CASE("what changed is told once, and what becomes late is told by itself") 
     CHECK(catalogue.next_change() == kNever);
     CHECK_FALSE(catalogue.add(typed(s.facts).front()));
     CHECK(catalogue.take_changed(now).empty());
+}
+
+TEST_CASE("a segment that is complete at its site and does not come is an alarm by itself, and none once it has come") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");
+    drop(s, "segment.stored");
+    hang_up(s);
+    const Ms ended = *look(s).segments.at(0).ended_at;
+    CHECK(look(s, "U1", ended + kHour - 1).alarms.empty());
+    CHECK(look(s, "U1", ended + kHour - 1).changes_at <= ended + kHour);
+    const auto alarms = look(s, "U1", ended + kHour).alarms;
+    REQUIRE(alarms.size() == 1);
+    CHECK(alarms[0].kind == "segment-undelivered");
+    CHECK(alarms[0].at == ended + kHour);
+    CHECK(alarms[0].segment == SegmentId("F"));
+    s.stored("F");
+    CHECK(look(s, "U1", ended + kHour).alarms.empty());
+}
+
+TEST_CASE("a call of a site that falls silent for good is over with its last fact, two days later") {
+    Story s = talk();
+    s.segment("london", 1'000, 20'000, "F", "U1", "a");  // its file comes at 100 s, which is no part of the call
+    const Ms last = Story::kStart + 20'015;
+    CHECK(look(s, "U1", last + kSilentMaxMs - 1).state == RecordingState::open);
+    CHECK_FALSE(look(s, "U1", last + kSilentMaxMs - 1).ended_at);
+    CHECK(look(s, "U1", last + kSilentMaxMs - 1).changes_at == last + kSilentMaxMs);
+    CHECK(look(s, "U1", last + kSilentMaxMs).state != RecordingState::open);
+    CHECK(look(s, "U1", last + kSilentMaxMs).ended_at == last);
+}
+
+TEST_CASE("a link whose INVITE was answered by nobody who knows of it lacks nothing") {
+    Story s = talk();
+    hang_up(s);
+    s.half("london", 2'000, "L1", "from", "U1", nullptr, "route", "");
+    const auto answer = [&](int status) {
+        s.say("london", 2'500, "link.answered",
+              {{"link", "L1"}, {"half", "from"}, {"peer_calluuid", nullptr}, {"status", status}});
+    };
+    RecordingState wanted = RecordingState::incomplete;
+    SUBCASE("not answered at all") {}
+    SUBCASE("refused") {
+        answer(486);
+        wanted = RecordingState::complete;
+    }
+    SUBCASE("answered by somebody who has not said which call") {
+        answer(200);
+    }
+    CHECK(look(s, "U1", kLater + kHour).state == wanted);
 }
 
 TEST_CASE("what people were told of a recording is among its events, and what was not is its absence's reason") {

@@ -132,6 +132,28 @@ TEST_CASE("two pauses that cross are two: when one is over the other is in force
     }
 }
 
+TEST_CASE("beside the pause in force so many wait for its end, and of one more the oldest is forgotten") {
+    Linked site;
+    site.ask("recording/pause");
+    site.silenced();
+    for (std::size_t i = 0; i <= kPausesBesideMax; ++i) {
+        site.wait(10ms);
+        site.tell(true, 0, "p" + std::to_string(i));
+        CHECK(site.any<SilenceRecording>());  // forgotten or not, what was stored since it began is erased
+        site.silenced();
+    }
+    site.ask("recording/resume");
+    CHECK(site.fact("pause.told").at("pause") == "p1");
+    CHECK(site.any<SilenceRecording>());
+    site.tell(false, 0, "p0");
+    CHECK_FALSE(site.any<ResumeRecording>());
+    for (std::size_t i = 1; i <= kPausesBesideMax; ++i) {
+        site.tell(false, 0, "p" + std::to_string(i));
+        CHECK(site.any<SilenceRecording>() == (i < kPausesBesideMax));  // the next one is in force
+    }
+    CHECK(site.one<ResumeRecording>().label == "paused");
+}
+
 TEST_CASE("a state that was on its way when a pause was told beside it ends it only until the next one names it") {
     Linked site;
     SiteState state;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sip/user_agent_state.h"
 #include "sip/user_agent_test_wire.h"
 
 // Requests other than INVITE, what is refused and why, limits, transports.
@@ -340,6 +341,28 @@ TEST_CASE("where TCP was tried in vain, large requests go by UDP at once for fiv
     wire.run_for(5min);
     CHECK(ways_of_next() == "TCP UDP ");
     wire.check_nothing_left();
+}
+
+TEST_CASE("so many addresses are remembered where TCP was tried in vain; one more is tried again each time") {
+    LoneAgent us(test_options("10.0.0.1", 5060, true));
+    const auto goes_by = [&](std::size_t peer) {
+        OutsideRequest request =
+            outside("OPTIONS", "sip:10.1." + std::to_string(peer / 256) + "." + std::to_string(peer % 256));
+        request.body = std::string(2'000, 'x');
+        us.ua.request_outside(us.now, request);
+        us.taken();
+        const Send sent = us.sends.back();
+        if (sent.to.transport == Transport::tcp) us.ua.transport_failed(us.now, sent.branch);
+        us.taken();
+        return sent.to.transport;
+    };
+    for (std::size_t peer = 0; peer <= kWithoutTcpMax; ++peer) REQUIRE(goes_by(peer) == Transport::tcp);
+    CHECK(goes_by(0) == Transport::udp);
+    CHECK(goes_by(kWithoutTcpMax - 1) == Transport::udp);
+    CHECK(goes_by(kWithoutTcpMax) == Transport::tcp);
+    us.now += kWithoutTcpFor;
+    CHECK(goes_by(kWithoutTcpMax) == Transport::tcp);
+    CHECK(goes_by(kWithoutTcpMax) == Transport::udp);
 }
 
 TEST_CASE("where UDP is asked for by name a large request goes by UDP as well") {

@@ -57,9 +57,8 @@ public:
         std::filesystem::remove_all(folder);
     }
     void start() {
-        auto started = ArchiveRole::start(io, settings, [this] {
-            return Stamp{Instant(), WallTime(std::chrono::milliseconds(now_ms))};
-        });
+        auto started = ArchiveRole::start(
+            io, settings, [this] { return Stamp{Instant(), WallTime(std::chrono::milliseconds(now_ms))}; });
         if (!started) FAIL(to_string(started.error()));
         role = std::move(*started);
         client = http::Client::create(io);
@@ -322,6 +321,37 @@ TEST_CASE("a file of which a late pause has erased something goes at once, and o
         const std::string bytes((std::istreambuf_iterator<char>(file)), {});
         CHECK_MESSAGE(bytes.find("with it") == std::string::npos, entry.path().string());
     }
+}
+
+TEST_CASE("a file that is what the last of several late pauses has left stays when the archive starts anew") {
+    Lab lab;
+    lab.start();
+    const Story told = transfer();
+    for (const Fact& fact : told.facts) REQUIRE(lab.say({fact}, fact.site + "-token").status == 200);
+    Story s;
+    for (int i = 0; i < 1'000; ++i) s.skip_seq("london");
+    for (const char* left : {"less", "least"})
+        s.say("london", 90'000, "segment.erased",
+              {{"segment", "F1"},
+               {"calluuid", "U1"},
+               {"connection", "a1"},
+               {"from_ms", 1'000},
+               {"to_ms", 2'000},
+               {"label", "paused"},
+               {"by", "1001"},
+               {"sha256", to_hex(sha256(as_bytes(left)))}});
+    REQUIRE(lab.say({s.facts[0]}, "london-token").status == 200);
+    REQUIRE(lab.put("F1", "less", "london-token").status == 201);
+    REQUIRE(lab.say({s.facts[1]}, "london-token").status == 200);
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").status == 404);
+    CHECK(lab.put("F1", "less", "london-token").status == 409);
+    REQUIRE(lab.put("F1", "least", "london-token").status == 201);
+    REQUIRE(lab.say({s.facts[0]}, "london-token").status == 200);  // said again, it takes nothing back
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").body == "least");
+    lab.stop();
+    lab.start();
+    CHECK(lab.ask("GET", "/v1/segments/F1/media", "reader-token").body == "least");
+    CHECK(lab.put("F1", "less", "london-token").status == 409);
 }
 
 TEST_CASE("what is not a request of ours gets a proper answer") {

@@ -187,6 +187,30 @@ struct Driver {
         });
         return body;
     }
+    // Outside of any dialog; gives the status.
+    int message(const std::string& element) {
+        sip::OutsideRequest request;
+        request.method = "MESSAGE";
+        request.target.user = "msml";
+        request.target.host = address;
+        request.target.port = server.port;
+        request.next_hop = server;
+        request.from.uri.host = address;
+        request.to.uri = request.target;
+        request.content_type = "application/msml+xml";
+        request.body = "<msml version=\"1.1\">" + element + "</msml>";
+        const auto id = node->agent().request_outside(net::now().mono, request);
+        node->pump();
+        int status = 0;
+        until([&] {
+            for (const sip::Event& event : events) {
+                const auto* e = std::get_if<sip::Responded>(&event);
+                if (e != nullptr && e->id == id) status = e->status;
+            }
+            return status != 0;
+        });
+        return status;
+    }
     std::string record(const Phone& p, const std::string& segment) {
         return info(p, "<record xmlns=\"urn:sheaf:msml:1\" action=\"start\" target=\"" + p.conn + "\" segment=\"" +
                            segment + "\" calluuid=\"call-1\" connection=\"agent-1\"/>");
@@ -420,6 +444,35 @@ TEST_CASE("a stop ends the calls, seals what runs and leaves it in the outbox") 
     CHECK(facts[1].data.at("cause").as_string() == "shutdown");
     CHECK(facts[1].data.at("said").at("stored").to_number<int>() == 10);
     CHECK(outbox_files(folder.path).size() == 1);
+}
+
+TEST_CASE("a file without what was erased of it waits until the archive knows that it takes another's place") {
+    const Folder folder;
+    Driver d(folder.path, "127.0.0.1", 23'200);
+    auto agent = d.phone("r", 467, 1);
+    REQUIRE(d.record(agent, "seg-1").find("\"200\"") != std::string::npos);
+    d.until([&] { return d.told("sheaf.record.opened"); });
+    d.speak({&agent}, 25);
+    d.until_all_received();
+    d.bye(agent);
+    d.until([&] { return d.role->counts().segments_sealed == 1 && d.role->counts().segments_waiting == 0; });
+    const auto former = outbox_files(folder.path);
+    REQUIRE(former.size() == 1);
+    CHECK(d.message("<record xmlns=\"urn:sheaf:msml:1\" segment=\"seg-1\" label=\"paused\" by=\"1001\" "
+                    "action=\"silence\" back=\"60000\"/>") == 200);
+    // Nobody takes facts: that of the erasure is still to go.
+    const auto ticks = std::chrono::steady_clock::now() + 1'500ms;  // it looks once a second
+    d.until([&] { return std::chrono::steady_clock::now() > ticks; });
+    auto outbox = store::open_outbox(folder.path + "/outbox.db", "default", "london", "london-m", "media").value();
+    CHECK(outbox->pending_files(10).value().at(0).sha256 == former[0].sha256);
+    const auto facts = outbox->pending(100, 1 << 20).value();
+    REQUIRE(facts.back().type == "segment.erased");
+    std::vector<std::string> ids;
+    for (const Fact& fact : facts) ids.push_back(fact.id);
+    REQUIRE(outbox->delivered(ids));
+    d.until([&] { return outbox->pending_files(10).value().at(0).sha256 != former[0].sha256; });
+    CHECK(outbox->pending_files(10).value().at(0).sha256 == facts.back().data.at("sha256").as_string());
+    d.stop();
 }
 
 TEST_CASE("a media server that cannot have its address or its prompts says so") {
