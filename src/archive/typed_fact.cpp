@@ -314,9 +314,13 @@ Parsers of_segments() {
         {"segment.lost", segment_lost},
         {"segment.stored", segment_stored},
         {"recording.paused",
-         [](Fields& f) -> FactBody { return RecordingPaused{call(f), f.text("by"), f.text("pause")}; }},
+         [](Fields& f) -> FactBody {
+             return RecordingPaused{call(f), f.text("by"), f.text("pause"), f.optional_id<ConnectionId>("connection")};
+         }},
         {"recording.resumed",
-         [](Fields& f) -> FactBody { return RecordingResumed{call(f), f.text("by"), f.text("pause")}; }},
+         [](Fields& f) -> FactBody {
+             return RecordingResumed{call(f), f.text("by"), f.text("pause"), f.optional_id<ConnectionId>("connection")};
+         }},
         {"pause.told", [](Fields& f) -> FactBody { return PauseTold{call(f), f.text("by"), f.text("pause")}; }},
         {"pause.told-over",
          [](Fields& f) -> FactBody { return PauseToldOver{call(f), f.text("by"), f.text("pause")}; }},

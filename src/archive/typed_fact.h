@@ -182,10 +182,12 @@ struct SegmentStored {
 struct RecordingPaused {
     CallUuid call;
     std::string by, pause;
+    ConnectionId asker;  // empty: not said
 };
 struct RecordingResumed {
     CallUuid call;
     std::string by, pause;
+    ConnectionId asker;
 };
 struct PauseTold {  // the call's site has heard of another's pause
     CallUuid call;

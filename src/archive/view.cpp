@@ -300,8 +300,8 @@ private:
                       },
                       [&](const PartyHeld& f) { say(f.call, f.connection, "held"); },
                       [&](const PartyRetrieved& f) { say(f.call, f.connection, "retrieved"); },
-                      [&](const RecordingPaused& f) { say(f.call, ConnectionId(f.by), "paused"); },
-                      [&](const RecordingResumed& f) { say(f.call, ConnectionId(f.by), "resumed"); },
+                      [&](const RecordingPaused& f) { say(f.call, f.asker, "paused"); },
+                      [&](const RecordingResumed& f) { say(f.call, f.asker, "resumed"); },
                       [&](const TreatmentStarted& f) {
                           if (f.treatment.starts_with("say:") && !has_failed(timed, f))
                               say(f.call, f.connection, "announcement-played");

@@ -430,6 +430,26 @@ TEST_CASE("of two pauses that cross, the site's own counts there, and each is ov
     CHECK(timeline[2].by == "2001");
 }
 
+TEST_CASE("who paused is the party of the event, where it is one of the call") {
+    Story s = talk();
+    const auto say = [&](std::int64_t at, const char* type, json::object data) {
+        data["calluuid"] = "U1";
+        data["pause"] = "p";
+        s.say("london", at, type, std::move(data));
+    };
+    say(5'000, "recording.paused", {{"by", "CTI desktop for 1001"}, {"connection", "a"}});
+    say(6'000, "recording.resumed", {{"by", "supervisor"}});
+    hang_up(s);
+    const auto view = look(s);
+    const auto agent = std::ranges::find(view.parties, "1001", [](const auto& party) { return party.address; });
+    REQUIRE(agent != view.parties.end());
+    for (const EventView& event : view.events) {
+        if (event.event == "paused") CHECK(event.party == agent->id);
+        if (event.event == "resumed") CHECK(event.party.empty());
+    }
+    CHECK(std::ranges::count(view.events, "paused", [](const auto& event) { return event.event; }) == 1);
+}
+
 TEST_CASE("a pause that a site has heard of late goes nowhere else from there") {
     Story s = talk();
     reach_paris(s, 3'000, "conference");

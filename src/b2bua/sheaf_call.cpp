@@ -40,7 +40,11 @@ Result<std::vector<exchange::SiteParty>> parties_of(const boost::json::object& o
         if (party == nullptr) return fail(Errc::malformed, "a party is not an object");
         TRY(auto role, text_of(*party, "role"));
         TRY(auto address, text_of(*party, "address"));
-        TRY(auto shown, text_of(*party, "name"));
+        const auto* known = party->if_contains("name");  // who has none need not say so
+        std::string shown;
+        if (known != nullptr && !known->is_null()) {
+            TRY(shown, text_of(*party, "name"));
+        }
         out.push_back({std::move(role), std::move(address), std::move(shown)});
     }
     return out;
@@ -58,7 +62,9 @@ Result<std::optional<exchange::SitePause>> pause_of(const boost::json::object& o
     TRY(const auto at, text_of(*paused, "at"));
     TRY(const auto wall, wall_from_rfc3339(at));
     out.at_ms = to_unix_ms(wall);
-    TRY(out.ago_ms, integer_field(*paused, "ago_ms"));
+    if (paused->contains("ago_ms")) {
+        TRY(out.ago_ms, integer_field(*paused, "ago_ms"));
+    }
     if (out.id.empty()) return fail(Errc::malformed, "paused: no id");
     if (out.ago_ms < 0 || out.ago_ms > kPauseAgoMaxMs) return fail(Errc::malformed, "paused: ago_ms is out of range");
     return out;

@@ -84,7 +84,7 @@ TEST_CASE("a state that breaks a rule is not read") {
         {R"("seq":7)", R"("seq":0)"},          {R"("seq":7)", R"("seq":"7")"},
         {R"("root":"u0")", R"("root":"")"},    {R"("root":"u0",)", ""},
         {R"("held":[)", R"("hold":[)"},        {R"("role":"agent")", R"("role":3)"},
-        {R"("name":"C")", R"("nick":"C")"},    {R"("paused":{)", R"("pause":{)"},
+        {R"("name":"C")", R"("name":7)"},      {R"("paused":{)", R"("pause":{)"},
         {R"("id":"p1")", R"("id":"")"},        {"2026-01-05T", "yesterdayT"},
         {R"("ago_ms":250)", R"("ago_ms":-1)"}, {R"("ago_ms":250)", R"("ago_ms":86400001)"},
         {"+4420", std::string(129, '4')},
@@ -101,6 +101,14 @@ TEST_CASE("a state that breaks a rule is not read") {
         CHECK(!sheaf_call_from_text(text));
     }
     CHECK(sheaf_call_from_text(R"({"seq":1,"root":"u","parties":[],"held":[],"paused":null,"further":[]})"));
+    const auto plain = sheaf_call_from_text(R"({"seq":1,"root":"u","parties":[{"role":"customer","address":"+44"},
+        {"role":"agent","address":"1001","name":null}],"held":[],
+        "paused":{"by":"1001","id":"p","at":"2026-01-05T09:30:00.123Z"}})");
+    REQUIRE(plain);
+    CHECK(plain->parties.at(0).name.empty());
+    CHECK(plain->parties.at(1).name.empty());
+    REQUIRE(plain->paused);
+    CHECK(plain->paused->ago_ms == 0);
     CHECK(!sheaf_call_from_text(good + std::string(kSheafCallBytesMax, ' ')));
 }
 

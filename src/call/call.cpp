@@ -213,6 +213,13 @@ void Stepper::tell(std::string type, const Party& about, std::string_view cause)
     effects_.push_back(Tell{std::move(type), seen(about), std::string(cause), parties_of(call_)});
 }
 
+// What is told of one step shows how all stand after it, not between its parts.
+void Stepper::look_again() {
+    if (is_over_) return;
+    for (Effect& effect : effects_)
+        if (auto* told = std::get_if<Tell>(&effect)) told->parties = parties_of(call_);
+}
+
 void Stepper::join(const Connection& connection) {
     const Party& party = connection.party;
     say("party.joined", {{"connection", connection.id.text()},
@@ -329,6 +336,7 @@ Step step(Call call, const Event& event) {
     Stepper stepper(std::move(call));
     std::visit([&](const auto& what) { stepper.on(what); }, event);
     stepper.settle();
+    stepper.look_again();
     return stepper.take();
 }
 

@@ -260,10 +260,12 @@ struct PauseRecording {
     Pause pause;
     std::int64_t back_ms = 0;  // from so long ago
     bool is_told = false;      // by another site, where it was asked for
+    ConnectionId asker = {};   // of this call; empty: none of it
 };
 struct ResumeRecording {
     std::string by;
     bool is_told = false;
+    ConnectionId asker = {};
 };
 struct RecordingOpened {
     SegmentId segment;
@@ -395,7 +397,7 @@ struct Step {
 [[nodiscard]] bool is_audible(const Connection& connection);  // to the others: Connected, not holding, not held afar
 [[nodiscard]] bool is_rung(const Connection& connection);     // Initiated or Alerting
 [[nodiscard]] bool is_treated(const Connection& connection);  // a treatment that plays once has come to its end
-[[nodiscard]] std::string_view state_name(const Connection& connection);
+[[nodiscard]] std::string_view state_name(const Connection& connection);  // as desktops are told: ECMA-269's word
 [[nodiscard]] std::vector<Seen> parties_of(const Call& call);
 [[nodiscard]] Seen seen(const Party& party);
 

@@ -41,7 +41,9 @@ std::string_view name_of(Cause cause) {
     ASSERT(false);
 }
 
+// ECMA-269's connection states: on hold is whoever holds, not whoever is held.
 std::string_view state_name(const Connection& connection) {
+    if (is_talking(connection)) return connection.holds() ? "hold" : "connected";
     return std::visit(Match{
                           [](const Offered&) { return std::string_view{"initiated"}; },
                           [](const Answering&) { return std::string_view{"initiated"}; },
@@ -49,7 +51,7 @@ std::string_view state_name(const Connection& connection) {
                           [](const Alerting&) { return std::string_view{"alerting"}; },
                           [](const Queued&) { return std::string_view{"queued"}; },
                           [](const Connected&) { return std::string_view{"connected"}; },
-                          [](const Held&) { return std::string_view{"held"}; },
+                          [](const Held&) { return std::string_view{"connected"}; },
                       },
                       connection.state);
 }

@@ -30,7 +30,9 @@ void Stepper::on(const StopRecord& event) {
 void Stepper::on(const PauseRecording& event) {
     if (call_.pause) return;
     call_.pause = event.pause;
-    say(event.is_told ? "pause.told" : "recording.paused", {{"by", event.pause.by}, {"pause", event.pause.id}});
+    boost::json::object paused{{"by", event.pause.by}, {"pause", event.pause.id}};
+    if (!event.asker.empty()) paused["connection"] = event.asker.text();
+    say(event.is_told ? "pause.told" : "recording.paused", std::move(paused));
     for (Connection& connection : call_.connections) {
         auto* recording = std::get_if<Recording>(&connection.recording);
         if (!recording || std::exchange(recording->paused, true)) continue;
@@ -42,7 +44,9 @@ void Stepper::on(const PauseRecording& event) {
 void Stepper::on(const ResumeRecording& event) {
     if (!call_.pause) return;
     const Pause pause = *std::exchange(call_.pause, std::nullopt);
-    say(event.is_told ? "pause.told-over" : "recording.resumed", {{"by", event.by}, {"pause", pause.id}});
+    boost::json::object resumed{{"by", event.by}, {"pause", pause.id}};
+    if (!event.asker.empty()) resumed["connection"] = event.asker.text();
+    say(event.is_told ? "pause.told-over" : "recording.resumed", std::move(resumed));
     for (const Connection& connection : call_.connections)
         if (std::holds_alternative<Recording>(connection.recording)) tell("recording-resumed", connection.party);
 }

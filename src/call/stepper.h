@@ -59,6 +59,7 @@ public:
 
     // After the event: what follows from who is there now.
     void settle();
+    void look_again();
     Step take() { return {std::move(call_), std::move(effects_)}; }
 
 private:

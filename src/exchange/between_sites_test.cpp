@@ -284,6 +284,12 @@ struct PassedBack {
         return settings;
     }
     void ask() { site.step(TransferAsked{LegId{"second"}, {}, "m", agent}); }
+    // What the agent's desktop hears of it.
+    [[nodiscard]] bool tells(const char* type) const {
+        return std::ranges::any_of(site.all<CtiEvent>(), [&](const CtiEvent& event) {
+            return event.type == type && event.device.device == "1001";
+        });
+    }
     TestSite site;
     LegId agent, out;
 };
@@ -299,6 +305,7 @@ TEST_CASE("a site that ends both legs has taken a transfer back, whether it says
     talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
     CHECK(talk.site.one<TransferResult>().leg == talk.agent);
     CHECK(talk.site.one<TransferResult>().status == 200);
+    CHECK(talk.tells("transferred"));
     CHECK(talk.site.facts("party.left").front().at("cause") == "transferred");
     CHECK(talk.site.exchange.counts().legs == 0);
 }
@@ -316,16 +323,19 @@ TEST_CASE("a transfer between two calls of one site goes back to it, once, and i
     SUBCASE("the site says how it ended") {
         talk.site.step(LegReferred{LegId{"in"}, 200});
         CHECK(talk.site.one<TransferResult>().status == 200);
+        CHECK(talk.tells("transferred"));
     }
     SUBCASE("the customer hangs up meanwhile") {
         talk.site.step(LegEnded{LegId{"in"}, Cause::normal, "m"});
         CHECK(talk.site.one<TransferResult>().status == 487);
+        CHECK(talk.tells("failed"));
         CHECK(talk.site.facts("party.left").front().at("cause") == "normal");
         CHECK(talk.site.exchange.counts().calls == 1);
     }
     SUBCASE("the site cannot") {
         talk.site.step(LegReferred{LegId{"in"}, 603});
         CHECK(talk.site.one<TransferResult>().status == 603);
+        CHECK(talk.tells("failed"));
         CHECK(talk.site.exchange.counts().calls == 2);
         talk.ask();
         CHECK(talk.site.any<ReferLeg>());

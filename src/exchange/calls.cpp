@@ -6,6 +6,7 @@
 #include "base/match.h"
 #include "exchange/agents.h"
 #include "exchange/conference.h"
+#include "exchange/cti.h"
 #include "exchange/leave.h"
 #include "exchange/links.h"
 #include "exchange/pause.h"
@@ -268,8 +269,9 @@ void on(Turn& turn, const LegAnswered& event) {
     turn.state.timers.cancel({Timer::Kind::ring, event.leg.text()});
     if (is_id(event.peer_call.text())) turn.state.legs.at(event.leg).peer_call = event.peer_call;
     link_answered(turn, event.leg, 200, event.peer_call);
-    if (live->adding) added(turn, *live);
+    const auto asker = live->adding ? std::optional(added(turn, *live)) : std::nullopt;
     apply(turn, *live, call::Answered{event.leg, live->overflowing == event.leg});
+    if (asker) tell(turn, *live, "conferenced", *asker);
     if (live->to_dial.empty()) return;
     const std::string number = std::exchange(live->to_dial, {});
     const auto to = turn.state.numbers.destination_of(number);

@@ -46,12 +46,10 @@ std::optional<Refusal> add_party(Turn& turn, LiveCall& live, const ConferenceWis
     return std::nullopt;
 }
 
-void added(Turn& turn, LiveCall& live) {
+Device added(Turn& turn, LiveCall& live) {
     leave_queue(turn, live, "routed");
-    const Device device{DeviceKind::agent, live.adding->device};
-    live.adding.reset();
     live.may_leave = turn.state.settings.leave_conference;
-    tell(turn, live, "conferenced", device);
+    return {DeviceKind::agent, std::exchange(live.adding, std::nullopt)->device};
 }
 
 void not_added(Turn& turn, LiveCall& live, call::Cause cause) {

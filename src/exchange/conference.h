@@ -15,7 +15,7 @@ struct ConferenceWish {
 };
 // Begins it, or leaves the call untouched and says why not.
 [[nodiscard]] std::optional<Refusal> add_party(Turn& turn, LiveCall& live, const ConferenceWish& wish);
-void added(Turn& turn, LiveCall& live);                         // the leg that rang for it has answered
+[[nodiscard]] Device added(Turn& turn, LiveCall& live);  // the leg that rang for it has answered; who asked for it
 void not_added(Turn& turn, LiveCall& live, call::Cause cause);  // it will not: the next, or nobody
 void stop_adding(Turn& turn, LiveCall& live);                   // the call is over, or wants nobody more
 

@@ -47,7 +47,9 @@ Answer make_call(Turn& turn, const CtiRequest& request) {
     LiveCall& live = begin(turn, {device, direction_of(device, *to), request.device, request.to, {}, {}, {}});
     live.to_dial = request.to;
     const CallUuid id = live.call.id;
+    const bool is_told = !agent.settings.auto_answer;
     place_to_agent(turn, live, request.device, request.to);
+    if (is_told && live.ringing) turn.add(TellToAnswer{*live.ringing});
     return continues(id);
 }
 
@@ -77,12 +79,15 @@ boost::json::array calls_of(const State& state, const std::vector<std::string>& 
             });
         if (!visible) continue;
         boost::json::array parties;
-        for (const call::Connection& connection : connections)
+        for (const call::Connection& connection : connections) {
+            const auto* held = std::get_if<call::Held>(&connection.state);
             parties.push_back({{"connection", connection.id.text()},
                                {"device", connection.party.address},
                                {"role", call::name_of(connection.party.role)},
                                {"state", call::state_name(connection)},
+                               {"held_by", held ? boost::json::value(held->by.text()) : boost::json::value()},
                                {"recorded", std::holds_alternative<call::Recording>(connection.recording)}});
+        }
         calls.push_back({{"calluuid", id.text()},
                          {"root", live.call.root.text()},
                          {"direction", call::name_of(live.call.direction)},

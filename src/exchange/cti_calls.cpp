@@ -177,7 +177,9 @@ Answer pause_or_resume(Turn& turn, const CtiRequest& request, bool on) {
     if (auto refused = address(turn, request, at)) return *std::move(refused);
     const CallUuid id = at.live->call.id;
     const std::string by = "CTI " + request.token + " for " + request.device;
-    if (const auto refusal = on ? pause(turn, *at.live, by) : resume(turn, *at.live, by)) return from_refusal(*refusal);
+    const ConnectionId asker = at.connection->id;
+    const auto refusal = on ? pause(turn, *at.live, by, asker) : resume(turn, *at.live, by, asker);
+    if (refusal) return from_refusal(*refusal);
     return continues(id);
 }
 

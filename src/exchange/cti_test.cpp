@@ -146,6 +146,20 @@ TEST_CASE("make-call rings the agent's own phone, which answers by itself, and t
     }
 }
 
+TEST_CASE("make-call tells a phone without auto_answer to answer, where it can be told") {
+    TestSite site{london_settings()};
+    site.step(AgentRegistered{"1001", "sip:1001@10.0.0.1", "udp:10.0.0.1:5060", 3'600'000, true});
+    CHECK(status(site, request("make-call", "1001", "933123")) == 200);
+    const LegId own = site.one<PlaceLeg>().leg;
+    CHECK_FALSE(site.one<PlaceLeg>().auto_answer);
+    CHECK(site.one<TellToAnswer>().leg == own);
+    site.step(LegAnswered{own, {}, {}, "m"});
+    CHECK(site.one<PlaceLeg>().number == "+33123");
+    site.register_agent("1002");  // answers by itself
+    CHECK(status(site, request("make-call", "1002", "8000")) == 200);
+    CHECK_FALSE(site.any<TellToAnswer>());
+}
+
 TEST_CASE("make-call to a routing point lets the agent wait there") {
     TestSite site{london_settings()};
     site.register_agent("1002");
@@ -268,10 +282,23 @@ TEST_CASE("events tell a call's life in CSTA's words") {
     CHECK(event.at("device") == "1001");
     CHECK(event.at("parties").as_array().size() == 2);
     CHECK(event.at("parties").at(1).at("state") == "connected");
+    // On hold is the connection of whoever holds (ECMA-269); the other's is connected, and a snapshot says held by
+    // whom.
+    const auto states = [&] {
+        std::string text;
+        for (const auto& party : json_of(rung.site.all<CtiEvent>().back(), WallTime{}).at("parties").as_array())
+            (text += party.at("state").as_string()) += ' ';
+        return text;
+    };
+    const auto held_by = [&] { return rung.site.exchange.calls().at(0).at("parties").at(0).at("held_by"); };
     rung.site.step(LegHeld{rung.agent});
     CHECK(events(rung.site) == std::vector<std::string>{"held"});
+    CHECK(states() == "connected hold ");
+    CHECK(held_by().is_string());
     rung.site.step(LegRetrieved{rung.agent});
     CHECK(events(rung.site) == std::vector<std::string>{"retrieved"});
+    CHECK(states() == "connected connected ");
+    CHECK(held_by().is_null());
     rung.site.step(LegEnded{LegId{"c"}, Cause::normal, "m"});
     CHECK(events(rung.site) ==
           std::vector<std::string>{"connection-cleared", "recording-stopped", "connection-cleared", "agent-ready"});

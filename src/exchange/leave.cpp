@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/planted.h"
+#include "exchange/cti.h"
 
 namespace sheaf::exchange {
 namespace {
@@ -22,6 +23,14 @@ bool is_plain(const call::Connection& connection) {
 const PeerSettings* peer_of(const State& state, const std::string& site) {
     const auto found = std::ranges::find(state.settings.peers, site, &PeerSettings::name);
     return found == state.settings.peers.end() ? nullptr : &*found;
+}
+
+// The agent, if one has asked, hears what has become of a transfer that was passed back.
+void tell_asker(Turn& turn, const LiveCall& live, const Leaving& leaving, int status) {
+    const auto asker = turn.state.legs.find(leaving.agent);
+    if (asker == turn.state.legs.end()) return;
+    if (leaving.by_refer) turn.add(TransferResult{leaving.agent, status});
+    tell(turn, live, status < 300 ? "transferred" : "failed", asker->second.device);
 }
 
 }  // namespace
@@ -52,15 +61,13 @@ bool has_left(Turn& turn, LiveCall& live, const LegId& leg) {
     const Leaving leaving = *std::exchange(live.leaving, std::nullopt);  // its REFER has no other end than this
     // The site ends both when it has done it; one alone is somebody's hanging up.
     const bool done = leaving.over.empty() || !turn.state.legs.contains(leaving.over);
-    if (leaving.by_refer && turn.state.legs.contains(leaving.agent))
-        turn.add(TransferResult{leaving.agent, done ? 200 : 487});
+    tell_asker(turn, live, leaving, done ? 200 : 487);
     return done;
 }
 
 void not_left(Turn& turn, LiveCall& live, const LegId& leg) {
     if (!live.leaving || live.leaving->asked != leg) return;
-    const Leaving leaving = *std::exchange(live.leaving, std::nullopt);
-    if (leaving.by_refer && turn.state.legs.contains(leaving.agent)) turn.add(TransferResult{leaving.agent, 487});
+    tell_asker(turn, live, *std::exchange(live.leaving, std::nullopt), 487);
 }
 
 const call::Connection* leg_to_pass(const State& state, const LiveCall& live) {
@@ -85,8 +92,7 @@ void on(Turn& turn, const LegReferred& event) {
     const Leaving leaving = *std::exchange(live->leaving, std::nullopt);
     const bool done = event.status >= 200 && event.status < 300;
     if (is_planted("leg_leaks_when_refer_fails") && !done) live->leaving = leaving;
-    if (leaving.by_refer && turn.state.legs.contains(leaving.agent))
-        turn.add(TransferResult{leaving.agent, done ? 200 : event.status});
+    tell_asker(turn, *live, leaving, done ? 200 : event.status);
     if (done) return apply(turn, *live, call::End{call::Cause::transferred, 0, {}});
     turn.touched.insert(live->call.id);
     turn.log(!leaving.agent.empty(),

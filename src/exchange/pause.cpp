@@ -77,13 +77,14 @@ Instant began_of(const Turn& turn, const SitePause& pause) {
     return turn.now.mono - std::chrono::milliseconds{std::clamp<std::int64_t>(pause.ago_ms, 0, kBackMax)};
 }
 
-void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from, Instant came = {}) {
+void begin(Turn& turn, LiveCall& live, const SitePause& pause, const LegId& from, Instant came = {},
+           const ConnectionId& asker = {}) {
     live.pause = LivePause{pause, std::max(began_of(turn, pause), came), from, came};
     std::set<SegmentId> sounding;
     for (const call::Connection& connection : live.call.connections)
         if (const auto* recording = recording_of(connection)) sounding.insert(recording->segment);
     apply(turn, live,
-          call::PauseRecording{{pause.id, pause.by}, to_ms(turn.now.mono - live.pause->began), !from.empty()});
+          call::PauseRecording{{pause.id, pause.by}, to_ms(turn.now.mono - live.pause->began), !from.empty(), asker});
     if (!from.empty()) erase_ended(turn, live.call.id, pause, live.pause->began, sounding);
     for (const LegId& id : legs_to_tell(turn, live, from)) {
         if (is_planted("pause_only_locally")) break;
@@ -125,12 +126,13 @@ void remember_over(LiveCall& live, const LivePause& over) {
 // `by`: a value, for it may be of the pause that ends. Where only a state has left it unnamed, which may be an old one,
 // that is passed on in states as well: a word beside them would be the last one.
 enum class Ended { said, unnamed };
-void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told, Ended how = Ended::said) {
+void end(Turn& turn, LiveCall& live, std::string by, const LegId& from, bool is_told, Ended how = Ended::said,
+         const ConnectionId& asker = {}) {
     const LivePause over = *std::exchange(live.pause, std::nullopt);
     remember_over(live, over);
     if (how == Ended::said)
         for (const LegId& leg : legs_to_tell(turn, live, from)) tell(turn, leg, false, over.pause);
-    apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told});
+    apply(turn, live, call::ResumeRecording{std::move(by), !over.from.empty() && is_told, asker});
     // Whoever resumes here ends that of a site that has gone as well: nobody there will.
     std::erase_if(live.pauses_beside, [&](const LivePause& one) { return call_of(turn, one.from) != &live; });
     if (live.pauses_beside.empty()) return;
@@ -200,15 +202,15 @@ void pause_told(Turn& turn, LiveCall& live, const LegId& id, const SitePause& pa
 
 }  // namespace
 
-std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by) {
+std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by, const ConnectionId& asker) {
     if (live.pause) return Refusal{491, "the recording is paused already"};
-    begin(turn, live, {by, turn.entropy.uuid(), to_unix_ms(turn.now.wall), 0}, {});
+    begin(turn, live, {by, turn.entropy.uuid(), to_unix_ms(turn.now.wall), 0}, {}, {}, asker);
     return std::nullopt;
 }
 
-std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by) {
+std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by, const ConnectionId& asker) {
     if (!live.pause) return Refusal{491, "the recording is not paused"};
-    end(turn, live, by, {}, false);
+    end(turn, live, by, {}, false, Ended::said, asker);
     return std::nullopt;
 }
 

@@ -7,8 +7,11 @@
 // each erasing back to the moment at which somebody asked for it.
 namespace sheaf::exchange {
 
-[[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by);
-[[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by);
+// By somebody of this site, who is in the call as `asker`.
+[[nodiscard]] std::optional<Refusal> pause(Turn& turn, LiveCall& live, const std::string& by,
+                                           const ConnectionId& asker);
+[[nodiscard]] std::optional<Refusal> resume(Turn& turn, LiveCall& live, const std::string& by,
+                                            const ConnectionId& asker);
 // As the consult becomes part of the main call: its pauses are that one's, but of nothing that was there before.
 void merge_pauses(Turn& turn, LiveCall& main, LiveCall& consult);
 // In a state that the site behind this leg has told in the dialog, each newer than the one before it; nullopt: it names

@@ -55,10 +55,10 @@ def arguments(argv):
 def show(recording):
     print(f"    recording {recording['id']} ({recording['state']}, {recording['duration_ms'] / 1000:.1f} s)")
     parties = {p["id"]: p for p in recording["parties"]}
-    for segment in sorted(recording["segments"], key=lambda s: s["started_at"]):
+    for segment in sorted(recording["segments"], key=lambda s: s["started_at"] or ""):
         party = parties.get(segment["recorded_party"], {})
-        print(f"      {segment['site']:<8} {party.get('address', '?'):<6} {segment['duration_ms'] / 1000:5.1f} s  "
-              f"calluuid {segment['calluuid']}  {segment['media']['url']}")
+        print(f"      {segment['site']:<8} {party.get('address', '?'):<6} {(segment['duration_ms'] or 0) / 1000:5.1f} s  "
+              f"calluuid {segment['calluuid']}  {(segment['media'] or {}).get('url', segment['state'])}")
         for part in segment["timeline"]:
             who = ", ".join(sorted(parties.get(p, {}).get("address", "?") for p in part["parties"]))
             print(f"        {part['from_ms'] / 1000:5.1f} to {part['to_ms'] / 1000:5.1f} s  {part['label']}: {who}")
@@ -69,6 +69,12 @@ def show(recording):
         print(f"      not recorded {gap['from'][11:23]} to {gap['to'][11:23]}: {gap['reason']}")
 
 
+def write_results(chosen, world, results):
+    if chosen.json:
+        pathlib.Path(chosen.json).write_text(json.dumps(
+            {"archive": world.archive_url(), "token": world.token, "results": results}, indent=1) + "\n")
+
+
 def main(argv=None):
     chosen = arguments(argv)
     # Progress is for a person watching, so each line shows at once.
@@ -77,6 +83,7 @@ def main(argv=None):
         ADDRESSES["london"] = chosen.listen
     world = World(pathlib.Path(chosen.build).resolve(), keep=chosen.keep, port_base=chosen.port_base)
     results, failed = [], False
+    write_results(chosen, world, results)   # there is one, whatever happens
     wake = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: wake.set())
@@ -85,8 +92,12 @@ def main(argv=None):
         print(f"lab up: london, paris, hub, archive at {world.archive_url()} ({time.time() - chosen.started:.1f} s)")
         for scenario in chosen.scenario or scenarios.PLAYERS:
             if wake.is_set():
+                failed |= chosen.once   # the others are not shown to be as they should
                 break
-            recording, problems, _ = scenarios.play(world, scenario)
+            try:
+                recording, problems, _ = scenarios.play(world, scenario)
+            except Exception as error:   # what goes wrong with one is told, and the others are played
+                recording, problems = None, [f"{type(error).__name__}: {error}"]
             failed |= bool(problems)
             print(f"{'ok  ' if not problems else 'FAIL'} {scenario} ({time.time() - chosen.started:.1f} s)")
             if recording:
@@ -96,9 +107,7 @@ def main(argv=None):
             results.append({"scenario": scenario, "ok": not problems,
                             "recording_id": recording["id"] if recording else None, "problems": problems,
                             **({"agents": "sip"} if scenario == "central-queue" else {})})
-        if chosen.json:
-            pathlib.Path(chosen.json).write_text(json.dumps(
-                {"archive": world.archive_url(), "token": world.token, "results": results}, indent=1) + "\n")
+            write_results(chosen, world, results)
         if not chosen.once and not wake.is_set():
             if chosen.listen:
                 print(f"\na phone can register at sip:{chosen.listen}:{world.ports.sip} as 1002, password "

@@ -28,10 +28,11 @@ int parse_and_do(CLI::App& app, int argc, const char* const* argv) {
     auto* verify_app = app.add_subcommand("verify", "Check what was recorded, packet by packet, without a server");
     verify_app
         ->add_option("what", verify_command.what,
-                     "A file, a folder, or a recording-id, calluuid or segment id (with --data)")
+                     "A file, a folder, or a recording-id, calluuid or segment id")
         ->required();
     verify_app->add_option("--data", verify_command.data,
-                           "Folder to look in for it: media servers' data, and the archive's for a whole recording");
+                           "Folder to look in for it: media servers' data, and the archive's for a whole recording; "
+                           "when not given /var/lib/sheaf");
     verify_app->add_flag("--json", verify_command.json, "Print JSON");
     verify_app->callback([&] { status = verify(verify_command); });
 

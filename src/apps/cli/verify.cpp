@@ -18,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
+constexpr const char* kUsualData = "/var/lib/sheaf";
+
 // Calls that the archive whose database lies somewhere in the folder groups with this one; without one, the call alone.
 Result<std::set<std::string>> calls_of_recording(const std::string& folder, const std::string& id) {
     std::set<std::string> calls{id};
@@ -56,14 +58,15 @@ journal::VerifyReport only(journal::VerifyReport report, const std::set<std::str
 Result<journal::VerifyReport> report_of(const VerifyCommand& command) {
     std::error_code ignored;
     if (fs::exists(command.what, ignored)) return journal::verify_path(command.what);
-    if (command.data.empty()) {
-        return fail(Errc::not_found,
-                    command.what + " is no file or folder; to look for a recording name its --data folder");
+    const std::string data = command.data.empty() ? kUsualData : command.data;
+    if (!fs::is_directory(data, ignored)) {
+        return fail(Errc::not_found, command.what + " is no file or folder, and there is no " + data +
+                                         " to look in; to look for a recording elsewhere name its --data folder");
     }
-    TRY(const auto calls, calls_of_recording(command.data, command.what));
-    TRY(auto all, journal::verify_path(command.data));
+    TRY(const auto calls, calls_of_recording(data, command.what));
+    TRY(auto all, journal::verify_path(data));
     auto report = only(std::move(all), calls, command.what);
-    if (report.files.empty()) return fail(Errc::not_found, "nothing of " + command.what + " in " + command.data);
+    if (report.files.empty()) return fail(Errc::not_found, "nothing of " + command.what + " in " + data);
     return report;
 }
 

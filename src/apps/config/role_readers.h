@@ -13,7 +13,7 @@
 namespace sheaf::config {
 
 inline constexpr std::size_t kEntriesMax = 10'000;  // of one [[…]]
-inline constexpr std::size_t kSecretCharactersMin = 8;
+inline constexpr std::size_t kSecretCharactersAdvised = 8;  // fewer are a warning
 
 // Each reads one table, checked; what it returns is used only when no problem was found.
 [[nodiscard]] NodeSettings read_node(Reader& reader);
@@ -24,7 +24,7 @@ inline constexpr std::size_t kSecretCharactersMin = 8;
 // Shared by them.
 [[nodiscard]] ArchiveLink read_archive_link(Reader& reader);
 [[nodiscard]] std::string read_name(Reader& reader, const std::string& key, std::set<std::string>& taken);
-[[nodiscard]] std::string read_secret(Reader& reader, const std::string& key);  // required, kSecretCharactersMin
+[[nodiscard]] std::string read_secret(Reader& reader, const std::string& key);  // required
 [[nodiscard]] std::string read_advertise(Reader& reader);
 [[nodiscard]] std::vector<std::string> read_listen(Reader& reader, const std::string& key);
 // auth, cti_auth: true for "none", which only a loopback address may have.

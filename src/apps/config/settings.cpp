@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "apps/config/checks.h"
+#include "apps/config/log.h"
 #include "apps/config/role_readers.h"
 
 namespace sheaf::config {
@@ -83,8 +84,11 @@ std::string read_secret(Reader& reader, const std::string& key) {
     std::string secret = reader.secret(key);
     if (!reader.has(key)) {
         reader.problem(key, "is missing");
-    } else if (secret.size() < kSecretCharactersMin) {
-        reader.problem(key, "must have " + std::to_string(kSecretCharactersMin) + " characters at least");
+    } else if (secret.empty()) {
+        reader.problem(key, "is empty");
+    } else if (secret.size() < kSecretCharactersAdvised) {
+        log_warn("a secret is short enough to be guessed",
+                 {{"key", key}, {"characters", std::to_string(secret.size())}});
     }
     return secret;
 }

@@ -356,7 +356,7 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {kSwitch + "[[switch.trunk]]\nname=\"c\"\naddresses=[\"sips:127.0.0.9\"]\n", "switch.trunk.addresses"},
         {trunk + "[[switch.trunk]]\nname=\"c\"\naddresses=[\"sip:127.0.0.9\"]\n", "\"c\" is there twice"},
         {kSwitch + "[[switch.site]]\nname=\"london\"\naddress=\"sip:a\"\nsecret=\"long enough\"\n", "this site's own"},
-        {kSwitch + "[[switch.site]]\nname=\"paris\"\naddress=\"sip:a\"\nsecret=\"short\"\n", "switch.site.secret"},
+        {kSwitch + "[[switch.site]]\nname=\"paris\"\naddress=\"sip:a\"\nsecret=\"\"\n", "switch.site.secret"},
         {kSwitch + "[[switch.site]]\nname=\"paris\"\naddress=\"sip:a\"\n", "switch.site.secret: is missing"},
         {site + "http=\"ftp://a\"\n", "switch.site.http"},
         {kSwitch + "[[switch.token]]\nname=\"t\"\nsecret=\"long enough\"\n", "switch.token.devices"},

@@ -326,7 +326,10 @@ bool Connection::become_stream() {
     const auto& header = header_->get();
     if (route == shared_->streams.end() || header.method() != bhttp::verb::get || is_head_) return false;
     const bool is_websocket = beast::websocket::is_upgrade(header);
-    if (!is_websocket && !list_has(request_.header("accept"), "text/event-stream")) return false;
+    const auto accept = request_.header("accept");  // missing: anything (RFC 9110 §12.5.1)
+    const bool takes_events = accept.empty() || list_has(accept, "text/event-stream") || list_has(accept, "text/*") ||
+                              list_has(accept, "*/*");
+    if (!is_websocket && !takes_events) return false;
     if (auto response = route->second.admit(request_)) {
         answering_ = true;
         refuse(std::move(*response));

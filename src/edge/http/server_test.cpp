@@ -451,7 +451,7 @@ struct Streams {
                 [this](std::shared_ptr<Stream> stream) {
                     stream->send("hello");
                     open.push_back(std::move(stream));
-                    opened.set_value();
+                    if (open.size() == 1) opened.set_value();
                 }};
     }
 };
@@ -465,7 +465,15 @@ TEST_CASE("an event stream is opened, sends events and is closed") {
     Running running({});
     running.on_thread([&] { running.server->add_stream("/events", streams.route()); });
     CHECK(begins(talk(running.port, get("/events", "Accept: text/event-stream\r\n")), "HTTP/1.1 401 "));
-    CHECK(begins(talk(running.port, get("/events?token=good")), "HTTP/1.1 200 "));  // no stream asked for: the handler
+    CHECK(begins(talk(running.port, get("/events?token=good", "Accept: application/json, text/html\r\n")),
+                 "HTTP/1.1 200 "));  // no stream asked for: the handler
+    for (const char* accept : {"", "Accept: */*\r\n", "Accept: text/html, text/*;q=0.5\r\n"}) {
+        CAPTURE(accept);
+        Plain anybody(running.port);
+        anybody.send(get("/events?token=good", accept));
+        CHECK(anybody.read_to("\r\n\r\n").find("Content-Type: text/event-stream\r\n") != std::string::npos);
+        CHECK(anybody.read_to("\n\n") == "data: hello\n\n");
+    }
     Plain client(running.port);
     client.send(get("/events?token=good", "Accept: text/event-stream\r\n"));
     const auto head = client.read_to("\r\n\r\n");
@@ -473,9 +481,10 @@ TEST_CASE("an event stream is opened, sends events and is closed") {
     CHECK(head.find("Content-Type: text/event-stream\r\n") != std::string::npos);
     CHECK(client.read_to("\n\n") == "data: hello\n\n");
     running.on_thread([&] {
-        streams.open[0]->send("two\nlines");
-        streams.open[0]->close();
-        streams.open[0]->send("never");
+        auto& stream = streams.open.back();
+        stream->send("two\nlines");
+        stream->close();
+        stream->send("never");
     });
     CHECK(client.read_all() == "data: two\ndata: lines\n\n");
     CHECK(client.is_closed());
