@@ -133,7 +133,8 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         auto headers = call_headers(*of);
         if (status == 503) headers.push_back({"Retry-After", std::to_string(kRetryAfterSeconds)});
         if (std::holds_alternative<Offered>(of->peer)) {
-            ua.reject(now.mono, of->peer_dialog, status, headers, reason);
+            const bool is_strangers = of->device.kind == exchange::DeviceKind::stranger;
+            ua.reject(now.mono, of->peer_dialog, status, headers, reason, is_strangers);
         } else {
             for (auto& header : reason_headers(of->why_ended)) headers.push_back(std::move(header));
             ua.release(now.mono, of->peer_dialog, status, headers);
@@ -173,7 +174,7 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
     if (of == nullptr) return;
     switch (timer) {
         case LegTimer::media_answer: return on_media_silent(now, *of);
-        case LegTimer::peer_answer: try_next_address(now, *of, true); return;
+        case LegTimer::peer_answer: return on_peer_silent(now, *of);
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
         case LegTimer::apply_again:

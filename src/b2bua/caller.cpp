@@ -65,10 +65,15 @@ std::string clean_number(std::string_view text) {
     return sip::printable(text, kNumberBytesMax);
 }
 
+// A number may stand in a SIP URI as in a tel URI, with its parameters (RFC 3261 §19.1.6, RFC 4694).
 std::string number_of(const sip::Uri& uri) {
-    if (uri.scheme != "tel") return clean_number(uri.user);
-    auto digits = uri.opaque.substr(0, uri.opaque.find(';'));
-    std::erase_if(digits, [](char c) { return std::string_view("-.()").find(c) != std::string_view::npos; });
+    const bool is_tel = uri.scheme == "tel";
+    const std::string& text = is_tel ? uri.opaque : uri.user;
+    const bool is_number = is_tel || text.starts_with('+') || (!text.empty() && sip::is_digit(text.front()));
+    if (!is_number) return clean_number(text);
+    auto digits = text.substr(0, text.find(';'));
+    if (is_tel || sip::same_name(uri.params.value("user").value_or(""), "phone"))
+        std::erase_if(digits, [](char c) { return std::string_view("-.()").find(c) != std::string_view::npos; });
     return clean_number(digits);
 }
 

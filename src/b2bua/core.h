@@ -257,7 +257,9 @@ struct B2bua::Core {
 
     // The peer's description, with an address that can be reached.
     [[nodiscard]] static std::string reachable(const Leg& of, const std::string& sdp);
-    void keep_alive(Stamp now, const std::string& dn);  // of a phone behind a NAT, while it is registered
+    void keep_alive(Stamp now, const std::string& dn);  // of the way to a phone, while it is registered
+    [[nodiscard]] std::optional<Duration> keep_alive_of(const Binding& binding) const;
+    void on_peer_silent(Stamp now, Leg& of);
 
     // watching.cpp: who is there.
     void watch_peers(Stamp now);

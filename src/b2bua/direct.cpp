@@ -158,6 +158,28 @@ void B2bua::Core::move_to_media(Stamp now, Leg& of) {
     show_next(now, of);
 }
 
+namespace {
+
+// RFC 3264 §8: never fewer m-lines, each of the kind it was: audio where there was audio, the others unused.
+std::vector<sip::MediaSection> in_their_places(std::vector<sip::MediaSection> before, sip::MediaSection audio) {
+    const auto is_audio = [](const sip::MediaSection& one) { return one.kind == "audio"; };
+    auto place = std::ranges::find_if(before, [&](const auto& one) { return is_audio(one) && one.port != 0; });
+    if (place == before.end()) place = std::ranges::find_if(before, is_audio);
+    for (auto one = before.begin(); one != before.end(); ++one) {
+        if (one == place) continue;
+        one->port = 0;
+        one->attributes.clear();
+    }
+    if (place == before.end()) {
+        before.push_back(std::move(audio));
+    } else {
+        *place = std::move(audio);
+    }
+    return before;
+}
+
+}  // namespace
+
 // RFC 3264 §8: to its peer it is the same session, in a later version, whoever described it before.
 std::string B2bua::Core::as_described(const Leg& of, const std::string& text) {
     const auto before = of.was_direct ? sip::sdp_from_text(of.described) : fail(Errc::not_found, "none");
@@ -167,6 +189,7 @@ std::string B2bua::Core::as_described(const Leg& of, const std::string& text) {
     sdp->origin_address = before->origin_address;
     sdp->session_id = before->session_id;
     sdp->session_version = before->session_version;
+    if (sdp->media.size() == 1) sdp->media = in_their_places(before->media, std::move(sdp->media.front()));
     if (*sdp != *before) ++sdp->session_version;
     return sip::to_text(*sdp);
 }

@@ -225,6 +225,34 @@ TEST_CASE("a hold by either phone is answered by the media server, and the other
     }
 }
 
+TEST_CASE("a session with video keeps its lines in their places at the media server, which has none") {
+    const auto with_video = [](std::string sdp, int port) {
+        const auto at = sdp.find("m=audio");
+        return sdp.insert(at, "m=video " + std::to_string(port) + " RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n");
+    };
+    DirectCall w;
+    w.begin(with_video(kCustomerSdp, 5'000));
+    w.ring();
+    w.phone.ua->answer(w.wire.now, w.agent, with_video(kAgentSdp, 6'000));
+    w.wire.settle();
+    w.order(exchange::AnswerLeg{w.a, kRoom, CallUuid("u1")});
+    w.phone.ua->reinvite(w.wire.now, w.agent, with_video(sdp_of("127.0.0.1", 40'100, sip::Direction::sendonly), 6'000));
+    w.wire.settle();
+    REQUIRE(w.count<exchange::LegHeld>() == 1);
+    for (const std::string& text : {w.offered_to(w.carrier), w.phone.last<sip::Answered>()->response.body}) {
+        CAPTURE(text);
+        const auto sdp = sip::sdp_from_text(text);
+        REQUIRE(sdp);
+        REQUIRE(sdp->media.size() == 2);
+        CHECK(sdp->media[0].kind == "video");
+        CHECK(sdp->media[0].port == 0);
+        CHECK(sdp->media[1].kind == "audio");
+        CHECK(sdp->media[1].port != 0);
+    }
+    w.follow();
+    w.over();
+}
+
 TEST_CASE("a third party brings the two along") {
     DirectCall w;
     w.talk();

@@ -50,7 +50,12 @@ bool is_behind_nat(const sip::Message& request, const sip::Source& source) {
     const auto is_elsewhere = [&](const std::string& host) {
         return sip::is_ip_literal(host) && host != source.remote.address;
     };
-    if (const auto via = sip::top_via(request); via && is_elsewhere(via->host)) return true;
+    if (const auto via = sip::top_via(request)) {
+        // RFC 3581 §3: who asks for rport listens where it sends from.
+        const bool is_mapped = via->params.has("rport") && source.remote.transport == sip::Transport::udp &&
+                               (via->port == 0 ? 5060 : via->port) != source.remote.port;
+        if (is_elsewhere(via->host) || is_mapped) return true;
+    }
     const auto contacts = request.list("Contact");
     const auto contact =
         contacts.empty() ? fail(Errc::not_found, "Contact") : sip::name_addr_from_text(contacts.front());

@@ -107,6 +107,21 @@ TEST_CASE("where NATs are not reckoned with a phone is taken at its word") {
     CHECK(b.w.b2bua.next_deadline() == std::nullopt);
 }
 
+TEST_CASE("an answer of a phone behind a NAT that crosses our CANCEL is hung up where it is seen") {
+    Behind b;
+    b.register_phone();
+    const auto* registered = b.w.last<exchange::AgentRegistered>();
+    auto order = b.w.to_phone();
+    order.contact = registered->contact;
+    order.next_hop = registered->next_hop;
+    b.w.order(order);
+    REQUIRE(b.phone.last<sip::Invited>() != nullptr);
+    b.phone.ua->answer(b.w.wire.now, b.phone.last<sip::Invited>()->dialog, sdp_of(kInside, 40'100));
+    b.w.order(exchange::EndLeg{order.leg, 0, exchange::Cause::normal});
+    CHECK(b.phone.count<sip::Acknowledged>() == 1);
+    CHECK(b.phone.count<sip::Ended>() == 1);
+}
+
 TEST_CASE("while it is registered a phone behind a NAT is asked, so that its way stays open") {
     Behind b;
     b.register_phone(60);
@@ -140,6 +155,15 @@ TEST_CASE("only what has come straight from its sender tells of a NAT") {
     CHECK_FALSE(is_behind_nat(request(outside + inside + "Contact: <sip:a@10.0.0.7>\r\n"), source));
     CHECK_FALSE(is_behind_nat(request(outside + "Contact: <sip:a@phone.example>\r\n"), source));
     CHECK_FALSE(is_behind_nat(request(outside), source));
+    // Who asks for rport listens at the port it sends from (RFC 3581 §3): another one is a NAT's.
+    const std::string same = "Contact: <sip:a@127.0.0.6>\r\n";
+    const std::string mapped = "Via: SIP/2.0/UDP 127.0.0.6:5062;rport;branch=z9hG4bK1\r\n";
+    CHECK(is_behind_nat(request(mapped + same), source));
+    CHECK_FALSE(is_behind_nat(request("Via: SIP/2.0/UDP 127.0.0.6:5060;rport;branch=z9hG4bK1\r\n" + same), source));
+    CHECK_FALSE(is_behind_nat(request("Via: SIP/2.0/UDP 127.0.0.6;rport;branch=z9hG4bK1\r\n" + same), source));
+    CHECK_FALSE(is_behind_nat(request("Via: SIP/2.0/UDP 127.0.0.6:5062;branch=z9hG4bK1\r\n" + same), source));
+    const sip::Source by_tcp{at("tcp:127.0.0.6:40002"), at("tcp:127.0.0.1:5060"), 3};
+    CHECK_FALSE(is_behind_nat(request("Via: SIP/2.0/TCP 127.0.0.6:5062;rport;branch=z9hG4bK1\r\n" + same), by_tcp));
 }
 
 TEST_CASE("only addresses that their own network alone knows are replaced, and only by one of their version") {

@@ -41,12 +41,12 @@ exchange::Cause cause_of(sip::EndCause cause) {
 
 // The number a call is for. A registrar calls the contact that was registered, and keeps the number in To.
 std::string called_in(const sip::Message& request, const TrunkPeer* trunk) {
-    const std::string& user = request.uri().user;
-    const bool is_contact = trunk != nullptr && trunk->registers && trunk->account && trunk->account->user == user;
+    const bool is_contact =
+        trunk != nullptr && trunk->registers && trunk->account && trunk->account->user == request.uri().user;
     const auto* text = is_contact ? request.first("To") : nullptr;
     const auto to = text == nullptr ? fail(Errc::not_found, "To") : sip::name_addr_from_text(*text);
     const std::string number = to ? number_of(to->uri) : std::string();
-    return number.empty() ? clean_number(user) : number;
+    return number.empty() ? number_of(request.uri()) : number;
 }
 
 // Whoever has a token of ours is no stranger.
@@ -72,9 +72,11 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     const auto claimed = identity_of(request, false);
     auto caller = caller_of(settings, registrar, invited.source, claimed.number, now.mono);
     const bool at_pivot = request.uri().user.starts_with(kPivotStart);
+    const bool is_unknown = at_pivot || !is_peer(caller.device);
     if (const auto lacks = lacks_room(at_pivot ? kAtPivot : caller.device, address); !lacks.empty()) {
         warn(std::string(lacks), {{"from", remote}, {"device", caller.device.name}});
-        return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", std::to_string(kRetryAfterSeconds)}});
+        return ua.reject(now.mono, invited.dialog, 503, {{"Retry-After", std::to_string(kRetryAfterSeconds)}}, {},
+                         is_unknown);
     }
     if (at_pivot && caller.must_authenticate) {
         caller = {};  // its token says what it may do, not who it is
@@ -84,17 +86,17 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
             if (!refusal->why.empty()) {
                 warn("call refused", {{"agent", caller.device.name}, {"from", remote}, {"why", refusal->why}});
             }
-            return ua.reject(now.mono, invited.dialog, refusal->answer.status, refusal->answer.headers);
+            return ua.reject(now.mono, invited.dialog, refusal->answer.status, refusal->answer.headers, {}, true);
         }
     }
     const auto claim = at_pivot ? claim_at_pivot(request) : claim_of(request, caller.device);
     if (claim.status != 0) {
         warn("call refused", {{"from", remote}, {"why", std::string(claim.why)}});
-        return ua.reject(now.mono, invited.dialog, claim.status);
+        return ua.reject(now.mono, invited.dialog, claim.status, {}, {}, is_unknown);
     }
     if (!request.body.empty() && !sip::sdp_from_text(request.body)) {
         warn("call refused", {{"from", remote}, {"why", "its session description does not parse"}});
-        return ua.reject(now.mono, invited.dialog, 488);
+        return ua.reject(now.mono, invited.dialog, 488, {}, {}, is_unknown);
     }
     Leg leg;
     leg.id = LegId(entropy.uuid());

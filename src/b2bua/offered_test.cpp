@@ -39,6 +39,46 @@ TEST_CASE("a customer's call is offered, rings, is answered with the media serve
     w.must_be_clean();
 }
 
+TEST_CASE("a number may be called by a tel URI, and by one that carries its parameters in the user part") {
+    for (const auto& [target, number] : std::vector<std::pair<std::string, std::string>>{
+             {"tel:+44-20-7123(4567)", "+442071234567"},
+             {"tel:8000;phone-context=+44", "8000"},
+             {"sip:+12125551234;npdi;rn=+12125550000@127.0.0.1;user=phone", "+12125551234"},
+             {"sip:+44-20-71234567@127.0.0.1;user=phone", "+442071234567"},
+             {"sip:8000;isup-oli=0@127.0.0.1", "8000"},
+             {"sip:a.b-c;d@127.0.0.1", "a.b-c;d"}}) {
+        CAPTURE(target);
+        World w;
+        auto invitation = World::invitation_to(w.carrier, "8000", "+4420");
+        invitation.target = uri(target);
+        invitation.next_hop = sip::endpoint_from_text("udp:127.0.0.1:5060").value();
+        const auto dialog = w.carrier.ua->invite(w.wire.now, invitation);
+        w.wire.settle();
+        REQUIRE(w.last<exchange::LegOffered>() != nullptr);
+        CHECK(w.last<exchange::LegOffered>()->called == number);
+        w.carrier.ua->cancel(w.wire.now, dialog);
+        w.wire.settle();
+        w.must_be_clean();
+    }
+}
+
+TEST_CASE("a refusal is said to a stranger once, and again only when it asks again") {
+    World w;
+    const auto refusals = [&] { return w.wire.count_seen("SIP/2.0 404 "); };
+    w.wire.inject(w.stranger, sip::endpoint_from_text("udp:127.0.0.1:5060").value(),
+                  "INVITE sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.88;branch=z9hG4bK1\r\n"
+                  "From: <sip:x@y>;tag=1\r\nTo: <sip:1001@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
+                  "Contact: <sip:x@127.0.0.88>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+    w.wire.settle();
+    REQUIRE(w.last<exchange::LegOffered>() != nullptr);
+    w.order(exchange::RejectLeg{w.last<exchange::LegOffered>()->leg, 404, "unknown number", {}});
+    CHECK(refusals() == 1);
+    w.wire.run(20s);
+    CHECK(refusals() == 1);  // 127.0.0.88 has asked for nothing
+    w.wire.run(20s);
+    w.must_be_clean();
+}
+
 TEST_CASE("the exchange ends an answered call: BYE to the caller and to the media server") {
     World w;
     const auto leg = w.answered_call();

@@ -219,6 +219,25 @@ TEST_CASE("a phone that listens at another port than it registers from is called
     CHECK(w.last<exchange::AgentRegistered>()->next_hop == "udp:127.0.0.1:40001");
 }
 
+TEST_CASE("a phone that has registered over a connection is asked now and then, so that the connection stays") {
+    World w;
+    Node& phone = w.wire.add("by-tcp", {"tcp:127.0.0.6:40001"});
+    auto request = registration("ada", {{"Contact", "<sip:1001@127.0.0.6:5060;transport=tcp>"}, {"Expires", "600"}});
+    request.target = uri("sip:127.0.0.1:5060;transport=tcp");
+    static_cast<void>(phone.ua->request_outside(w.wire.now, request));
+    w.wire.settle();
+    REQUIRE(w.last<exchange::AgentRegistered>() != nullptr);
+    CHECK(w.last<exchange::AgentRegistered>()->next_hop == "tcp:127.0.0.6:40001");
+    const auto asked = [&] { return w.wire.count_seen("OPTIONS sip:1001@127.0.0.6:5060;transport=tcp "); };
+    w.wire.run(119s);
+    CHECK(asked() == 0);
+    w.wire.run(2s);
+    CHECK(asked() == 1);
+    w.wire.run(600s);
+    CHECK(asked() == 4);  // until the registration is over
+    CHECK(w.b2bua.next_deadline() == std::nullopt);
+}
+
 TEST_CASE("a phone behind a proxy that wants to stay in the way is called through it (RFC 3327)") {
     World w;
     const std::vector<sip::Header> behind{{"Contact", "<sip:1001@192.0.2.7:5070;transport=tcp>"},
@@ -243,6 +262,10 @@ TEST_CASE("a phone behind a proxy that wants to stay in the way is called throug
         CAPTURE(bad);
         CHECK(register_phone(w, registration("ada", {{"Contact", "<sip:1001@127.0.0.1>"}, {"Path", bad}})) == 400);
     }
+    // One elsewhere would let whoever has a password send what others believe to be ours.
+    CHECK(register_phone(w, registration("ada", {{"Contact", "<sip:+88290@x.example>"},
+                                                 {"Path", "<sip:127.0.0.9:5060;lr>"}})) == 403);
+    CHECK(w.last<exchange::AgentRegistered>()->contact == registered->contact);
     const std::vector<sip::Header> many(kPathMax + 1, {"Path", "<sip:127.0.0.1;lr>"});
     auto headers = many;
     headers.push_back({"Contact", "<sip:1001@127.0.0.1>"});

@@ -127,7 +127,7 @@ sip::Invitation B2bua::Core::invitation_for(Stamp now, const Leg& of, const exch
         const sip::NameAddr who{order.withheld->name, our_uri(order.withheld->number), {}};
         invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(who)});
         invitation.headers.push_back({"Privacy", "id"});
-    } else if (may_know && !order.calling.empty()) {
+    } else if (may_know && !order.calling.empty() && !order.is_strangers_word) {  // RFC 3325 §5: what is known to be so
         invitation.headers.push_back({"P-Asserted-Identity", sip::to_text(invitation.from)});
     }
     if (order.auto_answer) {
@@ -171,6 +171,7 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     for (const auto& proxy : binding != nullptr ? binding->path : std::vector<std::string>{})
         invitation.headers.push_back({"Route", proxy});
     invitation.follow_source = settings.nat && binding != nullptr && binding->behind_nat;
+    if (binding != nullptr) invitation.local = binding->local;
     of.nat_address = invitation.follow_source ? way->next_hop.address : std::string();
     invitation.account = way->account;
     invitation.to.uri = way->target;
@@ -187,6 +188,14 @@ void B2bua::Core::call_peer(Stamp now, Leg& of) {
     watch(of.peer_dialog, of, false);
     if (is_first) events.emplace_back(exchange::LegPlaced{of.id, of.invite});
     timers.set({of.id, LegTimer::peer_answer}, has_more ? std::optional{now.mono + kPeerSilenceMax} : std::nullopt);
+}
+
+// Of several addresses: whoever has said 100 is there, however long the call takes to ring (RFC 3263 §4.3).
+void B2bua::Core::on_peer_silent(Stamp now, Leg& of) {
+    auto* calling = std::get_if<Calling>(&of.peer);
+    if (calling == nullptr) return;
+    if (const auto view = ua.view(of.peer_dialog); view && view->is_proceeding) return answers(*calling);
+    try_next_address(now, of, true);
 }
 
 bool B2bua::Core::try_next_address(Stamp now, Leg& of, bool is_silent) {

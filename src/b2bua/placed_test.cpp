@@ -148,6 +148,44 @@ TEST_CASE("a call to a trunk tries its next address when the first is silent, an
     w.must_be_clean();
 }
 
+TEST_CASE("a trunk address that has said 100 is there, however late it rings") {
+    auto settings = World::settings();
+    settings.trunks[0].addresses = {peer("sip:127.0.0.9:5060"), peer("sip:127.0.0.99:5060")};
+    World w(settings);
+    auto order = w.to_phone();
+    order.to = {exchange::DeviceKind::trunk, "carrier"};
+    order.number = "+33123";
+    w.order(order);
+    const auto* invited = w.carrier.last<sip::Invited>();
+    REQUIRE(invited != nullptr);
+    const auto dialog = invited->dialog;
+    w.wire.run(10s);
+    CHECK_FALSE(w.logged("trunk address does not answer"));
+    CHECK(w.carrier.count<sip::Ended>() == 0);
+    w.carrier.ua->provisional(w.wire.now, dialog, 180);
+    w.wire.settle();
+    CHECK(w.count<exchange::LegAlerting>() == 1);
+    w.carrier.ua->reject(w.wire.now, dialog, 503);  // of this call: the next address may take it
+    w.wire.settle();
+    CHECK(w.last<exchange::LegFailed>()->status == 503);
+    w.must_be_clean();
+}
+
+TEST_CASE("what a stranger says of itself is asserted to nobody") {
+    World w;
+    auto order = w.to_phone();
+    order.to = {exchange::DeviceKind::trunk, "carrier"};
+    order.number = "+33123";
+    order.is_strangers_word = true;
+    w.order(order);
+    const auto* invited = w.carrier.last<sip::Invited>();
+    REQUIRE(invited != nullptr);
+    CHECK(invited->request.first("P-Asserted-Identity") == nullptr);
+    CHECK(invited->request.first("From")->find("+4420") != std::string::npos);
+    w.order(exchange::EndLeg{order.leg, 0, exchange::Cause::normal});
+    w.must_be_clean();
+}
+
 TEST_CASE("a trunk with an account is answered its challenge") {
     auto settings = World::settings();
     settings.trunks[0].account = sip::Account{"london", "secret"};

@@ -184,11 +184,17 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     if (newest->seconds < kExpiresMin) return {{423, {{"Min-Expires", std::to_string(kExpiresMin)}}, {}}, std::nullopt};
     auto path = path_of(request);
     if (!path) return {{400, {}, "Bad Path"}, std::nullopt};
+    // RFC 3327 §6: who registers says where it stands, not where else we are to send what we trust ourselves with.
+    if (!path->empty()) {
+        const auto proxy = sip::name_addr_from_text(path->front());
+        const auto at = proxy ? endpoint_of(proxy->uri) : fail(Errc::not_found, "Path");
+        if (!at || at->address != source.remote.address) return {{403, {}, "Path Of Somebody Else"}, std::nullopt};
+    }
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};
     const auto contact = sip::to_text(newest->uri);
     const auto next_hop = sip::to_text(way_to(newest->uri, *path, request, source));
     const bool behind_nat = path->empty() && is_behind_nat(request, source);  // else that is its proxies' business
-    bind(dn, {contact, source.remote, id, cseq, now + life, behind_nat, std::move(*path)});
+    bind(dn, {contact, source.remote, source.local, id, cseq, now + life, behind_nat, std::move(*path)});
     auto answer = current(dn, now);
     for (const auto& proxy : bindings_.at(dn).path) answer.headers.push_back({"Path", proxy});
     return {std::move(answer),

@@ -31,6 +31,7 @@ inline constexpr std::size_t kPathMax = 8;  // proxies
 struct Binding {
     std::string contact;     // URI text
     sip::Endpoint next_hop;  // where the registration came from
+    sip::Endpoint local;     // where it came to
     std::string call_id;
     std::uint32_t cseq = 0;
     Instant expires{};

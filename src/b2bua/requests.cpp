@@ -58,9 +58,8 @@ void B2bua::Core::on_register(Stamp now, const sip::Requested& requested) {
     ua.respond(now.mono, requested.id, answer.status, answer.headers, {}, {}, answer.reason);
     if (outcome.event) events.push_back(std::move(*outcome.event));
     const auto* binding = registrar.binding_of(agent->dn, now.mono);
-    const bool may_be_forgotten = settings.nat && binding != nullptr && binding->behind_nat;
-    standing.set({agent->dn, Standing::keep_alive},
-                 may_be_forgotten ? std::optional{now.mono + kNatKeepAlive} : std::nullopt);
+    const auto every = binding == nullptr ? std::nullopt : keep_alive_of(*binding);
+    standing.set({agent->dn, Standing::keep_alive}, every ? std::optional{now.mono + *every} : std::nullopt);
 }
 
 // Whoever may call an agent may watch its lamp: agents may (RFC 4235 §3.6).

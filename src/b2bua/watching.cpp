@@ -146,15 +146,24 @@ std::optional<std::size_t> B2bua::Core::way_from(const std::vector<PeerAddress>&
 
 // A NAT forgets a way that nothing takes. The answer does not matter: the phone's registration says whether it is
 // there.
+// A NAT forgets it; a connection that nothing passes is closed, and a phone is seldom reached by another.
+std::optional<Duration> B2bua::Core::keep_alive_of(const Binding& binding) const {
+    if (settings.nat && binding.behind_nat) return kNatKeepAlive;
+    if (binding.next_hop.transport == sip::Transport::tcp && binding.path.empty()) return kConnectionKeepAlive;
+    return std::nullopt;
+}
+
 void B2bua::Core::keep_alive(Stamp now, const std::string& dn) {
     const auto* binding = registrar.binding_of(dn, now.mono);
-    if (binding == nullptr || !binding->behind_nat || !settings.nat) return;
+    const auto every = binding == nullptr ? std::nullopt : keep_alive_of(*binding);
+    if (!every) return;
     const auto contact = sip::uri_from_text(binding->contact);
     if (!contact) return;
     auto request = outside("OPTIONS", {*contact, {}});
     request.next_hop = binding->next_hop;
+    request.local = binding->local;
     static_cast<void>(ua.request_outside(now.mono, request));
-    standing.set({dn, Standing::keep_alive}, now.mono + kNatKeepAlive);
+    standing.set({dn, Standing::keep_alive}, now.mono + *every);
 }
 
 // Once, and only to be quick about it: a media server lets go of what nobody asks about after a minute anyway.

@@ -26,6 +26,7 @@ struct Placing {
     std::string calling, calling_name;
     std::optional<Withheld> withheld;
     std::vector<Diversion> diversions;
+    bool is_strangers_word = false;
     bool auto_answer = false;
     std::optional<LinkHalf> link;
     Duration ring_limit{};
@@ -80,7 +81,8 @@ void place(Turn& turn, LiveCall& live, Placing placing) {
                     placing.auto_answer,
                     direct_with(turn.state, live, placing),
                     placing.withheld,
-                    placing.diversions};
+                    placing.diversions,
+                    placing.is_strangers_word};
     if (placing.link) {
         placing.party.link = placing.link->link;
         effect.link =
@@ -190,6 +192,7 @@ void ring(Turn& turn, LiveCall& live, Placing placing) {
     if (const call::Connection* party = waiting_party(live)) {
         placing.calling = party->party.address;
         placing.calling_name = party->party.name;
+        placing.is_strangers_word = turn.state.legs.at(party->leg).device.kind == DeviceKind::stranger;
         if (const auto& withheld = turn.state.legs.at(party->leg).withheld) {
             placing.withheld = *withheld;
             placing.calling = kAnonymous;

@@ -349,6 +349,7 @@ struct PlaceLeg {  // LegPlaced, LegAlerting, LegAnswered or LegFailed follow
     LegId direct;  // an offered leg, waiting for this one, whose media may go end to end with it; empty: none
     std::optional<Withheld> withheld;   // `calling` is kAnonymous then: for trunks and sites only
     std::vector<Diversion> diversions;  // the first one first; for trunks and sites only
+    bool is_strangers_word = false;     // `calling`: nobody whom we know has said it
 };
 struct EndLeg {  // CANCEL, BYE or a refusal, as its state demands; nothing follows
     LegId leg;

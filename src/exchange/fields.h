@@ -192,7 +192,7 @@ SHEAF_FIELDS(PlaceLeg) {
     v("leg", it.leg)("room", it.room)("to", it.to)("number", it.number)("contact", it.contact);
     v("next_hop", it.next_hop)("calling", it.calling)("calling_name", it.calling_name)("link", it.link);
     v("session_id", it.session_id)("auto_answer", it.auto_answer)("direct", it.direct);
-    v("withheld", it.withheld)("diversions", it.diversions);
+    v("withheld", it.withheld)("diversions", it.diversions)("is_strangers_word", it.is_strangers_word);
 }
 SHEAF_FIELDS(EndLeg) {
     v("leg", it.leg)("status", it.status)("cause", it.cause);
@@ -262,8 +262,7 @@ SHEAF_FIELDS(call::Seen) {
     v("device", it.device)("state", it.state)("is_agent", it.is_agent);
 }
 SHEAF_FIELDS(CtiEvent) {
-    v("type", it.type)("call", it.call)("device", it.device)("parties", it.parties)("cause",
-                                                                                                       it.cause);
+    v("type", it.type)("call", it.call)("device", it.device)("parties", it.parties)("cause", it.cause);
 }
 SHEAF_FIELDS(TellReadiness) {
     static_cast<void>(v);

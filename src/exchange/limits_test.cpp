@@ -79,7 +79,7 @@ TEST_CASE("unknown numbers are 404, forbidden ones 403, and neither leaves a fac
     offered = from_carrier("3", "1001");
     offered.from = {DeviceKind::stranger, ""};
     site.step(offered);
-    CHECK(site.one<RejectLeg>().status == 403);
+    CHECK(site.one<RejectLeg>().status == 404);  // to strangers as if there were no such number
     offered = from_carrier("4", "8000");
     offered.from = {DeviceKind::agent, "9999"};
     site.step(offered);

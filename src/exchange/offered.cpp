@@ -18,6 +18,8 @@ std::optional<Refusal> refusal_of_offer(const Turn& turn, const LegOffered& even
     const Device& from = event.from;
     if (state.closing) return Refusal{503, "shutting down"};
     if (!to) return Refusal{404, "unknown number"};
+    // Nobody learns which numbers there are.
+    if (from.kind == DeviceKind::stranger && !may_call(from, *to)) return Refusal{404, "unknown number"};
     if (!may_call(from, *to) || (from.kind == DeviceKind::agent && !state.agents.contains(from.name)))
         return Refusal{403, "not allowed to call this number"};
     // An address proves nothing: a site that has not signed the call dials out on nobody's account.

@@ -98,19 +98,20 @@ struct CSeq {
 // Cuts a TCP stream into messages by Content-Length (§18.3). One a connection; one owner.
 class StreamParser {
 public:
-    // Feeds bytes; complete messages are taken with `next` until it returns nullopt. An error means the stream cannot
-    // be followed any more and must be closed. A double CRLF keep-alive (RFC 5626 §3.5.1) is skipped and counted in
-    // `pings`.
+    // Feeds bytes; complete messages are taken with `next` until it returns nullopt. After an error the next message may
+    // follow, unless it is not known where that begins: then `is_lost`, and the stream must be closed. A double CRLF
+    // keep-alive (RFC 5626 §3.5.1) is skipped and counted in `pings`.
     void feed(std::string_view bytes);
     [[nodiscard]] std::optional<Result<Message>> next();
     [[nodiscard]] std::size_t buffered() const { return buffer_.size(); }
     [[nodiscard]] std::size_t take_pings();  // double CRLFs seen since asked last; each is owed one CRLF
-    // After an error: the bytes it was about, for salvage_request and a last 400 before closing.
+    [[nodiscard]] bool is_lost() const { return failed_; }
+    // After an error: the bytes it was about, for salvage_request and a 400.
     [[nodiscard]] const std::string& broken() const { return broken_; }
 
 private:
     void skip_line_ends();
-    Result<void> measure();  // sets need_ once the header section is complete
+    Result<void> measure();  // sets need_ once the header section is complete; what is in it is checked later
     Error give_up(Error error);
 
     std::string buffer_;

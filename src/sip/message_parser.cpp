@@ -257,12 +257,12 @@ Result<void> check(const Message& message) {
         return fail(Errc::malformed, "Invalid Call-ID");
     }
     TRY(auto cseq, cseq_from_text(*message.first("CSeq")));
+    // A response with an odd Contact, or a date where a number of seconds should be (RFC 2543), is still an answer.
+    if (!message.is_request()) return {};
     TRY_VOID(check_number(message, "Max-Forwards", 255));
     TRY_VOID(check_number(message, "Expires", 0xffff'ffff));
     TRY_VOID(check_number(message, "Min-Expires", 0xffff'ffff));
     TRY_VOID(check_number(message, "Retry-After", 0xffff'ffff));
-    // A response with an odd Contact is still an answer; its dialog finds out.
-    if (!message.is_request()) return {};
     if (cseq.method != message.method()) return fail(Errc::malformed, "CSeq method is not the request's");
     TRY_VOID(check_addresses(message, "Contact"));
     TRY_VOID(check_addresses(message, "Route"));
@@ -358,6 +358,31 @@ Result<Message> salvage_request(std::string_view bytes) {
     return message;
 }
 
+// Where a message ends must be beyond doubt: one Content-Length, on one line. Whatever else is wrong with it concerns
+// that message only.
+static Result<std::size_t> framed_length(std::string_view section) {
+    std::optional<std::string_view> found;
+    bool may_go_on = false;
+    while (!section.empty()) {
+        const auto end = std::min(section.find(kLineEnd), section.size());
+        const auto line = section.substr(0, end);
+        section.remove_prefix(std::min(end + kLineEnd.size(), section.size()));
+        const bool goes_on = line.starts_with(' ') || line.starts_with('\t');
+        if (goes_on && may_go_on) return fail(Errc::malformed, "Folded Content-Length");
+        if (goes_on) continue;
+        const auto colon = std::min(line.find(':'), line.size());
+        const auto name = trimmed(line.substr(0, colon));
+        may_go_on = same_name(name, "Content-Length") || same_name(name, "l");
+        if (!may_go_on) continue;
+        if (found) return fail(Errc::malformed, "More than one Content-Length");
+        found = trimmed(line.substr(std::min(colon + 1, line.size())));
+    }
+    if (!found) return fail(Errc::malformed, "Missing Content-Length");  // §18.3
+    const auto length = number_from_text(*found, 0xffff'ffff);
+    if (!length) return fail(Errc::malformed, "Invalid Content-Length");
+    return *length;
+}
+
 void StreamParser::feed(std::string_view bytes) {
     if (!failed_) buffer_ += bytes;
 }
@@ -389,20 +414,18 @@ Result<void> StreamParser::measure() {
         if (buffer_.size() > kMessageBytesMax) return fail(Errc::exhausted, "Message too large");
         return {};
     }
-    TRY(const auto message, message_from_section(std::string_view(buffer_).substr(0, end)));
-    TRY(const auto length, content_length(message.headers));
-    if (!length) return fail(Errc::malformed, "Missing Content-Length");  // §18.3
+    TRY(const auto length, framed_length(std::string_view(buffer_).substr(0, end)));
     const auto head = end + kSectionEnd.size();
-    if (*length > kBodyBytesMax) return fail(Errc::exhausted, "Body too large");
-    if (head + *length > kMessageBytesMax) return fail(Errc::exhausted, "Message too large");
-    need_ = head + *length;
+    if (length > kBodyBytesMax) return fail(Errc::exhausted, "Body too large");
+    if (head + length > kMessageBytesMax) return fail(Errc::exhausted, "Message too large");
+    need_ = head + length;
     return {};
 }
 
 Error StreamParser::give_up(Error error) {
     failed_ = true;
     broken_ = std::exchange(buffer_, {});
-    broken_.resize(std::min(broken_.size(), need_ == 0 ? kMessageBytesMax : need_));
+    broken_.resize(std::min(broken_.size(), kMessageBytesMax));
     return error;
 }
 
@@ -414,7 +437,7 @@ std::optional<Result<Message>> StreamParser::next() {
     }
     if (need_ == 0 || buffer_.size() < need_) return std::nullopt;
     auto message = message_from_datagram(std::string_view(buffer_).substr(0, need_));
-    if (!message) return std::unexpected(give_up(std::move(message).error()));
+    if (!message) broken_ = buffer_.substr(0, need_);
     buffer_.erase(0, need_);
     need_ = 0;
     searched_ = 0;

@@ -73,28 +73,50 @@ TEST_CASE("a stream that cannot be followed ends with one error") {
     broken(request("l: -1\r\n"), Errc::malformed);
     broken(request("l: 1\r\nl: 1\r\n"), Errc::malformed);
     broken("GET / HTTP/1.1\r\nHost: h\r\n\r\n", Errc::malformed);
-    broken(request("l: 0\r\nMax-Forwards: x\r\n"), Errc::malformed);
+    broken(request("l: 1\r\n 2\r\n"), Errc::malformed);  // folded: another may read 1
+    broken(request("l: 0x1\r\n"), Errc::malformed);
+    broken(request("Subject: a\r\n l: 0\r\n"), Errc::malformed);  // goes on a line before, and is none
     broken(request("l: " + std::to_string(kBodyBytesMax + 1) + "\r\n"), Errc::exhausted);
     broken(std::string(kMessageBytesMax + 1, 'x'), Errc::exhausted);
     std::string wide;
     for (int i = 0; i < 3; ++i) wide += "Z: " + std::string(16'000, 'x') + "\r\n";
     broken(request(wide + "l: " + std::to_string(kBodyBytesMax) + "\r\n"), Errc::exhausted);
 
-    // A message that arrives whole before the broken one is still good, and only the broken one is reported.
+    // A message that arrives whole before the broken one is still good.
     StreamParser stream;
-    const auto good = request("l: 0\r\n");
-    stream.feed(good + request("l: 1\r\nMax-Forwards: x\r\n", "b") + good);
+    stream.feed(request("l: 0\r\n") + request());
     CHECK(*stream.next());
     const auto message = stream.next();
     REQUIRE(message);
     CHECK_FALSE(*message);
+    CHECK(stream.is_lost());
     CHECK(salvage_request(stream.broken()));
-    CHECK(stream.broken() == request("l: 1\r\nMax-Forwards: x\r\n", "b"));
 
     StreamParser waiting;
     waiting.feed(request("l: 10\r\n", "short"));
     CHECK_FALSE(waiting.next());
     CHECK(waiting.buffered() > 0);
+}
+
+TEST_CASE("what is wrong with a message of a stream concerns that one only, where it is known how long it is") {
+    const auto good = request("l: 0\r\n");
+    for (const auto& wrong : {request("l: 1\r\nMax-Forwards: x\r\n", "b"), request("l: 1\r\nno colon\r\n", "b"),
+                              std::string("no start line\r\nl: 1\r\n\r\nb")}) {
+        CAPTURE(wrong);
+        StreamParser stream;
+        stream.feed(good + wrong + good);
+        CHECK(*stream.next());
+        const auto message = stream.next();
+        REQUIRE(message);
+        CHECK_FALSE(*message);
+        CHECK(message->error().code == Errc::malformed);
+        CHECK_FALSE(stream.is_lost());
+        CHECK(stream.broken() == wrong);
+        const auto next = stream.next();
+        REQUIRE(next);
+        CHECK(*next);
+        CHECK(stream.buffered() == 0);
+    }
 }
 
 }  // namespace

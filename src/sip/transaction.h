@@ -81,6 +81,7 @@ public:
     TransactionStep on_ack(Instant now);  // INVITE only
     // Our user answers. False: too late, a final response has gone before; nothing is to be sent.
     [[nodiscard]] bool on_response(Instant now, int status);
+    void say_once() { repeat_at_.reset(); }  // its last response: without timer G
     TransactionStep on_timer(Instant now);
 
     [[nodiscard]] Phase phase() const { return phase_; }

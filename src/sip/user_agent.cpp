@@ -200,6 +200,10 @@ void UserAgent::receive_message(Instant now, const Source& source, const Result<
     if (message) state_->receive(now, source, *message);  // a stream that cannot be followed is the edge's to close
 }
 
+void UserAgent::receive_broken(const Source& source, std::string_view bytes, const Error& error) {
+    state_->on_bytes_refused(source, bytes, error);
+}
+
 void UserAgent::State::receive(Instant now, const Source& source, Message message) {
     if (!message.body.empty() && carries_description(message.method())) keep_description(message);
     if (message.is_request()) {
@@ -248,6 +252,7 @@ std::optional<DialogView> UserAgent::view(DialogId dialog) const {
                       .remote = d.remote,
                       .confirmed = call->confirmed,
                       .we_called = call->we_called,
+                      .is_proceeding = call->is_proceeding,
                       .peer = call->peer.remote};
 }
 

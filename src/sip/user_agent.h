@@ -43,7 +43,7 @@ struct Send {
     Endpoint to;
     std::uint64_t flow = 0;
     std::string bytes;
-    std::string branch;  // of the request's transaction, for transport_failed; empty for responses
+    std::string branch;   // of the request's transaction, for transport_failed; empty for responses
     Endpoint local = {};  // of options.listen, to send it from where there are several; no address: any
 };
 
@@ -65,7 +65,8 @@ struct Answered {  // 2xx to our INVITE or re-INVITE. ACKed already if our INVIT
 // A status of our own: a limit has kept a request from being sent. It says nothing of the peer.
 inline constexpr int kOwnLimit = 500;
 
-struct Failed {  // 300 to 699, or our own 408 (nothing came), 503 (no way there) or kOwnLimit to our INVITE or re-INVITE
+struct Failed {  // 300 to 699, or our own 408 (nothing came), 503 (no way there) or kOwnLimit to our INVITE or
+                 // re-INVITE
     DialogId dialog;
     int status;
     std::optional<Message> response;
@@ -79,26 +80,27 @@ struct Reinvited {  // answer with `answer` or `reject`; glare has been answered
     DialogId dialog;
     Message request;
 };
-struct RefreshDue {  // half of the session's interval is over, and the peer takes no UPDATE (RFC 4028 §10): send a
-    DialogId dialog;   // re-INVITE with the description as it stands
+struct RefreshDue {   // half of the session's interval is over, and the peer takes no UPDATE (RFC 4028 §10): send a
+    DialogId dialog;  // re-INVITE with the description as it stands
 };
 struct GlareOver {  // the wait after a 491 is over (§14.1): send the re-INVITE anew if it is still wanted
     DialogId dialog;
 };
 enum class EndCause {
-    bye,         // theirs
-    cancelled,   // theirs, before our final answer; 487 has gone out
-    no_ack,      // our 2xx was never acknowledged; BYE has gone out. Or our reliable provisional; 504 has gone out
-    timed_out,   // a request in the dialog got 408 or nothing (§12.2.1.2)
-    gone,        // a request in the dialog got 481
-    expired,     // no refresh came in time, or none of ours was taken (RFC 4028 §10); BYE has gone out
+    bye,        // theirs
+    cancelled,  // theirs, before our final answer; 487 has gone out
+    no_ack,     // our 2xx was never acknowledged; BYE has gone out. Or our reliable provisional; 504 has gone out
+    timed_out,  // a request in the dialog got 408 or nothing (§12.2.1.2)
+    gone,       // a request in the dialog got 481
+    expired,    // no refresh came in time, or none of ours was taken (RFC 4028 §10); BYE has gone out
 };
 struct Ended {  // not said for what the application ended itself (bye, reject, cancel then Failed)
     DialogId dialog;
     EndCause cause;
     std::optional<Message> request;  // the BYE or CANCEL
 };
-struct Requested {  // any other request, in a dialog (INFO, REFER, NOTIFY, …) or outside (dialog 0: REGISTER, OPTIONS, …)
+struct Requested {  // any other request, in a dialog (INFO, REFER, NOTIFY, …) or outside (dialog 0: REGISTER, OPTIONS,
+                    // …)
     ServerRequest id;
     DialogId dialog;
     Message request;
@@ -119,10 +121,11 @@ using Event = std::variant<Invited, Progressed, Answered, Failed, Acknowledged, 
 struct Invitation {
     Uri target;                        // Request-URI
     std::optional<Endpoint> next_hop;  // where to send it; else the URI's (or first Route's) literal address
+    Endpoint local = {};               // which of ours to send it from, where that fits
     NameAddr from;                     // its tag is ours to set unless from_tag is given
     NameAddr to;
-    std::string call_id;   // empty: minted
-    std::string from_tag;  // empty: minted
+    std::string call_id;          // empty: minted
+    std::string from_tag;         // empty: minted
     std::vector<Header> headers;  // further ones, in order
     std::string content_type;
     std::string body;                // empty: no offer, the 2xx must bring one
@@ -134,10 +137,11 @@ struct OutsideRequest {
     std::string method;
     Uri target;
     std::optional<Endpoint> next_hop;
+    Endpoint local = {};  // as an Invitation's
     NameAddr from;
     NameAddr to;
-    std::string call_id;    // empty: minted
-    std::uint32_t cseq = 1; // a registration counts its own
+    std::string call_id;     // empty: minted
+    std::uint32_t cseq = 1;  // a registration counts its own
     std::vector<Header> headers;
     std::string content_type;
     std::string body;
@@ -153,16 +157,17 @@ struct OwnDialog {
 };
 
 struct UserAgentOptions {
-    std::vector<Endpoint> listen;    // bound addresses, to fill Via and Contact; the transport chosen must be among them
-    std::string advertise;           // host, or host:port, to write instead of the bound one; empty: as bound
-    std::string product = "Sheaf";   // User-Agent, Server
+    std::vector<Endpoint> listen;   // bound addresses, to fill Via and Contact; the transport chosen must be among them
+    std::string advertise;          // host, or host:port, to write instead of the bound one; empty: as bound
+    std::string product = "Sheaf";  // User-Agent, Server
     std::string contact_user = "sheaf";
-    std::vector<std::string> allow;  // methods taken; others get 405
-    std::vector<std::string> supported;  // option tags; another one required gets 420
-    SessionTimes session;                // of `timer`
+    std::vector<std::string> allow;         // methods taken; others get 405
+    std::vector<std::string> supported;     // option tags; another one required gets 420
+    SessionTimes session;                   // of `timer`
     std::size_t transactions_max = 50'000;  // beyond: 503 with Retry-After
     std::size_t dialogs_max = 20'000;       // beyond: new INVITEs get 503
-    std::size_t udp_bytes_max = 1300;       // a larger request goes by TCP if we have it (§18.1.1), back to UDP if that fails
+    std::size_t udp_bytes_max =
+        1300;  // a larger request goes by TCP if we have it (§18.1.1), back to UDP if that fails
     Duration t1 = std::chrono::milliseconds{500};
     Duration t2 = std::chrono::seconds{4};
     Duration t4 = std::chrono::seconds{5};
@@ -176,7 +181,8 @@ struct DialogView {
     NameAddr remote;  // with tag once known
     bool confirmed = false;
     bool we_called = false;
-    Endpoint peer;  // where the last message came from or went to
+    bool is_proceeding = false;  // somebody has answered our INVITE with something, be it a 100
+    Endpoint peer;               // where the last message came from or went to
 };
 
 class UserAgent {
@@ -191,8 +197,11 @@ public:
     // Of a sender beyond its share: 503 with Retry-After to a request that can be read; nothing is kept or looked up.
     void turn_away(const Source& source, std::string_view bytes);
     void turn_away(const Source& source, const Message& message);
-    void transport_failed(Instant now, const std::string& branch);  // the edge could not send it or lost the connection
-    void tick(Instant now);                                         // due timers; cheap when none is
+    void receive_broken(const Source& source, std::string_view bytes, const Error& error);  // no message: 400, 505, 513
+    // The edge could not send it, or lost the connection. `was_up`: a connection that had been there; a new one is
+    // tried, once.
+    void transport_failed(Instant now, const std::string& branch, bool was_up = false);
+    void tick(Instant now);  // due timers; cheap when none is
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
     // Outputs; taking them empties them. Carry out the sends in order.
@@ -203,8 +212,8 @@ public:
     DialogId invite(Instant now, const Invitation& invitation);
     // Our unanswered INVITE; a 2xx that crosses is ACKed and BYEd by us. The headers go with the CANCEL or that BYE.
     void cancel(Instant now, DialogId dialog, const std::vector<Header>& headers = {});
-    // Requests in a dialog without a route set go to where the peer last spoke from, whatever its Contact says: it stands
-    // behind a NAT.
+    // Requests in a dialog without a route set go to where the peer last spoke from, whatever its Contact says: it
+    // stands behind a NAT.
     void follow_source(DialogId dialog);
     void ack(Instant now, DialogId dialog, const std::string& content_type, const std::string& body);
     // Reliably where the INVITE requires it, or supports it and there is a description: one after the other, and the
@@ -212,8 +221,10 @@ public:
     void provisional(Instant now, DialogId dialog, int status, const std::vector<Header>& headers = {},
                      const std::string& sdp = {});
     void answer(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers = {});
+    // `once`: over UDP not again by itself, only when the INVITE comes again: somebody who has not shown who it is may
+    // have named another's address (RFC 3261 §26.3.2.4).
     void reject(Instant now, DialogId dialog, int status, const std::vector<Header>& headers = {},
-                std::string_view reason = {});
+                std::string_view reason = {}, bool once = false);
     void reinvite(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers = {});
     void bye(Instant now, DialogId dialog, const std::vector<Header>& headers = {});
     // Ends it whatever its state: CANCEL, reject with `status`, or BYE.
@@ -233,7 +244,8 @@ public:
 
     [[nodiscard]] std::optional<DialogView> view(DialogId dialog) const;
     // The dialog a Replaces or Join names (RFC 3891 §3): tags as seen from us.
-    [[nodiscard]] DialogId find(std::string_view call_id, std::string_view local_tag, std::string_view remote_tag) const;
+    [[nodiscard]] DialogId find(std::string_view call_id, std::string_view local_tag,
+                                std::string_view remote_tag) const;
     struct Counts {
         std::size_t dialogs = 0;
         std::size_t transactions = 0;

@@ -82,6 +82,7 @@ Outgoing UserAgent::State::way_in(const Dialog& dialog, const Source& peer, bool
     out.to = is_direct ? peer.remote : hop_of(dialog, peer.remote).value_or(peer.remote);
     if (out.to.transport == Transport::tcp && peer.remote.transport == Transport::tcp) out.flow = peer.flow;
     out.local = peer.local;
+    out.udp_only = is_direct && out.to.transport == Transport::udp;
     return out;
 }
 

@@ -48,6 +48,7 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     Call* of = live_call(record->out.dialog);
     if (of == nullptr) return;
     of->peer = source;
+    of->is_proceeding = true;
     if (record->out.purpose == Purpose::reinvite && !record->cancelled && !of->cancel_at) {
         of->cancel_at = now + times.whole();
         settle_call(of->id);
@@ -102,10 +103,7 @@ void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Sou
     if (is_reinvite) {
         dialog.routes = name_addrs(record->out.request, "Route").value_or(std::vector<NameAddr>{});
     }
-    Outgoing way;
-    way.to = hop_of(dialog, source.remote).value_or(source.remote);
-    way.flow = source.flow;
-    way.local = source.local;
+    Outgoing way = way_in(dialog, source, record->out.follow_source);
     way.account = record->out.account;
     Message ack = dialog_ack(dialog, cseq_of(record->out.request).number);
     copy_credentials(record->out.request, ack);
@@ -259,12 +257,16 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     const bool is_too_many = state_->calls.size() > state_->options.dialogs_max;
     if (hop && !is_too_many) {
         call.peer.remote = *hop;
+        call.peer.local = wanted.local;
         Outgoing out;
         out.request = std::move(request);
         out.to = *hop;
+        out.local = wanted.local;
         out.purpose = Purpose::invite;
         out.dialog = id;
         out.account = wanted.account;
+        out.follow_source = wanted.follow_source;
+        out.udp_only = wanted.follow_source;  // nobody behind a NAT is reached by a connection to it
         call.client_invite = state_->start_client(now, std::move(out));
     }
     if (call.client_invite == 0) {

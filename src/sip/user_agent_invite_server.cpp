@@ -114,7 +114,7 @@ void UserAgent::State::on_call_timer(Instant now, Call& call) {
 }
 
 void UserAgent::State::reject(Instant now, Call& call, int status, const std::vector<Header>& headers,
-                              std::string_view reason) {
+                              std::string_view reason, bool once) {
     const TransactionId id = std::exchange(call.server_invite, 0);
     const ServerRecord* record = server(id);
     const DialogId dialog = call.id;
@@ -123,6 +123,10 @@ void UserAgent::State::reject(Instant now, Call& call, int status, const std::ve
         Message response = response_to(record->request, status, call.dialog.local_tag, reason);
         for (const Header& header : headers) response.add(header.name, header.value);
         reply(now, id, std::move(response));
+        if (once && server(id) != nullptr) {
+            server(id)->machine.say_once();
+            settle_server(id);
+        }
     }
     if (!call.confirmed) return end_call(now, dialog);
     settle_call(dialog);
@@ -174,11 +178,11 @@ void UserAgent::answer(Instant now, DialogId dialog, const std::string& sdp, con
 }
 
 void UserAgent::reject(Instant now, DialogId dialog, int status, const std::vector<Header>& headers,
-                       std::string_view reason) {
+                       std::string_view reason, bool once) {
     ASSERT(status >= 300 && status < 700);
     Call* call = state_->live_call(dialog);
     if (call == nullptr || call->server_invite == 0) return;
-    state_->reject(now, *call, status, headers, reason);
+    state_->reject(now, *call, status, headers, reason, once);
 }
 
 }  // namespace sheaf::sip

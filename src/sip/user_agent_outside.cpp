@@ -177,7 +177,7 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     send_waiting(now, dialog);
 }
 
-void UserAgent::transport_failed(Instant now, const std::string& branch) {
+void UserAgent::transport_failed(Instant now, const std::string& branch, bool was_up) {
     if (branch.empty()) return;
     const auto found = state_->clients_by_key.find(client_key(branch, {}));
     if (found == state_->clients_by_key.end()) return;
@@ -185,19 +185,20 @@ void UserAgent::transport_failed(Instant now, const std::string& branch) {
     ClientRecord* record = state_->client(id);
     // Once the peer has answered something it is there; its final response may come on a connection of its own.
     if (record->machine.phase() != ClientTransaction::Phase::calling) return;
+    if (was_up && !record->is_sent_anew) {  // the same bytes: to the peer, if it has seen them, the same request
+        record->is_sent_anew = true;
+        record->send.flow = 0;
+        return state_->sends.push_back(record->send);
+    }
     record->machine.on_transport_error();
-    if (record->by_tcp_for_size) {
+    if (record->by_tcp_for_size && !record->cancelled) {
         Outgoing out = record->out;
         out.udp_only = true;
         state_->remember_without_tcp(now, out.to);
         out.request.remove_first_item("Via");
         const bool is_invite = out.purpose == Purpose::invite || out.purpose == Purpose::reinvite;
         const DialogId dialog = out.dialog;
-        const bool was_cancelled = record->cancelled;
-        const auto cancel_headers = record->cancel_headers;
         if (const TransactionId again = state_->start_client(now, std::move(out)); again != 0) {
-            state_->client(again)->cancelled = was_cancelled;
-            state_->client(again)->cancel_headers = cancel_headers;
             Call* of = state_->call(dialog);
             if (is_invite && of != nullptr) of->client_invite = again;
             return state_->settle_client(id);
@@ -233,6 +234,7 @@ ClientRequest UserAgent::request_outside(Instant now, const OutsideRequest& want
         Outgoing out;
         out.request = std::move(request);
         out.to = *to;
+        out.local = wanted.local;
         out.purpose = Purpose::outside;
         out.id = id;
         out.account = wanted.account;

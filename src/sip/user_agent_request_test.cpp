@@ -343,6 +343,35 @@ TEST_CASE("where TCP was tried in vain, large requests go by UDP at once for fiv
     wire.check_nothing_left();
 }
 
+TEST_CASE("a request that is lost with a connection goes once more over a new one, the same bytes") {
+    LoneAgent us(test_options("10.0.0.1", 5060, true));
+    us.ua.request_outside(us.now, outside("OPTIONS", "sip:10.0.0.9;transport=tcp"));
+    us.taken();
+    const Send first = us.sends.back();
+    us.ua.transport_failed(us.now, first.branch, true);
+    us.taken();
+    REQUIRE(us.sends.size() >= 2);
+    CHECK(us.sends.back().bytes == first.bytes);
+    CHECK(us.sends.back().flow == 0);
+    CHECK(us.ua.take_events().empty());
+    us.ua.transport_failed(us.now, first.branch, true);  // that one, too
+    CHECK(us.only_event<Responded>().status == 503);
+    us.check_nothing_left();
+}
+
+TEST_CASE("an INVITE that was given up while its TCP was tried is not sent by UDP") {
+    LoneAgent us(test_options("10.0.0.1", 5060, true));
+    const DialogId call = us.ua.invite(us.now, invitation_to("sip:bob@10.0.0.9", std::string(2'000, 'x')));
+    us.taken();
+    const Send invite = us.sends.back();
+    REQUIRE(invite.to.transport == Transport::tcp);
+    us.ua.cancel(us.now, call);
+    us.ua.transport_failed(us.now, invite.branch);
+    CHECK(us.taken().empty());
+    CHECK(us.only_event<Failed>().status >= 400);
+    us.check_nothing_left();
+}
+
 TEST_CASE("so many addresses are remembered where TCP was tried in vain; one more is tried again each time") {
     LoneAgent us(test_options("10.0.0.1", 5060, true));
     const auto goes_by = [&](std::size_t peer) {

@@ -19,14 +19,14 @@
 //   calls    an INVITE dialog each, from its first INVITE            timers   one deadline for each of the three
 namespace sheaf::sip {
 
-inline constexpr std::size_t kForksMax = 16;    // 2xx from different phones to one INVITE that we ACK and BYE
-inline constexpr std::size_t kUnackedMax = 4;   // 2xx of ours in one dialog that wait for their ACK
-inline constexpr std::size_t kWaitingMax = 64;  // requests in one dialog that wait for the one before them
-inline constexpr std::size_t kProvisionalsMax = 8;  // of one INVITE that wait for the PRACK of the one before them
-inline constexpr int kAttemptsMax = 6;          // of one request, each with other credentials
+inline constexpr std::size_t kForksMax = 16;          // 2xx from different phones to one INVITE that we ACK and BYE
+inline constexpr std::size_t kUnackedMax = 4;         // 2xx of ours in one dialog that wait for their ACK
+inline constexpr std::size_t kWaitingMax = 64;        // requests in one dialog that wait for the one before them
+inline constexpr std::size_t kProvisionalsMax = 8;    // of one INVITE that wait for the PRACK of the one before them
+inline constexpr int kAttemptsMax = 6;                // of one request, each with other credentials
 inline constexpr std::size_t kWithoutTcpMax = 1'000;  // addresses remembered; one more is tried again each time
 inline constexpr std::chrono::minutes kWithoutTcpFor{5};
-inline constexpr int kRetryAfterSeconds = 5;    // told with 503
+inline constexpr int kRetryAfterSeconds = 5;                   // told with 503
 inline constexpr std::chrono::seconds kProvisionalRepeat{60};  // §13.3.1.1: keeps proxies from giving up
 
 using TransactionId = std::uint64_t;
@@ -65,7 +65,8 @@ struct Outgoing {
     std::vector<std::string> answered;  // challenges, by header and realm
     bool stale_answered = false;
     int attempts = 0;
-    bool udp_only = false;  // TCP was tried for its size
+    bool udp_only = false;       // TCP was tried for its size, or there is a NAT before it
+    bool follow_source = false;  // see UserAgent::follow_source
 };
 
 struct ClientRecord {
@@ -76,6 +77,7 @@ struct ClientRecord {
     bool by_tcp_for_size = false;
     bool cancelled = false;  // the application wants no answer any more
     bool cancel_sent = false;
+    bool is_sent_anew = false;  // over a new connection
     std::vector<Header> cancel_headers;
     std::map<std::string, std::uint64_t> rseqs;  // by To tag: of the last reliable provisional response
     std::map<std::string, Send> acks;  // by To tag of the final response; no bytes: the application has yet to ACK
@@ -155,7 +157,7 @@ struct Call {
     TransactionId server_update = 0;  // theirs, the last
     std::optional<AwaitedAck> awaited_ack;
     std::vector<Unacked> unacked;
-    ClientRequest under_way = 0;  // ours, other than INVITE and BYE, without final response
+    ClientRequest under_way = 0;   // ours, other than INVITE and BYE, without final response
     std::vector<Waiting> waiting;  // each starts when the one before it is over
     std::optional<Instant> glare_at;
     std::optional<Instant> cancel_at;  // our re-INVITE, which the peer has taken and does not answer
@@ -165,9 +167,9 @@ struct Call {
     std::uint32_t rseq = 0;  // of our last reliable provisional response; 0: none
     Boxed<Unpracked> unpracked;
     std::vector<Provisional> provisionals;  // wait for its PRACK
-    std::optional<Answer> held_answer;     // so does this
-    std::string answered_reliably;         // the description that a PRACK has acknowledged
-    bool is_timed = true;  // a session timer is asked for
+    std::optional<Answer> held_answer;      // so does this
+    std::string answered_reliably;          // the description that a PRACK has acknowledged
+    bool is_timed = true;                   // a session timer is asked for
     std::optional<SessionTimer> session;
     std::optional<std::chrono::seconds> min_se;  // the largest heard on this dialog
     std::optional<Instant> refresh_at, expires_at;
@@ -175,6 +177,7 @@ struct Call {
     bool takes_update = false;  // the peer's Allow
     std::optional<Account> account;
     bool follows_source = false;
+    bool is_proceeding = false;
     Source peer;
 };
 
@@ -263,7 +266,8 @@ struct UserAgent::State {
     void on_ack(Instant now, const Source& source, const Message& request);
     void on_call_timer(Instant now, Call& call);
     void answer(Instant now, Call& call, const Answer& wanted);
-    void reject(Instant now, Call& call, int status, const std::vector<Header>& headers, std::string_view reason);
+    void reject(Instant now, Call& call, int status, const std::vector<Header>& headers, std::string_view reason,
+                bool once = false);
 
     // user_agent_reliable.cpp
     [[nodiscard]] bool goes_reliably(const Call& call, const Message& invite, bool has_sdp) const;

@@ -35,8 +35,15 @@ public:
             hand_out();
             return true;
         };
-        handlers.on_failed = [this](const std::string& branch) {
-            agent_->transport_failed(now().mono, branch);
+        handlers.on_broken = [this](const sip::Source& source, std::string_view bytes, const Error& error) {
+            const auto verdict = verdict_on(source, bytes);
+            if (verdict != sip::Admission::Verdict::admit) return verdict != sip::Admission::Verdict::drop;
+            if (on_passed_) on_passed_({false, source.local, source.remote, bytes});
+            agent_->receive_broken(source, bytes, error);
+            return true;
+        };
+        handlers.on_failed = [this](const std::string& branch, bool was_up) {
+            agent_->transport_failed(now().mono, branch, was_up);
             hand_out();
         };
         handlers.on_batch = [this] { pump(); };

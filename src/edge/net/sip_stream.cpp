@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge/net/sip_stream.h"
 
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -13,7 +15,8 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kPingBytes = 4;  // RFC 5626 §3.5.1: fewer may be a part of one, or its answer
+constexpr int kUnacknowledgedMaxMs = 32'000;  // 64·T1, as long as a request waits for its answer
+constexpr std::size_t kPingBytes = 4;         // RFC 5626 §3.5.1: fewer may be a part of one, or its answer
 
 SipStream::SipStream(tcp::socket socket, sip::Source source, const SipTransportLimits& limits, SipStreamOwner& owner)
     : socket_(std::move(socket)),
@@ -32,6 +35,10 @@ void SipStream::start() {
     connected_ = true;
     error_code ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
+    // What a peer that is gone without a word does not acknowledge ends the connection; the next one may work.
+    socket_.set_option(boost::asio::socket_base::keep_alive(true), ignored);
+    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledgedMaxMs,
+                 sizeof kUnacknowledgedMaxMs);
     last_use_ = steady_clock::now();
     watch();
     read();
@@ -65,6 +72,12 @@ void SipStream::watch() {
     });
 }
 
+void SipStream::idle_max(Duration longest, bool pings_count) {
+    limits_.idle_max = longest;
+    pings_count_ = pings_count;
+    if (connected_ && !closed_) watch();
+}
+
 void SipStream::read() {
     socket_.async_read_some(boost::asio::buffer(room_), [self = shared_from_this()](error_code error, std::size_t got) {
         if (self->closed_) return;
@@ -83,13 +96,14 @@ void SipStream::on_read(std::size_t length) {
         if (message->has_value()) {
             owner_.on_stream_message(*this, **message);
         } else {
-            is_broken = true;
-            owner_.on_stream_broken(*this, parser_.broken());
+            is_broken = parser_.is_lost() || ++broken_ > kBrokenMax;
+            owner_.on_stream_broken(*this, parser_.broken(), message->error());
         }
-        if (closed_) return;
+        if (closed_) return owner_.on_stream_batch();  // what came before has its effects
+        if (is_broken) break;
     }
     if (const std::size_t pings = parser_.take_pings(); pings > 0) {
-        last_use_ = steady_clock::now();
+        if (pings_count_) last_use_ = steady_clock::now();
         std::string pongs;
         for (std::size_t i = 0; i < pings; ++i) pongs += "\r\n";
         write(std::move(pongs), {});
@@ -124,7 +138,7 @@ void SipStream::write(std::string bytes, const std::string& branch) {
         boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->give_up(); });
         return;
     }
-    last_use_ = steady_clock::now();
+    if (!branch.empty() || pings_count_) last_use_ = steady_clock::now();
     if (connected_ && !writing_) write_next();
 }
 

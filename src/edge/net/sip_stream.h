@@ -16,6 +16,7 @@
 namespace sheaf::net {
 
 inline constexpr std::size_t kBranchesMax = 256;  // remembered a connection, to be failed with it
+inline constexpr std::size_t kBrokenMax = 100;  // messages that break a rule, a connection; with one more it is closed
 
 class SipStream;
 
@@ -24,7 +25,7 @@ class SipStreamOwner {
 public:
     virtual ~SipStreamOwner() = default;
     virtual void on_stream_message(SipStream& stream, const sip::Message& message) = 0;
-    virtual void on_stream_broken(SipStream& stream, std::string_view bytes) = 0;
+    virtual void on_stream_broken(SipStream& stream, std::string_view bytes, const Error& error) = 0;
     virtual void on_stream_batch() = 0;
     virtual void on_stream_closed(SipStream& stream) = 0;  // the last call
 };
@@ -39,11 +40,13 @@ public:
     void accepted();
     void connect(const boost::asio::ip::tcp::endpoint& to);
     void write(std::string bytes, const std::string& branch);
-    void close();    // at once; calls nobody
-    void give_up();  // at once; its owner hears of it
+    void close();                                       // at once; calls nobody
+    void give_up();                                     // at once; its owner hears of it
+    void idle_max(Duration longest, bool pings_count);  // from now on
 
     [[nodiscard]] const sip::Source& source() const { return source_; }
     [[nodiscard]] const std::deque<std::string>& branches() const { return branches_; }
+    [[nodiscard]] bool was_up() const { return connected_; }
 
 private:
     void start();
@@ -66,6 +69,8 @@ private:
     std::deque<std::string> branches_;
     std::chrono::steady_clock::time_point last_use_;
     std::optional<std::chrono::steady_clock::time_point> unfinished_since_;  // a message, or the wait for the first
+    std::size_t broken_ = 0;
+    bool pings_count_ = true;
     bool connected_ = false;
     bool writing_ = false;
     bool ends_after_write_ = false;

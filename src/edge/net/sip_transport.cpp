@@ -82,10 +82,15 @@ public:
     [[nodiscard]] std::size_t connections() const { return streams_.size(); }
 
     void on_stream_message(SipStream& stream, const sip::Message& message) override {
-        if (!handlers_.on_message(stream.source(), message)) stream.give_up();
+        if (!handlers_.on_message(stream.source(), message)) return stream.give_up();
+        const sip::Source& source = stream.source();
+        if (strangers_.empty() || !strangers_.contains(source.flow)) return;
+        if (handlers_.is_stranger(source.remote.address)) return;
+        strangers_.erase(source.flow);
+        stream.idle_max(limits_.idle_max, true);
     }
-    void on_stream_broken(SipStream& stream, std::string_view bytes) override {
-        handlers_.on_bytes(stream.source(), bytes);
+    void on_stream_broken(SipStream& stream, std::string_view bytes, const Error& error) override {
+        if (!handlers_.on_broken(stream.source(), bytes, error)) stream.give_up();
     }
     void on_stream_batch() override { handlers_.on_batch(); }
     void on_stream_closed(SipStream& stream) override;
@@ -105,7 +110,7 @@ private:
     [[nodiscard]] bool has_room_for(const std::string& address) const;
     [[nodiscard]] bool has_room_for_stranger(const std::string& address) const;
     std::shared_ptr<SipStream> add(tcp::socket socket, const sip::Endpoint& remote, const sip::Endpoint& local);
-    void fail_later(const std::string& branch);
+    void fail_later(const std::string& branch, bool was_up = false);
 
     asio::io_context& io_;
     SipTransportLimits limits_;
@@ -118,7 +123,7 @@ private:
     std::map<sip::Endpoint, std::uint64_t> by_remote_;
     std::map<std::string, std::size_t> by_peer_;   // by sip::network_of
     std::unordered_set<std::uint64_t> strangers_;  // flows
-    std::vector<std::string> failed_;
+    std::vector<std::pair<std::string, bool>> failed_;
     std::uint64_t last_flow_ = 0;
     bool closed_ = false;
 };
@@ -271,7 +276,10 @@ void Sockets::on_accepted(TcpPort& port, tcp::socket socket) {
     const bool is_stranger = handlers_.is_stranger && handlers_.is_stranger(remote.address);
     if (!has_room_for(remote.address) || (is_stranger && !has_room_for_stranger(remote.address))) return;  // closes it
     const auto stream = add(std::move(socket), remote, port.at);
-    if (is_stranger) strangers_.insert(stream->source().flow);
+    if (is_stranger) {
+        strangers_.insert(stream->source().flow);
+        stream->idle_max(limits_.stranger_idle_max, false);
+    }
     stream->accepted();
 }
 
@@ -304,7 +312,7 @@ void Sockets::on_stream_closed(SipStream& stream) {
     if (remote != by_remote_.end() && remote->second == source.flow) by_remote_.erase(remote);
     const auto peer = by_peer_.find(sip::network_of(source.remote.address));
     if (peer != by_peer_.end() && --peer->second == 0) by_peer_.erase(peer);
-    for (const std::string& branch : stream.branches()) fail_later(branch);
+    for (const std::string& branch : stream.branches()) fail_later(branch, stream.was_up());
 }
 
 void Sockets::send_stream(sip::Send send) {
@@ -339,14 +347,14 @@ std::shared_ptr<SipStream> Sockets::connect(const sip::Send& send) {
     return stream;
 }
 
-void Sockets::fail_later(const std::string& branch) {
+void Sockets::fail_later(const std::string& branch, bool was_up) {
     if (branch.empty() || closed_) return;
-    failed_.push_back(branch);
+    failed_.emplace_back(branch, was_up);
     if (failed_.size() > 1) return;  // already posted
     asio::post(io_, [self = shared_from_this()] {
         const auto failed = std::exchange(self->failed_, {});
-        for (const std::string& one : failed) {
-            if (!self->closed_) self->handlers_.on_failed(one);
+        for (const auto& [one, had_been_up] : failed) {
+            if (!self->closed_) self->handlers_.on_failed(one, had_been_up);
         }
         if (!self->closed_) self->handlers_.on_batch();
     });

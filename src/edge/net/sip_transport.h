@@ -28,17 +28,21 @@ struct SipTransportLimits {
     Duration unfinished_max =
         std::chrono::seconds{30};                  // till the first message, and for each one's bytes; then closed
     Duration idle_max = std::chrono::minutes{10};  // without a message or keep-alive either way; beyond: closed
-    Duration connect_max = std::chrono::seconds{4};
+    Duration stranger_idle_max =
+        std::chrono::minutes{1};  // of a connection that is a stranger's; keep-alives do not count
+    Duration connect_max = std::chrono::seconds{2};
 };
 
 // What a transport calls, on the io_context's thread and never from within `send`.
 struct SipTransportHandlers {
-    // A datagram, or the bytes that broke a stream (source.flow is set then), fit for a 400.
-    std::function<void(const sip::Source&, std::string_view)> on_bytes;
+    std::function<void(const sip::Source&, std::string_view)> on_bytes;  // a datagram
+    // Bytes of a stream that are no message, and why; false: close it.
+    std::function<bool(const sip::Source&, std::string_view, const Error&)> on_broken;
     std::function<bool(const sip::Source&, const sip::Message&)> on_message;  // whole, from a stream; false: close it
-    std::function<void(const std::string& branch)> on_failed;                 // of a Send; for transport_failed
-    std::function<void()> on_batch;                                           // after one or more of the above
-    std::function<bool(const std::string& address)> is_stranger;              // who connects; empty: nobody is one
+    // Of a Send; for transport_failed. `was_up`: the connection it went out on, or was to, had been there before.
+    std::function<void(const std::string& branch, bool was_up)> on_failed;
+    std::function<void()> on_batch;                               // after one or more of the above
+    std::function<bool(const std::string& address)> is_stranger;  // who connects; empty: nobody is one
 };
 
 // SIP's sockets: UDP and TCP listeners, connections made on demand, reused and closed when idle; double-CRLF

@@ -6,7 +6,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+
+#include "edge/net/sip_stream.h"
 
 using namespace sheaf;
 using namespace sheaf::net;
@@ -29,6 +32,7 @@ struct Station {
     std::vector<std::pair<sip::Source, std::string>> bytes;
     std::vector<std::pair<sip::Source, sip::Message>> messages;
     std::vector<std::string> failed;
+    int failed_when_up = 0;
     int batches = 0;
     std::function<void(const sip::Source&)> on_message = [](const sip::Source&) {};
     bool takes_for_strangers = false;
@@ -46,7 +50,15 @@ struct Station {
             on_message(source);
             return takes_more;
         };
-        handlers.on_failed = [this](const std::string& branch) { failed.push_back(branch); };
+        handlers.on_broken = [this](const sip::Source& source, std::string_view text, const Error&) {
+            bytes.emplace_back(source, text);
+            on_message(source);
+            return takes_more;
+        };
+        handlers.on_failed = [this](const std::string& branch, bool was_up) {
+            failed.push_back(branch);
+            if (was_up) ++failed_when_up;
+        };
         handlers.on_batch = [this] { ++batches; };
         handlers.is_stranger = [this](const std::string&) { return takes_for_strangers; };
         auto started = SipTransport::start(io, std::move(listen), limits, std::move(handlers));
@@ -225,7 +237,9 @@ TEST_CASE("a stream that breaks hands over what broke it, lets the answer out an
     };
     tcp::socket socket = client(io, b.at());
     std::string broken = options_request("one");
-    broken.replace(broken.find("CSeq: 1"), 7, "CSeq: x");
+    const auto length = broken.find("Content-Length: 0");
+    REQUIRE(length != std::string::npos);
+    broken.replace(length, 17, "Content-Length: x");
     boost::asio::write(socket, boost::asio::buffer(broken));
     std::string answer(18, ' ');
     bool done = false;
@@ -237,6 +251,63 @@ TEST_CASE("a stream that breaks hands over what broke it, lets the answer out an
     CHECK(b.bytes.front().second == broken);
     CHECK(is_closed_by_peer(io, socket));
     CHECK(b.transport->connections() == 0);
+}
+
+TEST_CASE("a message that breaks a rule costs no connection, too many of them do") {
+    boost::asio::io_context io;
+    Station b(io, {tcp_at("127.0.0.1")});
+    tcp::socket socket = client(io, b.at());
+    std::string broken = options_request("one");
+    broken.replace(broken.find("CSeq: 1"), 7, "CSeq: x");
+    boost::asio::write(socket, boost::asio::buffer(broken + options_request("two")));
+    run_until(io, [&] { return b.messages.size() == 1; });
+    CHECK(b.bytes.at(0).second == broken);
+    CHECK(b.transport->connections() == 1);
+    std::string many;
+    for (std::size_t i = 0; i < kBrokenMax; ++i) many += broken;
+    boost::asio::write(socket, boost::asio::buffer(many));
+    CHECK(is_closed_by_peer(io, socket));
+    CHECK(b.bytes.size() == kBrokenMax + 1);
+}
+
+TEST_CASE("a stranger's connection goes when it is idle for a minute, pinging or not, and stays once it is nobody's") {
+    boost::asio::io_context io;
+    SipTransportLimits limits;
+    limits.stranger_idle_max = std::chrono::milliseconds{300};
+    limits.strangers_connections_max = 1;
+    Station b(io, {tcp_at("127.0.0.1")}, limits);
+    b.takes_for_strangers = true;
+    tcp::socket pings = client(io, b.at());
+    boost::asio::write(pings, boost::asio::buffer(options_request("one")));
+    run_until(io, [&] { return b.messages.size() == 1; });
+    const auto began = std::chrono::steady_clock::now();
+    std::function<void()> ping = [&] {
+        boost::system::error_code ignored;
+        boost::asio::write(pings, boost::asio::buffer("\r\n\r\n", 4), ignored);
+    };
+    boost::asio::steady_timer beat(io);
+    std::function<void()> again = [&] {
+        ping();
+        beat.expires_after(std::chrono::milliseconds{50});
+        beat.async_wait([&](boost::system::error_code error) {
+            if (!error) again();
+        });
+    };
+    again();
+    run_until(io, [&] { return b.transport->connections() == 0; });
+    CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds{250});
+    beat.cancel();
+
+    tcp::socket phone = client(io, b.at());
+    b.on_message = [&](const sip::Source&) { b.takes_for_strangers = false; };  // it has registered
+    boost::asio::write(phone, boost::asio::buffer(options_request("two")));
+    run_until(io, [&] { return b.messages.size() == 2; });
+    b.takes_for_strangers = true;
+    b.on_message = [](const sip::Source&) {};
+    tcp::socket another = client(io, b.at());  // there is room for one more stranger
+    boost::asio::write(another, boost::asio::buffer(options_request("three")));
+    run_until(io, [&] { return b.messages.size() == 3; });
+    run_until(io, [&] { return b.transport->connections() == 1; });  // the stranger's has gone, the phone's has not
 }
 
 TEST_CASE("more connections than allowed, in all or from one peer, are closed or fail") {
