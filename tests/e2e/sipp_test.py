@@ -437,7 +437,7 @@ class Strangers:
         second.begin("INVITE", NUMBER, body=second.sdp()).trying().refused(503, NUMBER, ("Retry-After:", "[0-9]+"))
         self.plays("same stranger", second, ("stranger", first))
         fraud = self.lab.side("stranger", "fraud")
-        self.plays("stranger", fraud.begin("INVITE", "9442079460000", body=fraud.sdp()).trying().refused(403, "9442079460000"))
+        self.plays("stranger", fraud.begin("INVITE", "9442079460000", body=fraud.sdp()).trying().refused(404, "9442079460000"))
 
 
 def variant(family, transport, with_proxy=False, bases=(Trunks, Phones)):
