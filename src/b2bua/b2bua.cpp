@@ -120,6 +120,7 @@ void B2bua::Core::answer_peer(Stamp now, Leg& of, const std::string& sdp) {
 void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view reason) {
     Leg* of = leg(id);
     if (of == nullptr) return;
+    leave_meeting(now, *of);
     if (of->transfer && of->transfer->request != 0) ua.respond(now.mono, of->transfer->request, 481);
     for (const auto& segment : of->recordings) {
         // The BYE ends the others too, but does not say why.
@@ -213,7 +214,12 @@ B2bua::~B2bua() = default;
 B2bua::B2bua(B2bua&&) noexcept = default;
 
 void B2bua::handle(Stamp now, const sip::Event& event) {
-    Core& core = *core_;
+    core_->handle(now, event);
+    core_->meet_when_idle(now);
+}
+
+void B2bua::Core::handle(Stamp now, const sip::Event& event) {
+    Core& core = *this;
     const auto peer = [&](sip::DialogId dialog) { return core.leg_of(dialog, false); };
     const auto media = [&](sip::DialogId dialog) { return core.leg_of(dialog, true); };
     std::visit(Match{[&](const sip::Invited& e) { core.on_invited(now, e); },
@@ -319,6 +325,7 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
                 core.anchor_room(now, e.near);
                 core.servers.bind(e.room, e.near);
             },
+            [&](const exchange::MeetLegs& e) { with_leg(e, [&](Leg& leg) { core.meet(now, leg, e.other); }); },
             [&](const exchange::SilenceRecording& e) {
                 Leg* leg = core.leg(e.leg);
                 if (leg != nullptr && leg->recordings.contains(e.segment)) return core.silence(now, *leg, e);
@@ -341,6 +348,7 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
 }
 
 void B2bua::tick(Stamp now) {
+    core_->meet_when_idle(now);
     while (const auto due = core_->timers.pop_due(now.mono)) core_->on_timer(now, due->first, due->second);
     while (const auto due = core_->standing.pop_due(now.mono)) {
         if (due->second == Standing::ask) core_->ask(now, due->first);

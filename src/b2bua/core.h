@@ -92,6 +92,7 @@ struct B2bua::Core {
     std::vector<exchange::Log> logs;
     std::unordered_map<LegId, Leg> legs;
     std::unordered_map<RoomId, std::set<LegId>> in_rooms;
+    std::set<LegId> meeting;                                          // legs whose meeting is to begin
     std::unordered_set<std::string> peer_addresses;                   // of the settings
     std::unordered_map<std::string, std::size_t> agents_calls_at;     // by Leg::caller_at
     std::unordered_map<std::string, std::size_t> strangers_calls_at;  // likewise
@@ -197,8 +198,8 @@ struct B2bua::Core {
     void on_media_silent(Stamp now, Leg& of);                                   // may drop
     void no_media(Stamp now, Leg& of, int status);                              // drops
     std::vector<LegId> ask_elsewhere(Stamp now, const RoomId& room, std::size_t server);
-    void media_stands(Stamp now, Leg& of);                                      // may drop
-    void media_lost(Stamp now, Leg& of);                                        // drops
+    void media_stands(Stamp now, Leg& of);  // may drop
+    void media_lost(Stamp now, Leg& of);    // drops
     void apply(Stamp now, Leg& of, const std::string& sdp);
     void applied(Stamp now, Leg& of);                     // may drop
     void apply_failed(Stamp now, Leg& of, int status);    // may drop
@@ -221,6 +222,22 @@ struct B2bua::Core {
     void anchor_room(Stamp now, const RoomId& room);                       // may drop
     void move_to_media(Stamp now, Leg& of);                                // may drop
     [[nodiscard]] static std::string as_described(const Leg& of, const std::string& text);
+
+    void handle(Stamp now, const sip::Event& event);
+
+    // meeting.cpp: media that passes one no longer.
+    void meet(Stamp now, Leg& of, const LegId& with);
+    void meet_when_idle(Stamp now);
+    [[nodiscard]] bool may_meet(const Leg& of) const;
+    [[nodiscard]] bool may_meet(const Leg& of, const Leg& other) const;
+    [[nodiscard]] static bool is_quiet(const Leg& of);
+    void offer_end_to_end(Stamp now, Leg& of, const std::string& description);
+    void met(Stamp now, Leg& of, const sip::Message& answer);
+    void not_met(Stamp now, Leg& of);
+    void pass_media_server(Stamp now, Leg& of, Leg& other);
+    void part(Stamp now, Leg& of);
+    void stay(Stamp now, Leg& of);
+    void leave_meeting(Stamp now, Leg& of);
 
     // media_control.cpp: MSML in that dialog.
     void command(Stamp now, Leg& of, MsmlCommand wanted);

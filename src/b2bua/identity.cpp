@@ -69,6 +69,7 @@ void B2bua::Core::refresh(Stamp now, Leg& of) {
 void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
     of.showing.out.reset();
     learn_from_site(of, answer);
+    if (of.meeting && of.meeting->step == Meeting::Step::offered) return met(now, of, answer);
     auto* talking = std::get_if<Talking>(&of.peer);
     const auto sdp = sip::sdp_from_text(answer.body);
     if (talking != nullptr && !sdp && of.heard.empty())
@@ -90,6 +91,7 @@ void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
         showing.refresh = !showing.waits;
         return;
     }
+    if (of.meeting && of.meeting->step == Meeting::Step::offered) return not_met(now, of);
     if (of.heard.empty()) return misplaced(now, of, "its peer does not come to the media server");
     if (!std::exchange(showing.refused, true)) {
         warn(showing.shown ? "a peer does not take who it talks to" : "a peer refuses to refresh its session",

@@ -114,6 +114,17 @@ struct Play {
     bool tell = false;              // PlayBegan is owed
 };
 
+// Its media is to pass the media server, together with that of one other leg (meeting.cpp).
+struct Meeting {
+    enum class Step { begins, waits, offered, agreed };  // of the two one begins, and is offered first
+    LegId with;
+    Step step = Step::waits;
+    std::string before;          // our description before that; empty: it has been offered nothing yet
+    std::string answer;          // its peer's; empty: none yet
+    bool is_off = false;         // it goes back once it has answered
+    bool is_told_again = false;  // it has been offered a second time, because the other has answered otherwise
+};
+
 struct Leg {
     LegId id;
     exchange::Device device;
@@ -146,6 +157,7 @@ struct Leg {
     std::string peer_pivot;      // URI of the peer site's
     SiteTalk site;
     Showing showing;
+    std::optional<Meeting> meeting;
     bool answer_told = false;  // TellToAnswer has come, the phone does not ring yet
     bool collects = false;     // digits
     std::set<SegmentId> recordings;

@@ -80,3 +80,63 @@ TEST_CASE("a consult stands on a media server from its first moment: it is to be
     REQUIRE(london.any<PlaceLeg>());
     CHECK(london.one<PlaceLeg>().direct.empty());
 }
+
+namespace {
+
+// A customer whom 1001 gives to 2001 at paris by a consult, as far as the answer of the customer's trunk.
+struct GivenOn : TestSite {
+    LegId paris;
+    explicit GivenOn(const SiteSettings& settings) : TestSite(settings) {
+        register_agent("1001");
+        step(from_carrier("C", "8000"));
+        step(LegConnected{LegId{"C"}, "m"});
+        step(LegAnswered{one<PlaceLeg>().leg, {}, {}, "m"});
+        ask("consultation", "2001");
+        paris = one<PlaceLeg>().leg;
+        step(LegAnswered{paris, CallUuid{"theirs"}, {}, "m"});
+        ask("transfer", "");
+    }
+    void ask(const std::string& service, const std::string& to) {
+        const std::string call{exchange.calls().at(0).at("calluuid").as_string()};
+        step(CtiRequest{1, "t", {"*"}, service, call, "1001", to, ""});
+        REQUIRE(one<CtiReply>().status == 200);
+    }
+    [[nodiscard]] bool passes() const {
+        return any<MeetLegs>() && one<MeetLegs>().leg == paris && one<MeetLegs>().other == LegId{"C"};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("whose customer goes on at another site and cannot leave has their media pass by") {
+    auto settings = with_direct_media();
+    SUBCASE("its trunk may not be asked") {
+        settings.trunks[0].refer = false;
+        GivenOn given{settings};
+        CHECK_FALSE(given.any<ReferLeg>());
+        CHECK(given.passes());
+    }
+    SUBCASE("its trunk may be asked") {
+        GivenOn given{settings};
+        CHECK(given.any<ReferLeg>());
+        CHECK_FALSE(given.any<MeetLegs>());
+        SUBCASE("and does not") {
+            given.step(LegReferred{LegId{"C"}, 603});
+            CHECK(given.passes());
+        }
+        SUBCASE("and does") {
+            given.step(LegReferred{LegId{"C"}, 200});
+            CHECK_FALSE(given.any<MeetLegs>());
+        }
+    }
+    SUBCASE("the customer may be recorded at a moment's notice") {
+        settings.trunks[0].refer = false;
+        settings.trunks[0].record = {RecordPolicy::on_demand, 0};
+        CHECK_FALSE(GivenOn{settings}.any<MeetLegs>());
+    }
+    SUBCASE("no media is to pass by") {
+        settings.trunks[0].refer = false;
+        settings.direct_media = false;
+        CHECK_FALSE(GivenOn{settings}.any<MeetLegs>());
+    }
+}

@@ -360,6 +360,11 @@ struct BindRoom {  // the legs of `room` go to the media server of those of `nea
     RoomId room;
     RoomId near;
 };
+// Nothing needs a media server between the two for now: their media may pass it. What needs one later brings them back.
+struct MeetLegs {
+    LegId leg;  // the one that is offered first
+    LegId other;
+};
 struct MoveLeg {  // to another room
     LegId leg;
     RoomId room;  // empty: it hears nobody and nobody hears it; what it plays and records goes on
@@ -475,8 +480,8 @@ struct Log {              // one line for the operator
     std::string text;
     std::vector<std::pair<std::string, std::string>> fields;
 };
-using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, BindRoom, MoveLeg, StartPlay, StopPlay,
-                            StartRecording, StopRecording, SilenceRecording, ResumeRecording, CollectDigits,
+using Effect = std::variant<RingLeg, AnswerLeg, RejectLeg, PlaceLeg, EndLeg, BindRoom, MeetLegs, MoveLeg, StartPlay,
+                            StopPlay, StartRecording, StopRecording, SilenceRecording, ResumeRecording, CollectDigits,
                             AcceptTransfer, RefuseTransfer, TransferResult, ReferLeg, TellLeg, ShowIdentity,
                             TellToAnswer, TellPause, ConfirmPause, SayFact, CtiReply, CtiEvent, TellReadiness, Log>;
 

@@ -200,6 +200,9 @@ SHEAF_FIELDS(EndLeg) {
 SHEAF_FIELDS(BindRoom) {
     v("room", it.room)("near", it.near);
 }
+SHEAF_FIELDS(MeetLegs) {
+    v("leg", it.leg)("other", it.other);
+}
 SHEAF_FIELDS(MoveLeg) {
     v("leg", it.leg)("room", it.room);
 }

@@ -10,9 +10,11 @@
 namespace sheaf::exchange {
 namespace {
 
-bool may_be_asked(const State& state, const std::string& trunk) {
-    const auto found = std::ranges::find(state.settings.trunks, trunk, &TrunkSettings::name);
-    return found != state.settings.trunks.end() && found->refer;
+const TrunkSettings* trunk_of(const State& state, const LegId& leg) {
+    const Device& device = state.legs.at(leg).device;
+    if (device.kind != DeviceKind::trunk) return nullptr;
+    const auto found = std::ranges::find(state.settings.trunks, device.name, &TrunkSettings::name);
+    return found == state.settings.trunks.end() ? nullptr : &*found;
 }
 
 bool is_plain(const call::Connection& connection) {
@@ -23,6 +25,32 @@ bool is_plain(const call::Connection& connection) {
 const PeerSettings* peer_of(const State& state, const std::string& site) {
     const auto found = std::ranges::find(state.settings.peers, site, &PeerSettings::name);
     return found == state.settings.peers.end() ? nullptr : &*found;
+}
+
+struct CustomerAndSite {
+    LegId customer, site;
+};
+
+// The two that are left of a call that has gone on to another site, with nothing for this one to do.
+std::optional<CustomerAndSite> customer_and_site(const Turn& turn, const LiveCall& live) {
+    const auto& connections = live.call.connections;
+    if (live.adding || live.ringing || connections.size() != 2) return std::nullopt;
+    if (!std::ranges::all_of(connections, is_plain)) return std::nullopt;
+    CustomerAndSite two;
+    for (const call::Connection& connection : connections) {
+        const DeviceKind kind = turn.state.legs.at(connection.leg).device.kind;
+        if (kind == DeviceKind::trunk || kind == DeviceKind::stranger) two.customer = connection.leg;
+        if (kind == DeviceKind::site) two.site = connection.leg;
+    }
+    if (two.customer.empty() || two.site.empty()) return std::nullopt;
+    return two;
+}
+
+// This site stays in the loop; its media server need not, unless the customer may be recorded at a moment's notice.
+void let_media_pass(Turn& turn, const CustomerAndSite& two) {
+    const TrunkSettings* trunk = trunk_of(turn.state, two.customer);
+    const bool may_be_recorded = trunk && trunk->record.policy == RecordPolicy::on_demand;
+    if (turn.state.settings.direct_media && !may_be_recorded) turn.add(MeetLegs{two.site, two.customer});
 }
 
 // The agent, if one has asked, hears what has become of a transfer that was passed back.
@@ -36,20 +64,14 @@ void tell_asker(Turn& turn, const LiveCall& live, const Leaving& leaving, int st
 }  // namespace
 
 void try_leave(Turn& turn, LiveCall& live) {
-    const auto& connections = live.call.connections;
-    if (!live.may_leave || live.leaving || live.adding || live.ringing || connections.size() != 2) return;
-    if (!std::ranges::all_of(connections, is_plain)) return;
-    const call::Connection* customer = nullptr;
-    const call::Connection* site = nullptr;
-    for (const call::Connection& connection : connections) {
-        const Device& device = turn.state.legs.at(connection.leg).device;
-        if (device.kind == DeviceKind::trunk && may_be_asked(turn.state, device.name)) customer = &connection;
-        if (device.kind == DeviceKind::site) site = &connection;
-    }
-    if (!customer || !site) return;
+    if (!live.may_leave || live.leaving) return;
+    const auto two = customer_and_site(turn, live);
+    if (!two) return;
     live.may_leave = false;  // asked once
-    live.leaving = Leaving{customer->leg, site->leg, {}, false};
-    turn.add(ReferLeg{customer->leg, site->leg, {}});
+    const TrunkSettings* trunk = trunk_of(turn.state, two->customer);
+    if (!trunk || !trunk->refer) return let_media_pass(turn, *two);
+    live.leaving = Leaving{two->customer, two->site, {}, false};
+    turn.add(ReferLeg{two->customer, two->site, {}});
 }
 
 bool has_left(Turn& turn, LiveCall& live, const LegId& leg) {
@@ -98,6 +120,8 @@ void on(Turn& turn, const LegReferred& event) {
     turn.log(!leaving.agent.empty(),
              leaving.agent.empty() ? "the site stays in the loop" : "a transfer was not taken back",
              {{"call", live->call.id.text()}, {"status", std::to_string(event.status)}});
+    if (!leaving.agent.empty()) return;
+    if (const auto two = customer_and_site(turn, *live)) let_media_pass(turn, *two);
 }
 
 }  // namespace sheaf::exchange

@@ -8,7 +8,8 @@
 // nothing.
 namespace sheaf::exchange {
 
-// When two parties remain, one by a trunk that may be asked, one at another site, and nothing needs this site.
+// When two parties remain, one from outside, one at another site, and nothing needs this site. Where the one's trunk may
+// not be asked, or does not do it, their media passes by this site's media server at least.
 void try_leave(Turn& turn, LiveCall& live);
 // This leg's end is what was asked for, not a hang-up. Who waits to hear of it is told.
 [[nodiscard]] bool has_left(Turn& turn, LiveCall& live, const LegId& leg);

@@ -64,6 +64,11 @@ private:
         alive_.erase(e.leg);
     }
     void check(const MoveLeg& e) { names(e.leg, "MoveLeg"); }
+    void check(const MeetLegs& e) {
+        names(e.leg, "MeetLegs");
+        names(e.other, "MeetLegs");
+        if (e.leg == e.other) broken("a leg is to meet itself");
+    }
     void check(const StartPlay& e) {
         names(e.leg, "StartPlay");
         if (e.items.empty()) broken("a treatment plays nothing");

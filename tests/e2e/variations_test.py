@@ -2,6 +2,7 @@
 """What else can happen in a consult: given up, toggled, rejected, completed early, not recorded, a trunk that will not move."""
 import dataclasses
 import json
+import re
 import sqlite3
 import unittest
 
@@ -11,6 +12,7 @@ from oracles import CONSULT, F1, HEAD, QUEUED, ROUTE, U1, U1C, U2, changed, gap,
 from lab import scenarios
 from lab.scenarios import QUEUE_S, complete, consult, hang_up, has_left, head, oracle_of, take_call, talk
 from lab.stage import Stage, dn_for
+from lab.world import ADDRESSES
 
 
 # ---- parts of the plays ---------------------------------------------------------------------------------------------
@@ -327,10 +329,21 @@ class Variations(Lanes):
         self.played("local by phone")
 
     def test_a_trunk_that_may_not_be_asked_is_not_asked(self):
-        self.played("trunk not asked")
+        self.assert_media_passes(self.played("trunk not asked"), "keeper")
 
     def test_a_trunk_that_refuses_changes_nothing(self):
-        self.played("trunk refuses")
+        self.assert_media_passes(self.played("trunk refuses"))
+
+    def assert_media_passes(self, recording, carrier="carrier"):
+        """Where london cannot leave its media server has: paris is told to talk with the customer's carrier, and that with
+        paris."""
+        _, ladder = self.world.cti("london", "GET", f"/v1/calls/{recording['id']}/messages")
+        sent = [(m["remote"].split(":")[1], m["message"]) for m in ladder["messages"] if m["direction"] == "sent"]
+        offered = [(to, re.search(r"\nc=IN IP4 (\S+)", text)[1]) for to, text in sent
+                   if text.startswith("INVITE ") and "\nc=IN IP4 " in text]
+        paris, carrier = ADDRESSES["paris"], ADDRESSES[carrier]
+        self.assertIn((paris, carrier), offered)
+        self.assertIn((carrier, paris), offered)
 
     def test_a_trunk_that_accepts_and_fails_changes_nothing(self):
         self.played("trunk fails")
