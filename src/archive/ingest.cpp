@@ -75,8 +75,8 @@ Result<Batch> batch_from(std::string_view body, const Caller& caller) {
     if (list->get_array().size() > kBatchFactsMax) return fail(Errc::exhausted, "a batch holds at most 1,000 facts");
     Batch batch;
     for (const json::value& value : list->get_array()) {
-        const auto reject = [&](const Error& error, std::string node) {
-            batch.rejected.push_back({id_in(value), error.what, std::move(node)});
+        const auto reject = [&](const Error& error, const Fact& of) {
+            batch.rejected.push_back({id_in(value), error.what, of.node, of.site});
         };
         if (json::serialize(value).size() > kFactBytesMax) {
             reject({Errc::exhausted, "a fact holds at most 64 KiB"}, {});
@@ -91,12 +91,12 @@ Result<Batch> batch_from(std::string_view body, const Caller& caller) {
             return fail(Errc::forbidden, "a fact names tenant " + fact->tenant + ", site " + fact->site + ", node " +
                                              fact->node + ", which this token does not stand for");
         if (const auto allowed = may_say(caller, *fact); !allowed) {
-            reject(allowed.error(), fact->node);
+            reject(allowed.error(), *fact);
             continue;
         }
         auto typed = typed_fact(*fact);
         if (!typed) {
-            reject(typed.error(), fact->node);
+            reject(typed.error(), *fact);
             continue;
         }
         batch.facts.push_back(std::move(*fact));

@@ -19,7 +19,7 @@ inline constexpr std::size_t kBatchBytesMax = 1 << 20;
 struct RejectedFact {
     std::string id;  // as it was sent, at most kIdBytesMax; empty when there was none
     std::string error;
-    std::string node;  // who sent it, when known
+    std::string node, site;  // who sent it, when known
 };
 struct Batch {
     std::vector<Fact> facts;       // as they are kept

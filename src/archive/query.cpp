@@ -57,9 +57,8 @@ Result<void> set(Query& query, const std::string& name, const std::string& value
         TRY(query.min_duration_ms, number(name, value));
     } else if (name == "limit") {
         TRY(const Ms limit, number(name, value));
-        if (limit < 1 || limit > static_cast<Ms>(kPageMax))
-            return fail(Errc::malformed, "limit is not between 1 and 200");
-        query.limit = static_cast<std::size_t>(limit);
+        if (limit < 1) return fail(Errc::malformed, "limit is less than 1");
+        query.limit = static_cast<std::size_t>(std::min(limit, static_cast<Ms>(kPageMax)));
     } else if (name == "cursor") {
         TRY(query.after, cursor_from(value));
     } else {

@@ -167,10 +167,12 @@ private:
         const Ms last = last_that_happened();
         for (auto& [id, c] : calls_) {
             if (c.ended_at) continue;
-            if (now_ >= last + kSilentMaxMs)
+            if (now_ >= last + kSilentMaxMs) {
                 c.ended_at = last;
-            else
+                c.cause = "lost-control";
+            } else {
                 view_.changes_at = std::min(view_.changes_at, last + kSilentMaxMs);
+            }
         }
         for (const auto& [at, fact] : timed_) {  // never announced: from the first that is known of it
             const CallUuid id = call_of(fact->body);
@@ -182,7 +184,7 @@ private:
         for (LinkView& link : links_of(timed_)) {
             const bool inside = component_.calls.contains(link.from.text()) &&
                                 (link.to.empty() || component_.calls.contains(link.to.text()));
-            if (!inside) continue;
+            if (!inside || link.retracted) continue;
             for (const CallUuid& id : {link.from, link.to})  // a call nobody announced: from its link on
                 if (!id.empty() && !call(id).started_at) call(id).started_at = link.at;
             view_.links.push_back(std::move(link));

@@ -144,6 +144,9 @@ TEST_CASE("a retracted link parts the calls, only for who said it, and every id 
     CHECK(look(s, "U2").links.empty());
     std::rotate(s.facts.begin(), s.facts.begin() + 2, s.facts.end());
     CHECK(look(s, "U2").id == CallUuid("U2"));
+    s.half("paris", 20, "L2", "to", "U1", "U2", "route", "");  // another one joins them: of the first no trace is left
+    REQUIRE(look(s, "U2").links.size() == 1);
+    CHECK(look(s, "U2").links[0].id == LinkId("L2"));
 }
 
 TEST_CASE("a suggestion joins nothing, and the standings of links say what became of each") {
@@ -702,6 +705,7 @@ TEST_CASE("a call of a site that falls silent for good is over with its last fac
     CHECK(look(s, "U1", last + kSilentMaxMs - 1).changes_at == last + kSilentMaxMs);
     CHECK(look(s, "U1", last + kSilentMaxMs).state != RecordingState::open);
     CHECK(look(s, "U1", last + kSilentMaxMs).ended_at == last);
+    CHECK(look(s, "U1", last + kSilentMaxMs).calls.at(0).cause == "lost-control");
 }
 
 TEST_CASE("a link whose INVITE was answered by nobody who knows of it lacks nothing") {

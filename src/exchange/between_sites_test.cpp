@@ -342,6 +342,24 @@ TEST_CASE("a transfer between two calls of one site goes back to it, once, and i
     }
 }
 
+TEST_CASE("after a Replaces every neighbour is told the call's state, also one for whom nothing has changed") {
+    TestSite site{london_settings()};
+    site.register_agent("1001");
+    site.step(from_site("paris", false));
+    const LegId agent = site.one<PlaceLeg>().leg;
+    site.step(LegAnswered{agent, {}, {}, "m"});
+    site.step(LegConnected{LegId{"in"}, "m"});
+    LegOffered other;
+    other.leg = LegId{"other phone"};
+    other.from = {DeviceKind::agent, "1001"};
+    other.replaces = Replacing{agent, false};
+    site.step(other);
+    site.step(LegConnected{other.leg, "m"});
+    CHECK(site.one<TellLeg>().leg == LegId{"in"});
+    site.step(LegAlerting{LegId{"in"}, {}});
+    CHECK_FALSE(site.any<TellLeg>());
+}
+
 TEST_CASE("who asked for a transfer back hears of it when another takes the place of the leg that was asked") {
     PassedBack talk;
     talk.ask();

@@ -9,6 +9,7 @@
 #include "exchange/cti.h"
 #include "exchange/leave.h"
 #include "exchange/links.h"
+#include "exchange/neighbours.h"
 #include "exchange/pause.h"
 #include "exchange/qualification.h"
 #include "exchange/waiting.h"
@@ -244,7 +245,10 @@ void on(Turn& turn, const LegConnected& event) {
     if (connection && std::holds_alternative<call::Answering>(connection->state))
         link_answered(turn, event.leg, 200, {});
     const LegId former = std::exchange(turn.state.legs.at(event.leg).replaces, {});
-    if (!former.empty()) not_left(turn, *live, former);
+    if (!former.empty()) {
+        not_left(turn, *live, former);
+        tell_all_again(turn, *live);
+    }
     apply(turn, *live, call::Established{event.leg, former});
     if (!live->is_over) answered(turn, *live, event.leg);
 }

@@ -98,6 +98,10 @@ void on(Turn& turn, const LegTold& event) {
     state_told(turn, *live, event.leg, state.paused);
 }
 
+void tell_all_again(Turn& turn, const LiveCall& live) {
+    for (const call::Connection& connection : live.call.connections) turn.state.legs.at(connection.leg).telling.reset();
+}
+
 void tell_neighbours(Turn& turn) {
     for (const CallUuid& id : std::exchange(turn.touched, {})) {
         const auto live = turn.state.calls.find(id);

@@ -9,5 +9,7 @@ namespace sheaf::exchange {
 void on(Turn& turn, const LegTold& event);
 // After the step: whoever's picture of a touched call is no longer right.
 void tell_neighbours(Turn& turn);
+// After a Replaces all neighbours are told, whether or not it changes anything for them.
+void tell_all_again(Turn& turn, const LiveCall& live);
 
 }  // namespace sheaf::exchange

@@ -117,7 +117,9 @@ void UserAgent::State::settle_server(TransactionId id) {
 void UserAgent::State::settle_call(DialogId id) {
     Call* found = call(id);
     if (found == nullptr) return;
-    if (found->glare_when_idle && is_idle(*found)) {
+    const ServerRecord* update = server(found->server_update);
+    const bool is_being_updated = update != nullptr && !update->machine.is_answered();
+    if (found->glare_when_idle && is_idle(*found) && !is_being_updated) {
         found->glare_when_idle = false;
         events.emplace_back(GlareOver{id});
     }

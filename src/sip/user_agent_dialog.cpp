@@ -125,6 +125,11 @@ bool UserAgent::State::is_offering(const Call& call) const {
     return call.client_invite != 0 || call.awaited_ack || std::ranges::any_of(call.unacked, awaits_answer);
 }
 
+// One that waits for its turn would be older than what the peer is about to be answered (RFC 3264 §8).
+void UserAgent::State::take_back_offer(Call& call) {
+    if (std::erase_if(call.waiting, [](const Waiting& wanted) { return wanted.id == 0; }) > 0) glare(call);
+}
+
 // RFC 3311 §5.2. False: refused already.
 bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id) {
     const ServerRecord* record = server(id);
@@ -137,6 +142,7 @@ bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id)
     }
     if (!session_fits(now, id)) return false;
     call.server_update = id;
+    if (!record->request.body.empty()) take_back_offer(call);
     return true;
 }
 

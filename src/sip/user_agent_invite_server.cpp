@@ -31,6 +31,7 @@ void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
     }
     if (is_offering(call)) return reply(now, id, 491);  // glare (§14.2)
     if (!session_fits(now, id)) return;
+    take_back_offer(call);
     refresh_target(call.dialog, record->request);
     record->local_tag = call.dialog.local_tag;
     record->dialog = call.id;

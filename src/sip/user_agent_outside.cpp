@@ -280,9 +280,10 @@ void UserAgent::respond(Instant now, ServerRequest request, int status, const st
     if (of != nullptr && of->confirmed) {
         state_->learn_of_session(*of, record->request);
         state_->session_answered(now, *of, record->request, response);
-        state_->settle_call(of->id);
     }
+    const DialogId updated = method == "UPDATE" ? record->dialog : 0;
     state_->reply(now, request, std::move(response));
+    if (updated != 0) state_->settle_call(updated);
 }
 
 }  // namespace sheaf::sip

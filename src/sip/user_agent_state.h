@@ -299,6 +299,7 @@ struct UserAgent::State {
     void drop_waiting(Call& call);
     void on_in_dialog(Instant now, Call& call, TransactionId id);
     [[nodiscard]] bool is_offering(const Call& call) const;
+    void take_back_offer(Call& call);
     [[nodiscard]] bool may_be_updated(Instant now, Call& call, TransactionId id);
     void on_bye(Instant now, Call& call, TransactionId id);
     void hang_up(Instant now, Call& call, const std::vector<Header>& headers);

@@ -115,6 +115,35 @@ TEST_CASE("of two re-INVITEs that wait the second is refused with 491, and told 
     talk.end();
 }
 
+TEST_CASE("a re-INVITE that waits when the peer offers is as if they had met: what it says would be older") {
+    for (const std::string method : {"INVITE", "UPDATE"}) {
+        CAPTURE(method);
+        LoneAgent us;
+        us.receive(us.request("INVITE", "1", 1));
+        const DialogId call = us.only_event<Invited>().dialog;
+        us.ua.answer(us.now, call, "v=0\r\n");
+        us.taken();
+        const std::string tag = us.ua.view(call)->local_tag;
+        us.receive(us.request("ACK", "2", 1, "", tag));
+        us.only_event<Acknowledged>();
+        us.ua.request(us.now, call, "INFO", {});
+        const Message info = us.only();
+        us.ua.reinvite(us.now, call, "v=1\r\n");
+        CHECK(us.taken().empty());
+        us.receive(LoneAgent::with_offer(us.request(method, "5", 5, "", tag)));
+        const auto events = us.ua.take_events();
+        REQUIRE(events.size() == 2);
+        CHECK(std::get<Failed>(events[0]).status == 491);
+        CHECK(std::get<Failed>(events[0]).reinvite);
+        if (const auto* asked = std::get_if<Requested>(&events[1]))
+            us.ua.respond(us.now, asked->id, 200);
+        else
+            us.ua.answer(us.now, call, "v=2\r\n");
+        us.receive(LoneAgent::answer(info, 200, "x"));
+        for (const Message& sent : us.taken()) CHECK_FALSE((sent.is_request() && sent.method() == "INVITE"));
+    }
+}
+
 TEST_CASE("at most so many requests wait in a dialog; our BYE takes them along") {
     Talk talk;
     talk.wire.loses = [](const TestWire::Sent& sent) { return sent.message.method() == "INFO"; };

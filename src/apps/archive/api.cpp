@@ -224,8 +224,10 @@ Response Api::post_facts(const Request& request) {
         if (auto taken = take_back(batch->typed[i]); !taken) return store_failed(taken.error());
         catalogue_.add(std::move(batch->typed[i]));
     }
-    for (const archive::RejectedFact& fact : batch->rejected)
+    for (const archive::RejectedFact& fact : batch->rejected) {
         rejected.push_back(json::object{{"id", fact.id}, {"error", fact.error}});
+        if (!fact.node.empty()) senders.emplace(fact.site, fact.node);
+    }
     remember_refused(caller->tenant, batch->rejected);
     json::object up_to;
     for (const auto& [site, node] : senders) {

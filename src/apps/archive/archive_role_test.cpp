@@ -364,6 +364,7 @@ TEST_CASE("what is not a request of ours gets a proper answer") {
     CHECK(lab.ask("GET", "/v1/facts", "reader-token").status == 405);
     CHECK(lab.ask("GET", "/v1/nothing", "reader-token").status == 404);
     CHECK(lab.ask("GET", "/v1/recordings/nobody", "reader-token").status == 404);
+    CHECK(lab.ask("GET", "/v1/recordings?limit=201", "reader-token").status == 200);
     const auto wrong = lab.ask("GET", "/v1/recordings?limit=0", "reader-token");
     CHECK(wrong.status == 400);
     CHECK(header_of(wrong, "content-type") == "application/problem+json");
@@ -433,7 +434,9 @@ TEST_CASE("a segment that does not come is an alarm after a minute, and none onc
     s.say("london", 0, "call.ended", {});
     s.facts[0].seq = 99;
     s.facts[0].id = fact_id(s.facts[0]).value();
-    CHECK(json::parse(lab.say(s.facts, "london-token").body).at("rejected").as_array().size() == 1);
+    const auto said = json::parse(lab.say(s.facts, "london-token").body);
+    CHECK(said.at("rejected").as_array().size() == 1);
+    CHECK(said.at("up_to").at("london-1").as_int64() > 0);  // where it is heard up to, whatever has been refused
     CHECK(kinds() == std::vector<std::string>{"facts-refused"});
 }
 

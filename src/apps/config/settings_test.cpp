@@ -94,7 +94,7 @@ devices=["1001"]
 dn="8000"
 numbers=["+442071234567"]
 treatment=["say:welcome","music:default"]
-targets=["agent:1001","agent:2001@paris"]
+targets=["agent:1001","agent:1001@london","agent:2001@paris"]
 record="25%"
 consent=["say:recorded"]
 consent_to="agent"
@@ -219,7 +219,7 @@ scope="admin"
     CHECK(exchange.routing_points.at(0).record == RecordRule{RecordWhen::percent, 25});
     CHECK(exchange.routing_points.at(0).numbers == std::vector<std::string>{"+442071234567"});
     CHECK(exchange.routing_points.at(0).treatment.size() == 2);
-    CHECK(exchange.routing_points.at(0).targets.size() == 2);
+    CHECK(exchange.routing_points.at(0).targets.size() == 3);
     CHECK(exchange.routes.at(0).to == "trunk:carrier");
     CHECK(exchange.routes.at(0).number == "+$1");
     REQUIRE(exchange.numbers.size() == 1);
@@ -366,6 +366,7 @@ TEST_CASE("values that cannot be right are refused with the key's name") {
         {point, "switch.routing_point.targets"},
         {point + "targets=[\"agent:1002\"]\n", "there is no [[switch.agent]]"},
         {point + "targets=[\"agent:2001@paris\"]\n", "there is no [[switch.site]]"},
+        {point + "targets=[\"agent:1002@london\"]\n", "there is no [[switch.agent]]"},
         {point + "targets=[\"1001\"]\n", "must be agent:DN"},
         {point + "targets=[\"agent:1001\"]\ntreatment=[\"say:../x\"]\n", "switch.routing_point.treatment"},
         {point + "targets=[\"agent:1001\"]\nnumbers=[\"1001\"]\n", "\"1001\" is there twice"},

@@ -31,6 +31,7 @@ constexpr std::int64_t kConsentToneMsMax = 600'000;
 
 // Names that must not come twice, and to which others may refer.
 struct Names {
+    std::string own_site;  // may stand behind an @, too
     std::set<std::string> trunks;
     std::set<std::string> sites;
     std::set<std::string> agents;
@@ -266,9 +267,11 @@ void check_targets(Reader& reader, const RoutingPointSettings& point, const Name
         const std::string dn = rest.substr(0, at);
         if (!is_dialable(dn)) {
             reader.problem("targets", "\"" + target + "\" must be agent:DN or agent:DN@SITE");
-        } else if (at != std::string::npos && !names.sites.contains(rest.substr(at + 1))) {
-            reader.problem("targets", "\"" + target + "\": there is no [[switch.site]] of that name");
-        } else if (at == std::string::npos && !names.agents.contains(dn)) {
+        } else if (const std::string site = at == std::string::npos ? names.own_site : rest.substr(at + 1);
+                   site != names.own_site) {
+            if (!names.sites.contains(site))
+                reader.problem("targets", "\"" + target + "\": there is no [[switch.site]] of that name");
+        } else if (!names.agents.contains(dn)) {
             reader.problem("targets", "\"" + target + "\": there is no [[switch.agent]] with that dn");
         }
     }
@@ -286,7 +289,8 @@ std::string problem_of_target(const std::string& target, const Names& names) {
     if ((kind != "trunk" && !is_inside) || !is_dialable(number) || (kind == "trunk" && where.empty()))
         return "must be agent:DN, routing_point:DN, either with @SITE behind, or trunk:NUMBER@NAME";
     if (kind == "trunk") return names.trunks.contains(where) ? "" : "there is no [[switch.trunk]] of that name";
-    if (!where.empty()) return names.sites.contains(where) ? "" : "there is no [[switch.site]] of that name";
+    if (!where.empty() && where != names.own_site)
+        return names.sites.contains(where) ? "" : "there is no [[switch.site]] of that name";
     const auto& known = kind == "agent" ? names.agents : names.routing_points;
     return known.contains(number) ? "" : "there is no [[switch." + kind + "]] with that dn";
 }
@@ -388,6 +392,7 @@ SwitchSettings read_switch(Reader& reader, const NodeSettings& node) {
     SwitchSettings settings;
     settings.node = node;
     Names names;
+    names.own_site = node.site;
     read_main(reader, settings, names);
     settings.limits = read_limits(reader.table("limits"));
     std::set<std::string> secrets;

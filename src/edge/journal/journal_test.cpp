@@ -124,7 +124,9 @@ TEST_CASE("a segment is freed only after the archive has it, and its file is kep
 
 TEST_CASE("a long call runs over many journal files and comes out whole") {
     const Folder folder;
-    Recorder recorder(folder.path, options(kFileBytesMin));
+    auto wide = options(kFileBytesMin);
+    wide.ring_bytes = 4 << 20;  // a minute in a moment: the disk may take a while
+    Recorder recorder(folder.path, wide);
     Voice agent(467, 1);
     Voice other(619, 9);
     REQUIRE(recorder.writer->open(0, head("long")));
