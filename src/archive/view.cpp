@@ -129,10 +129,12 @@ private:
         return call;
     }
 
-    // A file that comes hours later is no part of what happened.
+    // A file that comes hours later, and what somebody decides about it, is no part of what happened.
     [[nodiscard]] Ms last_that_happened() const {
         const auto is_late = [](const TimedFact& timed) {
-            return std::holds_alternative<SegmentStored>(timed.fact->body);
+            const FactBody& body = timed.fact->body;
+            return std::holds_alternative<SegmentStored>(body) || std::holds_alternative<OperatorLink>(body) ||
+                   std::holds_alternative<OperatorAccept>(body);
         };
         const auto last = std::find_if_not(timed_.rbegin(), timed_.rend(), is_late);
         return last == timed_.rend() ? now_ : last->at;

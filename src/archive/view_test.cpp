@@ -706,6 +706,8 @@ TEST_CASE("a call of a site that falls silent for good is over with its last fac
     CHECK(look(s, "U1", last + kSilentMaxMs).state != RecordingState::open);
     CHECK(look(s, "U1", last + kSilentMaxMs).ended_at == last);
     CHECK(look(s, "U1", last + kSilentMaxMs).calls.at(0).cause == "lost-control");
+    s.say("archive", 300'000'000, "operator.link", {{"link", "M"}, {"from", "U1"}, {"to", "U1"}, {"by", "me"}});
+    CHECK(look(s, "U1", last + 2 * kSilentMaxMs).ended_at == last);
 }
 
 TEST_CASE("a link whose INVITE was answered by nobody who knows of it lacks nothing") {

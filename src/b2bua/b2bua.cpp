@@ -154,7 +154,7 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
         requests.erase(request);
     }
     for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::site_probe,
-                             LegTimer::referred, LegTimer::msml_again, LegTimer::apply_again}) {
+                             LegTimer::referred, LegTimer::msml_again, LegTimer::apply_again, LegTimer::meet}) {
         timers.set({id, timer}, std::nullopt);
     }
     if (dialog_watcher) dialog_watcher(id, {});
@@ -176,6 +176,7 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
     switch (timer) {
         case LegTimer::media_answer: return on_media_silent(now, *of);
         case LegTimer::peer_answer: return on_peer_silent(now, *of);
+        case LegTimer::meet: return meet_when_idle(now);
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
         case LegTimer::apply_again:
@@ -348,7 +349,6 @@ void B2bua::carry_out(Stamp now, const exchange::Effect& effect) {
 }
 
 void B2bua::tick(Stamp now) {
-    core_->meet_when_idle(now);
     while (const auto due = core_->timers.pop_due(now.mono)) core_->on_timer(now, due->first, due->second);
     while (const auto due = core_->standing.pop_due(now.mono)) {
         if (due->second == Standing::ask) core_->ask(now, due->first);

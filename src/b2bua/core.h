@@ -30,7 +30,8 @@ enum class LegTimer {
     referred,      // the end of our REFER
     msml_again,    // a silence that found a buffer full
     apply_again,   // a re-INVITE that came before the ACK of the one before it
-    erase_again,   // of an ended segment, which takes the leg's place in the key
+    meet,
+    erase_again,  // of an ended segment, which takes the leg's place in the key
 };
 
 // What a media server is to erase of a recording that has ended.
@@ -233,7 +234,8 @@ struct B2bua::Core {
     [[nodiscard]] static bool is_quiet(const Leg& of);
     void offer_end_to_end(Stamp now, Leg& of, const std::string& description);
     void met(Stamp now, Leg& of, const sip::Message& answer);
-    void not_met(Stamp now, Leg& of);
+    void not_met(Stamp now, Leg& of, int status);
+    void keep_at_media(Stamp now, Leg& of);
     void pass_media_server(Stamp now, Leg& of, Leg& other);
     void part(Stamp now, Leg& of);
     void stay(Stamp now, Leg& of);

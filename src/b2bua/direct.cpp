@@ -137,7 +137,10 @@ void B2bua::Core::anchor_room(Stamp now, const RoomId& room) {
     if (room.empty()) return;
     std::vector<LegId> direct;
     for (const LegId& id : legs_in(room)) {
-        if (const Leg* one = leg(id); one != nullptr && lacks_media(*one)) direct.push_back(id);
+        Leg* one = leg(id);
+        if (one == nullptr) continue;
+        keep_at_media(now, *one);
+        if (lacks_media(*one)) direct.push_back(id);
     }
     for (const LegId& id : direct) {
         Leg* one = leg(id);

@@ -52,10 +52,14 @@ void B2bua::Core::show_next(Stamp now, Leg& of) {
     const bool is_trunk = of.device.kind == exchange::DeviceKind::trunk;
     const auto* trunk = is_trunk ? trunk_named(settings, of.device.name) : nullptr;
     const bool may_know = trunk == nullptr || trunk->trusted;
-    if (showing.shown && may_know)
+    // RFC 3325 §5: to others than our own phones only what is known to be so.
+    const bool is_known =
+        showing.shown && (!showing.shown->is_strangers_word || of.device.kind == exchange::DeviceKind::agent);
+    if (is_known && may_know)
         headers.push_back({"P-Asserted-Identity", sip::to_text(name_of(settings, trunk, *showing.shown))});
     // RFC 6086 §4.2.1: each INVITE says again what is taken.
     if (of.device.kind == exchange::DeviceKind::site) headers.push_back({"Recv-Info", std::string(kSheafCall)});
+    if (of.meeting && of.meeting->step == Meeting::Step::offered) of.meeting->is_out = true;
     // RFC 3264 §8: the same description, with the same version, is no new offer.
     ua.reinvite(now.mono, of.peer_dialog, of.described, headers);
 }
@@ -69,7 +73,7 @@ void B2bua::Core::refresh(Stamp now, Leg& of) {
 void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
     of.showing.out.reset();
     learn_from_site(of, answer);
-    if (of.meeting && of.meeting->step == Meeting::Step::offered) return met(now, of, answer);
+    if (of.meeting && std::exchange(of.meeting->is_out, false)) return met(now, of, answer);
     auto* talking = std::get_if<Talking>(&of.peer);
     const auto sdp = sip::sdp_from_text(answer.body);
     if (talking != nullptr && !sdp && of.heard.empty())
@@ -85,13 +89,15 @@ void B2bua::Core::on_shown(Stamp now, Leg& of, const sip::Message& answer) {
 void B2bua::Core::on_show_failed(Stamp now, Leg& of, int status) {
     auto& showing = of.showing;
     showing.out.reset();
+    const bool is_meeting = of.meeting && of.meeting->is_out;
+    if (is_meeting) not_met(now, of, status);
     if (status == 491) {  // GlareOver follows
         showing.glare = true;
         if (!showing.waits) showing.waits = showing.shown;
         showing.refresh = !showing.waits;
         return;
     }
-    if (of.meeting && of.meeting->step == Meeting::Step::offered) return not_met(now, of);
+    if (is_meeting) return show_next(now, of);
     if (of.heard.empty()) return misplaced(now, of, "its peer does not come to the media server");
     if (!std::exchange(showing.refused, true)) {
         warn(showing.shown ? "a peer does not take who it talks to" : "a peer refuses to refresh its session",

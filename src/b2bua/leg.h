@@ -121,6 +121,8 @@ struct Meeting {
     Step step = Step::waits;
     std::string before;          // our description before that; empty: it has been offered nothing yet
     std::string answer;          // its peer's; empty: none yet
+    bool is_out = false;         // a re-INVITE with that offer is under way
+    bool has_moved = false;      // its peer has taken it
     bool is_off = false;         // it goes back once it has answered
     bool is_told_again = false;  // it has been offered a second time, because the other has answered otherwise
 };

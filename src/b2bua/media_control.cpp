@@ -26,6 +26,7 @@ std::string refusal_in(const sip::Responded& responded, bool& is_full) {
 void B2bua::Core::command(Stamp now, Leg& of, MsmlCommand wanted) {
     // A stop is never left out: there is one a recording.
     const bool is_stop = std::holds_alternative<MsmlEndRecord>(wanted);
+    keep_at_media(now, of);
     if (lacks_media(of)) {
         const LegId id = of.id;
         const bool is_coming = anchor(now, of);
@@ -210,6 +211,7 @@ void B2bua::Core::on_media_timeout(Stamp now, Leg& of, const MsmlLegSilent& sile
     const auto* talking = std::get_if<Talking>(&of.peer);
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (talking == nullptr || talking->held || media == nullptr || media->applying) return;
+    if (of.meeting && of.meeting->has_moved) return;  // it speaks elsewhere by now
     warn("ended a leg whose peer sends no media",
          {{"leg", of.id.text()}, {"device", of.device.name}, {"silent_ms", std::to_string(silent.for_ms)}});
     of.why_ended = exchange::Cause::media_timeout;

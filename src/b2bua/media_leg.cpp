@@ -192,6 +192,7 @@ void B2bua::Core::media_stands(Stamp now, Leg& of) {
 }
 
 void B2bua::Core::apply(Stamp now, Leg& of, const std::string& sdp) {
+    keep_at_media(now, of);
     auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr) return;
     media->applying = true;

@@ -19,6 +19,15 @@ std::optional<bool> family_of(const std::string& text) {
     return sip::address_of(*sdp, *audio).find(':') != std::string::npos;
 }
 
+// The media server has carried nothing else between them, and lines have no other order for each.
+std::string audio_alone(const std::string& text) {
+    auto sdp = sip::sdp_from_text(text);
+    const auto* audio = sdp ? sip::audio_of(*sdp) : nullptr;
+    if (audio == nullptr) return text;
+    sdp->media = std::vector<sip::MediaSection>{*audio};
+    return sip::to_text(*sdp);
+}
+
 }  // namespace
 
 void B2bua::Core::meet(Stamp now, Leg& of, const LegId& with) {
@@ -27,7 +36,7 @@ void B2bua::Core::meet(Stamp now, Leg& of, const LegId& with) {
     of.meeting = Meeting{with, Meeting::Step::begins, {}, {}};
     other->meeting = Meeting{of.id, Meeting::Step::waits, {}, {}};
     meeting.insert(of.id);
-    meet_when_idle(now);
+    timers.set({of.id, LegTimer::meet}, now.mono);  // what is yet to be said in this turn goes first
 }
 
 // Whether its media could pass the media server now.
@@ -70,9 +79,9 @@ bool B2bua::Core::is_quiet(const Leg& of) {
 
 void B2bua::Core::offer_end_to_end(Stamp now, Leg& of, const std::string& description) {
     of.meeting->step = Meeting::Step::offered;
-    of.meeting->before = of.described;
+    if (of.meeting->before.empty()) of.meeting->before = of.described;
     of.was_direct = true;  // from now on each description is a later version of what it has been told (RFC 3264 §8)
-    of.described = as_described(of, description);
+    of.described = as_described(of, audio_alone(description));
     of.showing.refresh = true;
     show_next(now, of);
 }
@@ -81,15 +90,21 @@ void B2bua::Core::offer_end_to_end(Stamp now, Leg& of, const std::string& descri
 void B2bua::Core::met(Stamp now, Leg& of, const sip::Message& answer) {
     Meeting& own = *of.meeting;
     Leg* other = leg(own.with);
+    own.has_moved = true;
     const bool is_off = own.is_off || other == nullptr || !other->meeting;
     if (is_off || !family_of(answer.body) || !may_meet(of, *other)) return part(now, of);
     const bool is_what_is_known = same_media(answer.body, own.answer.empty() ? of.heard : own.answer);
     own.answer = answer.body;
     own.step = Meeting::Step::agreed;
-    if (other->meeting->step != Meeting::Step::agreed) return offer_end_to_end(now, *other, answer.body);
-    // It answers with what it had described before, as a rule; else the other has to hear of it.
-    if (!is_what_is_known && !std::exchange(other->meeting->is_told_again, true))
+    if (other->meeting->step != Meeting::Step::agreed) {
+        if (!is_quiet(*other)) return part(now, of);
         return offer_end_to_end(now, *other, answer.body);
+    }
+    // It answers with what it had described before, as a rule; else the other has to hear of it.
+    if (!is_what_is_known && !std::exchange(other->meeting->is_told_again, true)) {
+        if (!is_quiet(*other)) return part(now, of);
+        return offer_end_to_end(now, *other, answer.body);
+    }
     pass_media_server(now, of, *other);
 }
 
@@ -109,6 +124,15 @@ void B2bua::Core::pass_media_server(Stamp now, Leg& of, Leg& other) {
     for (Leg* one : {&of, &other}) show_next(now, *one);
 }
 
+// Something needs the media server, or one of them describes itself otherwise, while they are on their way.
+void B2bua::Core::keep_at_media(Stamp now, Leg& of) {
+    if (!of.meeting) return;
+    const Leg* other = leg(of.meeting->with);
+    const bool has_begun =
+        !of.meeting->before.empty() || (other != nullptr && other->meeting && !other->meeting->before.empty());
+    if (has_begun) part(now, of);
+}
+
 void B2bua::Core::leave_meeting(Stamp now, Leg& of) {
     if (!of.meeting) return;
     Leg* other = leg(of.meeting->with);
@@ -125,23 +149,29 @@ void B2bua::Core::part(Stamp now, Leg& of) {
 }
 
 void B2bua::Core::stay(Stamp now, Leg& of) {
-    if (of.meeting->step == Meeting::Step::offered && of.showing.out) {
+    if (of.meeting->is_out) {
         of.meeting->is_off = true;  // it has not answered yet
         return;
     }
-    const bool has_moved = !of.meeting->before.empty();
+    const bool has_moved = of.meeting->has_moved;
+    const std::string before = std::exchange(of.meeting->before, {});
     of.meeting.reset();
     const auto* media = std::get_if<MediaStands>(&of.media);
-    if (!has_moved || media == nullptr || !std::holds_alternative<Talking>(of.peer)) return;
-    of.described = as_described(of, media->sdp);
-    of.showing.refresh = true;
+    if (before.empty() || media == nullptr || !std::holds_alternative<Talking>(of.peer)) return;
+    if (has_moved) {
+        of.described = as_described(of, media->sdp);
+        of.heard.clear();  // whatever it answers is to be applied, and that it answers nothing to be noticed
+        of.showing.refresh = true;
+    } else {
+        of.described = before;
+    }
     show_next(now, of);
 }
 
-// The peer does not take it: to it nothing has changed.
-void B2bua::Core::not_met(Stamp now, Leg& of) {
-    of.described = std::exchange(of.meeting->before, {});
-    of.meeting->step = Meeting::Step::waits;
+// The peer does not take it. GlareOver follows a 491, and the offer anew unless it is off.
+void B2bua::Core::not_met(Stamp now, Leg& of, int status) {
+    of.meeting->is_out = false;
+    if (status == 491 && !of.meeting->is_off) return;
     part(now, of);
 }
 

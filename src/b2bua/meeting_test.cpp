@@ -29,7 +29,10 @@ struct Two : World {
     Two() : leg(answered_call()), over(site_leg()) {
         for (Node* one : {&carrier, &paris}) one->heard.clear();
     }
-    void begin() { order(exchange::MeetLegs{over, leg}); }
+    void begin() {
+        order(exchange::MeetLegs{over, leg});
+        wire.run(1ms);
+    }
     // What the peer is offered, and is yet to answer; empty: nothing.
     [[nodiscard]] static std::string offered_to(const Node& one) {
         const auto* offered = one.last<sip::Reinvited>();
@@ -212,5 +215,73 @@ TEST_CASE("those who are to meet wait until nothing needs the media server, and 
     w.answers(w.paris, kSiteSdp);
     w.answers(w.carrier, kCustomerSdp);
     CHECK(w.media.ended == 2);
+    w.clean();
+}
+
+TEST_CASE("the answer to another re-INVITE is no agreement to the other's media") {
+    Two w;
+    w.begin();
+    w.order(exchange::ShowIdentity{w.leg, "2001", "Zoe"});  // with the media server's description
+    REQUIRE_FALSE(Two::offered_to(w.carrier).empty());
+    CHECK(audio_at(Two::offered_to(w.carrier)).find("127.0.0.1:") == 0);
+    w.answers(w.paris, kSiteSdp);
+    w.answers(w.carrier, kCustomerSdp);
+    CHECK(w.media.ended == 0);
+    w.come_back({&w.paris});
+    CHECK(w.media.ended == 0);
+    w.clean();
+}
+
+TEST_CASE("who describes itself anew while the other is asked stays, and the other comes back") {
+    Two w;
+    w.begin();
+    w.carrier.ua->reinvite(w.wire.now, w.customer, sdp_of("127.0.0.9", 30'004));
+    w.wire.settle();
+    w.answers(w.paris, kSiteSdp);
+    w.wire.run(5s);
+    CHECK(Two::offered_to(w.carrier).empty());
+    w.come_back({&w.paris});
+    CHECK(w.media.ended == 0);
+    CHECK(w.media.offers.back().find("m=audio 30000 ") != std::string::npos);  // paris's; the carrier's went before
+    w.clean();
+}
+
+TEST_CASE("one that takes the first description and not the second is brought back") {
+    Two w;
+    w.begin();
+    w.answers(w.paris, kSiteSdp);
+    w.answers(w.carrier, sdp_of("127.0.0.9", 30'002));
+    w.refuses(w.paris, 488);
+    w.come_back({&w.paris, &w.carrier});
+    CHECK(w.media.ended == 0);
+    w.clean();
+}
+
+TEST_CASE("one that does not come back to the media server has left the call, and what waits to be shown is shown") {
+    Two w;
+    w.begin();
+    SUBCASE("it does not come back") {
+        w.answers(w.paris, kSiteSdp);
+        w.refuses(w.carrier, 488);
+        w.refuses(w.paris, 488);
+        CHECK(w.last<exchange::LegEnded>()->leg == w.over);
+        w.end(w.leg);
+        w.must_be_clean();
+    }
+    SUBCASE("it is shown somebody although it did not take the other's media") {
+        w.order(exchange::ShowIdentity{w.over, "+4420", "C"});
+        w.refuses(w.paris, 488);
+        REQUIRE(w.paris.last<sip::Reinvited>() != nullptr);
+        CHECK(w.paris.last<sip::Reinvited>()->request.first("P-Asserted-Identity") != nullptr);
+        w.come_back({&w.paris});
+        w.clean();
+    }
+}
+
+TEST_CASE("a stranger's word about itself is shown to agents' phones, and asserted to nobody else") {
+    Two w;
+    w.order(exchange::ShowIdentity{w.over, "+4420", "C", true});
+    CHECK(w.paris.last<sip::Reinvited>()->request.first("P-Asserted-Identity") == nullptr);
+    w.answers(w.paris, kSiteSdp);
     w.clean();
 }

@@ -87,7 +87,7 @@ void Notifier::subscribe(Instant now, const sip::Requested& requested, const Wat
     if (seconds != 0 && seconds < kWatchSecondsMin) return refuse(423);
     const auto others = of_watcher_.find(watch.watcher);
     const bool is_full =
-        subscriptions_.size() >= kWatchesMax || (others != of_watcher_.end() && others->second >= kWatchesOfOneMax);
+        subscriptions_.size() >= watches_max_ || (others != of_watcher_.end() && others->second >= kWatchesOfOneMax);
     if (is_full) return refuse(503);
     auto dialog = sip::dialog_of_invite(request, requested.local_tag);
     if (!dialog) return refuse(400, dialog.error().what);

@@ -35,7 +35,8 @@ inline constexpr Duration kTellAgain = std::chrono::seconds{1};  // between two 
 class Notifier {
 public:
     using LampOf = std::function<Lamp(const std::string& dn)>;
-    Notifier(sip::UserAgent& ua, LampOf lamp_of) : ua_(ua), lamp_of_(std::move(lamp_of)) {}
+    Notifier(sip::UserAgent& ua, LampOf lamp_of, std::size_t watches_max = kWatchesMax)
+        : ua_(ua), lamp_of_(std::move(lamp_of)), watches_max_(watches_max) {}
 
     struct Watch {
         std::string watcher;         // the agent that asks
@@ -83,6 +84,7 @@ private:
 
     sip::UserAgent& ua_;
     LampOf lamp_of_;
+    std::size_t watches_max_;
     Subscriptions subscriptions_;
     std::multimap<std::string, std::string> by_agent_;  // keys, by who is watched
     std::unordered_map<std::string, std::size_t> of_watcher_;

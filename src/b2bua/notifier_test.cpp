@@ -297,6 +297,57 @@ TEST_CASE("no phone has more lamps than there is room for") {
     CHECK(l.again("0") == 200);
 }
 
+TEST_CASE("a switch has room for so many lamps, and for one more when one has gone") {
+    auto options = options_of_switch();
+    options.listen = {{sip::Transport::udp, "127.0.0.1", 5060}};
+    sip::UserAgent ua(options, {});
+    const std::size_t most = 3;
+    Notifier notifier(ua, [](const std::string&) { return Lamp::idle; }, most);
+    const sip::Source source{{sip::Transport::udp, "127.0.0.6", 5060}, options.listen.front(), 0};
+    Instant now{};
+    int asked = 0;
+    const auto subscribe = [&](const std::string& expires, const std::string& to_tag = {}) {
+        const std::string number = std::to_string(to_tag.empty() ? ++asked : 1);
+        ua.receive_datagram(now, source,
+                            "SUBSCRIBE sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.6;branch=z9hG4bK" +
+                                number + expires + "\r\nFrom: <sip:1002@127.0.0.1>;tag=w\r\nTo: <sip:1001@127.0.0.1>" +
+                                (to_tag.empty() ? "" : ";tag=" + to_tag) + "\r\nCall-ID: " + number +
+                                "\r\nCSeq: " + std::to_string(to_tag.empty() ? 1 : 2) +
+                                " SUBSCRIBE\r\nContact: <sip:1002@127.0.0.6>\r\nEvent: dialog\r\nExpires: " + expires +
+                                "\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+        for (const sip::Event& event : ua.take_events()) {
+            const auto* requested = std::get_if<sip::Requested>(&event);
+            if (requested == nullptr) continue;
+            if (to_tag.empty())
+                notifier.subscribe(now, *requested, {"agent " + number, "1001", "sip:1001@127.0.0.1"});
+            else
+                notifier.refresh(now, *requested);
+        }
+        for (const sip::Send& sent : ua.take_sends()) {
+            const auto message = sip::message_from_datagram(sent.bytes);
+            if (message && !message->is_request()) return *message;
+        }
+        return sip::Message{};
+    };
+    std::string first;
+    for (std::size_t i = 0; i < most; ++i) {
+        const auto answer = subscribe("600");
+        REQUIRE(answer.status() == 200);
+        if (first.empty()) first = sip::tag_of(answer, "To");
+    }
+    CHECK(subscribe("600").status() == 503);
+    CHECK(notifier.size() == most);
+    CHECK(subscribe("0", first).status() == 200);
+    now += 40s;  // nobody answers what it is told
+    ua.tick(now);
+    for (const sip::Event& event : ua.take_events()) {
+        const auto* responded = std::get_if<sip::Responded>(&event);
+        if (responded != nullptr) CHECK(notifier.on_responded(now, *responded));
+    }
+    CHECK(notifier.size() < most);
+    CHECK(subscribe("600").status() == 200);
+}
+
 TEST_CASE("a switch that goes, or does not know the agent any more, says so") {
     Lamps l;
     REQUIRE(l.subscribe() == 200);

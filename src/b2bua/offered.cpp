@@ -276,7 +276,7 @@ void B2bua::Core::on_reinvited(Stamp now, Leg& of, const sip::Message& request) 
     const auto* media = std::get_if<MediaStands>(&of.media);
     const bool is_busy = talking == nullptr || talking->connect_at_ack || talking->offer_given;
     if (is_busy || is_changing(of)) return ua.reject(now.mono, of.peer_dialog, 491);
-    if (of.meeting && !of.meeting->before.empty()) part(now, of);
+    keep_at_media(now, of);
     if (request.body.empty()) {
         talking->offer_given = true;
         return answer_peer(now, of, media == nullptr ? of.described : as_described(of, as_offer(media->sdp)));
@@ -300,7 +300,7 @@ void B2bua::Core::on_updated(Stamp now, Leg& of, const sip::Requested& requested
     if (talking == nullptr) return refuse(504);  // §5.2: not without asking somebody
     if (is_changing(of) || talking->connect_at_ack || talking->offer_given) return refuse(491);
     if (!sip::sdp_from_text(offer)) return refuse(488);
-    if (of.meeting && !of.meeting->before.empty()) part(now, of);
+    keep_at_media(now, of);
     const bool stands = std::holds_alternative<MediaStands>(of.media);
     if (!stands && same_media(reachable(of, offer), of.heard)) {
         return ua.respond(now.mono, requested.id, 200, response_headers(of), "application/sdp", of.described);

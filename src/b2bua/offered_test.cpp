@@ -62,23 +62,6 @@ TEST_CASE("a number may be called by a tel URI, and by one that carries its para
     }
 }
 
-TEST_CASE("a refusal is said to a stranger once, and again only when it asks again") {
-    World w;
-    const auto refusals = [&] { return w.wire.count_seen("SIP/2.0 404 "); };
-    w.wire.inject(w.stranger, sip::endpoint_from_text("udp:127.0.0.1:5060").value(),
-                  "INVITE sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.88;branch=z9hG4bK1\r\n"
-                  "From: <sip:x@y>;tag=1\r\nTo: <sip:1001@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
-                  "Contact: <sip:x@127.0.0.88>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
-    w.wire.settle();
-    REQUIRE(w.last<exchange::LegOffered>() != nullptr);
-    w.order(exchange::RejectLeg{w.last<exchange::LegOffered>()->leg, 404, "unknown number", {}});
-    CHECK(refusals() == 1);
-    w.wire.run(20s);
-    CHECK(refusals() == 1);  // 127.0.0.88 has asked for nothing
-    w.wire.run(20s);
-    w.must_be_clean();
-}
-
 TEST_CASE("the exchange ends an answered call: BYE to the caller and to the media server") {
     World w;
     const auto leg = w.answered_call();

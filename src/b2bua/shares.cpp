@@ -38,7 +38,8 @@ sip::Sender B2bua::sender_at(const std::string& address) const {
     if (core_->peer_addresses.contains(address)) return {sip::Sender::Kind::peer, 0};
     // A stranger's calls are no reason to hear more of it.
     const std::size_t uses = core_->registrar.bindings_at(address) + at(core_->agents_calls_at, address);
-    return {uses == 0 ? sip::Sender::Kind::stranger : sip::Sender::Kind::caller, uses};
+    const bool has_call = uses != 0 || at(core_->strangers_calls_at, sip::network_of(address)) != 0;
+    return {uses == 0 ? sip::Sender::Kind::stranger : sip::Sender::Kind::caller, uses, has_call};
 }
 
 Leg& B2bua::Core::add(Leg leg) {

@@ -442,6 +442,7 @@ struct TellLeg {  // INFO of package sheaf-call to a peer site; seq is the trans
 struct ShowIdentity {  // connected identity (RFC 4916 by re-INVITE with P-Asserted-Identity): who the peer talks to now
     LegId leg;
     std::string number, name;
+    bool is_strangers_word = false;  // as a PlaceLeg's
 };
 struct TellToAnswer {  // NOTIFY, Event: talk, to a phone that rings
     LegId leg;

@@ -244,7 +244,7 @@ SHEAF_FIELDS(TellLeg) {
     v("leg", it.leg)("state", it.state);
 }
 SHEAF_FIELDS(ShowIdentity) {
-    v("leg", it.leg)("number", it.number)("name", it.name);
+    v("leg", it.leg)("number", it.number)("name", it.name)("is_strangers_word", it.is_strangers_word);
 }
 SHEAF_FIELDS(TellToAnswer) {
     v("leg", it.leg);

@@ -52,7 +52,7 @@ void tell_site(Turn& turn, Leg& leg, const call::Connection& connection, SiteSta
 }
 
 // Whom a caller has called, and who calls a called one, they know.
-void show(Turn& turn, Leg& leg, const call::Connection& connection, const SiteState& behind) {
+void show(Turn& turn, Leg& leg, const call::Connection& connection, const SiteState& behind, bool is_strangers_word) {
     if (behind.parties.empty()) return;
     std::string number = behind.parties.front().address;
     std::string name = behind.parties.front().name;
@@ -63,7 +63,7 @@ void show(Turn& turn, Leg& leg, const call::Connection& connection, const SiteSt
     if (leg.shown_number == number && (!leg.shown_name || leg.shown_name == name || name.empty())) return;
     leg.shown_number = number;
     leg.shown_name = name;
-    turn.add(ShowIdentity{connection.leg, number, name});
+    turn.add(ShowIdentity{connection.leg, number, name, is_strangers_word});
 }
 
 void tell_parties(Turn& turn, const LiveCall& live) {
@@ -77,7 +77,10 @@ void tell_parties(Turn& turn, const LiveCall& live) {
             live.leaving && (live.leaving->asked == connection.leg || live.leaving->over == connection.leg);
         SiteState behind = state_behind(turn, live, connection);
         // Who is about to leave this site is shown by the next one.
-        if (!connection.holds() && !is_leaving) show(turn, leg, connection, behind);
+        const bool has_stranger = std::ranges::any_of(live.call.connections, [&](const call::Connection& other) {
+            return other.id != connection.id && turn.state.legs.at(other.leg).device.kind == DeviceKind::stranger;
+        });
+        if (!connection.holds() && !is_leaving) show(turn, leg, connection, behind, has_stranger);
         if (leg.device.kind == DeviceKind::site) tell_site(turn, leg, connection, std::move(behind));
     }
 }

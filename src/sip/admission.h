@@ -26,7 +26,8 @@ struct Sender {
         peer,    // a trunk, a site, a media server
     };
     Kind kind = Kind::stranger;
-    std::size_t uses = 0;  // a caller's registrations, and calls as an agent
+    std::size_t uses = 0;   // a caller's registrations, and calls as an agent
+    bool has_call = false;  // whoever it is
 };
 
 struct Shares {  // messages a second

@@ -222,7 +222,8 @@ public:
                      const std::string& sdp = {});
     void answer(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers = {});
     // `once`: over UDP not again by itself, only when the INVITE comes again: somebody who has not shown who it is may
-    // have named another's address (RFC 3261 §26.3.2.4).
+    // have named another's address (RFC 3261 §26.3.2.4). Where a 100 has not been taken from `take_sends` yet, which then
+    // does not go (§8.2.7).
     void reject(Instant now, DialogId dialog, int status, const std::vector<Header>& headers = {},
                 std::string_view reason = {}, bool once = false);
     void reinvite(Instant now, DialogId dialog, const std::string& sdp, const std::vector<Header>& headers = {});

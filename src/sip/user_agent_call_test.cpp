@@ -319,6 +319,23 @@ TEST_CASE("a caller may BYE an early dialog") {
     us.check_nothing_left();
 }
 
+TEST_CASE("a rejection said once takes the 100 back, and is repeated where that has gone") {
+    for (const bool has_gone : {false, true}) {
+        CAPTURE(has_gone);
+        LoneAgent us;
+        us.receive(us.request("INVITE", "1", 1));
+        const DialogId call = us.only_event<Invited>().dialog;
+        if (has_gone) CHECK(us.only().status() == 100);
+        us.ua.reject(us.now, call, 401, {}, {}, true);
+        CHECK(us.only().status() == 401);
+        us.run_for(3s);
+        CHECK(us.taken().empty() != has_gone);
+        us.run_for(60s);
+        us.taken();
+        us.check_nothing_left();
+    }
+}
+
 TEST_CASE("a re-INVITE that meets ours is refused, one that meets theirs told to come later") {
     LoneAgent us;
     DialogId call = 0;

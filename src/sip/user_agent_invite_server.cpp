@@ -121,6 +121,8 @@ void UserAgent::State::reject(Instant now, Call& call, int status, const std::ve
     const DialogId dialog = call.id;
     call.provisional_at.reset();
     if (record != nullptr) {
+        // Whoever has had a 1xx does not ask again by itself: the 100 goes back, or the response is repeated after all.
+        once = once && std::erase_if(sends, [&](const Send& send) { return send.bytes == record->last.bytes; }) > 0;
         Message response = response_to(record->request, status, call.dialog.local_tag, reason);
         for (const Header& header : headers) response.add(header.name, header.value);
         reply(now, id, std::move(response));

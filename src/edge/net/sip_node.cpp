@@ -47,6 +47,7 @@ public:
             hand_out();
         };
         handlers.on_batch = [this] { pump(); };
+        handlers.may_idle = [this](const std::string& address) { return sender_of_ && sender_of_(address).has_call; };
         handlers.is_stranger = [this](const std::string& address) {
             return sender_of_ && sender_of_(address).kind == sip::Sender::Kind::stranger;
         };

@@ -67,7 +67,12 @@ void SipStream::watch() {
     timer_.expires_at(deadline());
     timer_.async_wait([self = shared_from_this()](error_code error) {
         if (error || self->closed_) return;
-        if (self->deadline() <= steady_clock::now()) return self->give_up();
+        const bool is_idle = self->deadline() <= steady_clock::now();
+        if (is_idle && !self->pings_count_ && !self->unfinished_since_ && self->owner_.may_idle(*self)) {
+            self->last_use_ = steady_clock::now();
+        } else if (is_idle) {
+            return self->give_up();
+        }
         self->watch();
     });
 }

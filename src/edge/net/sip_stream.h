@@ -27,6 +27,7 @@ public:
     virtual void on_stream_message(SipStream& stream, const sip::Message& message) = 0;
     virtual void on_stream_broken(SipStream& stream, std::string_view bytes, const Error& error) = 0;
     virtual void on_stream_batch() = 0;
+    virtual bool may_idle(const SipStream& stream) = 0;  // a stranger's, once more as long
     virtual void on_stream_closed(SipStream& stream) = 0;  // the last call
 };
 

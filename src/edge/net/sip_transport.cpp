@@ -92,7 +92,12 @@ public:
     void on_stream_broken(SipStream& stream, std::string_view bytes, const Error& error) override {
         if (!handlers_.on_broken(stream.source(), bytes, error)) stream.give_up();
     }
-    void on_stream_batch() override { handlers_.on_batch(); }
+    void on_stream_batch() override {
+        if (!closed_) handlers_.on_batch();
+    }
+    bool may_idle(const SipStream& stream) override {
+        return handlers_.may_idle && handlers_.may_idle(stream.source().remote.address);
+    }
     void on_stream_closed(SipStream& stream) override;
 
 private:

@@ -42,6 +42,7 @@ struct SipTransportHandlers {
     // Of a Send; for transport_failed. `was_up`: the connection it went out on, or was to, had been there before.
     std::function<void(const std::string& branch, bool was_up)> on_failed;
     std::function<void()> on_batch;                               // after one or more of the above
+    std::function<bool(const std::string& address)> may_idle;     // a stranger that has a call; empty: none may
     std::function<bool(const std::string& address)> is_stranger;  // who connects; empty: nobody is one
 };
 
