@@ -166,6 +166,21 @@ TEST_CASE("who is put on hold is held until retrieved, or until the holder leave
     }
 }
 
+TEST_CASE("what is said on hold is stored where the site wants it, and not while the leg serves another call") {
+    for (const bool record_hold : {false, true}) {
+        CAPTURE(record_hold);
+        TestCall it;
+        it.call.record_hold = record_hold;
+        it.talk();
+        it.step(PutOnHold{kA});
+        CHECK(it.all<Silence>().size() == (record_hold ? 0 : 1));
+        it.step(call::Retrieved{kA});
+        CHECK(it.all<Unsilence>().size() == (record_hold ? 0 : 1));
+        it.step(PutOnHold{kA, HoldWay::other_call});  // a consult, by the same leg
+        CHECK(it.all<Silence>().size() == 1);
+    }
+}
+
 TEST_CASE("a recording that fails is lost from that moment, and is not stopped afterwards") {
     TestCall it;
     it.talk();

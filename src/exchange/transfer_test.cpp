@@ -78,6 +78,42 @@ TEST_CASE(
     CHECK(site.exchange.counts().legs == 0);
 }
 
+TEST_CASE("a customer's recording, which its trunk wants, goes on across all agents it is given to") {
+    auto settings = london_settings();
+    settings.trunks[0].record = {RecordPolicy::always, 0};
+    for (AgentSettings& agent : settings.agents) agent.record = {RecordPolicy::never, 0};
+    for (RoutingPointSettings& point : settings.routing_points) point.record = {RecordPolicy::never, 0};
+    TestSite site{settings};
+    for (const char* dn : {"1001", "1002"}) site.register_agent(dn);
+    site.step(from_carrier("c", "8000"));
+    site.step(LegConnected{LegId{"c"}, "m"});
+    std::vector<SegmentId> started;
+    std::size_t stopped = 0;
+    const auto look = [&] {
+        for (const auto& start : site.all<StartRecording>()) {
+            CHECK(start.leg == LegId{"c"});
+            started.push_back(start.segment);
+        }
+        stopped += site.all<StopRecording>().size();
+    };
+    look();
+    const LegId first = site.one<PlaceLeg>().leg;
+    site.step(LegAnswered{first, {}, {}, "m"});
+    look();
+    const std::string agent = site.exchange.calls().at(0).at("parties").at(1).at("device").as_string().c_str();
+    site.step(TransferAsked{first, agent == "1001" ? "1002" : "1001", "m", {}});
+    look();
+    const LegId second = site.one<PlaceLeg>().leg;
+    site.step(LegAnswered{second, {}, {}, "m"});
+    look();
+    CHECK(started.size() == 1);
+    CHECK(stopped == 0);
+    site.step(LegEnded{LegId{"c"}, Cause::normal, "m"});
+    look();
+    CHECK(stopped == 1);
+    CHECK(started.size() == 1);
+}
+
 TEST_CASE("a transfer to another site carries a link of that kind with the REFER as its evidence") {
     Talk talk;
     talk.refer("2001");
