@@ -153,8 +153,9 @@ void B2bua::Core::drop(Stamp now, const LegId& id, int status, std::string_view 
     for (const auto request : {of->msml_request, of->site.request, of->referral ? of->referral->request : 0}) {
         requests.erase(request);
     }
-    for (const auto timer : {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::site_probe,
-                             LegTimer::referred, LegTimer::msml_again, LegTimer::apply_again, LegTimer::meet}) {
+    for (const auto timer :
+         {LegTimer::media_answer, LegTimer::peer_answer, LegTimer::probe, LegTimer::site_probe, LegTimer::referred,
+          LegTimer::msml_again, LegTimer::apply_again, LegTimer::meet, LegTimer::offer_expires}) {
         timers.set({id, timer}, std::nullopt);
     }
     if (dialog_watcher) dialog_watcher(id, {});
@@ -177,6 +178,7 @@ void B2bua::Core::on_timer(Stamp now, const LegId& id, LegTimer timer) {
         case LegTimer::media_answer: return on_media_silent(now, *of);
         case LegTimer::peer_answer: return on_peer_silent(now, *of);
         case LegTimer::meet: return meet_when_idle(now);
+        case LegTimer::offer_expires: return on_offer_expired(now, *of);
         case LegTimer::referred: of->referral_left = true; return end_referral(*of, 408);
         case LegTimer::msml_again: of->msml_waits = false; return send_next(now, *of);
         case LegTimer::apply_again:

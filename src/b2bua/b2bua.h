@@ -41,6 +41,7 @@ inline constexpr int kSilenceTriesMax = 8;  // that find the media server's buff
 inline constexpr std::size_t kPivotTokenBytes = 16;
 inline constexpr int kTellTriesMax = 3;                                  // of one state told to a peer site
 inline constexpr int kRetryAfterSeconds = 10;                            // told with 503
+inline constexpr std::chrono::seconds kOfferLifeMax{86'400};  // of an INVITE's Expires; one beyond is not looked at
 inline constexpr Duration kConnectionKeepAlive = std::chrono::minutes{2};  // the same of one that came by TCP
 inline constexpr Duration kNatKeepAlive = std::chrono::seconds{25};      // a phone behind a NAT is asked: its way stays
 inline constexpr Duration kAskAnswerMax = std::chrono::seconds{5};       // then nobody has answered an OPTIONS

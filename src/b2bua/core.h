@@ -23,13 +23,14 @@
 namespace sheaf::b2bua {
 
 enum class LegTimer {
-    media_answer,  // the media server's INVITE
-    peer_answer,   // the peer's first response
-    probe,         // of the media server
-    site_probe,    // of a talking leg to a site
-    referred,      // the end of our REFER
-    msml_again,    // a silence that found a buffer full
-    apply_again,   // a re-INVITE that came before the ACK of the one before it
+    offer_expires,  // its INVITE says for how long it is meant
+    media_answer,   // the media server's INVITE
+    peer_answer,    // the peer's first response
+    probe,          // of the media server
+    site_probe,     // of a talking leg to a site
+    referred,       // the end of our REFER
+    msml_again,     // a silence that found a buffer full
+    apply_again,    // a re-INVITE that came before the ACK of the one before it
     meet,
     erase_again,  // of an ended segment, which takes the leg's place in the key
 };
@@ -279,6 +280,7 @@ struct B2bua::Core {
     void keep_alive(Stamp now, const std::string& dn);  // of the way to a phone, while it is registered
     [[nodiscard]] std::optional<Duration> keep_alive_of(const Binding& binding) const;
     void on_peer_silent(Stamp now, Leg& of);
+    void on_offer_expired(Stamp now, Leg& of);  // drops
 
     // watching.cpp: who is there.
     void watch_peers(Stamp now);

@@ -225,6 +225,29 @@ TEST_CASE("a hold by either phone is answered by the media server, and the other
     }
 }
 
+TEST_CASE("of several forks that one is heard which answers, by what it has described itself") {
+    DirectCall w;
+    w.begin();
+    const auto request = w.phone.last<sip::Invited>()->request;
+    const auto says = [&](int status, const std::string& tag, const std::string& sdp) {
+        auto response = sip::response_to(request, status, tag);
+        response.add("Contact", "<sip:" + tag + "@127.0.0.1:40001>");
+        if (!sdp.empty()) response.add("Content-Type", "application/sdp");
+        response.body = sdp;
+        w.wire.inject(w.phone, sip::endpoint_from_text("udp:127.0.0.1:5060").value(), sip::to_bytes(response));
+        w.wire.settle();
+    };
+    says(183, "a", sdp_of("127.0.0.1", 40'200));
+    says(183, "b", sdp_of("127.0.0.1", 40'300));
+    says(200, "a", "");  // it has described itself (RFC 3261 §13.2.1)
+    REQUIRE(w.count<exchange::LegAnswered>() == 1);
+    w.order(exchange::AnswerLeg{w.a, kRoom, CallUuid("u1")});
+    REQUIRE(w.carrier.last<sip::Answered>() != nullptr);
+    CHECK(port_of(w.carrier.last<sip::Answered>()->response.body) == "40200");
+    w.end(w.a);
+    w.end(w.b);
+}
+
 TEST_CASE("a session with video keeps its lines in their places at the media server, which has none") {
     const auto with_video = [](std::string sdp, int port) {
         const auto at = sdp.find("m=audio");

@@ -52,14 +52,16 @@ struct PeerAnswer {
     exchange::LegAnswered event;
     std::string sdp;
 };
-struct Calling {                      // our INVITE is out
-    Boxed<exchange::PlaceLeg> order;  // there
-    std::vector<PeerAddress> ways;    // a trunk's, as they were when the call began
-    std::size_t way = 0;              // which of them
+inline constexpr std::size_t kForksMax = 16;  // that may describe themselves early
+struct Calling {                              // our INVITE is out
+    Boxed<exchange::PlaceLeg> order;          // there
+    std::vector<PeerAddress> ways;            // a trunk's, as they were when the call began
+    std::size_t way = 0;                      // which of them
     bool alerted = false;
-    bool early = false;        // a 183's description has been applied
-    Boxed<PeerAnswer> answer;  // the 200 has come; its description is being applied
+    bool early = false;                            // a 183's description has been applied
+    Boxed<PeerAnswer> answer;                      // the 200 has come; its description is being applied
     bool answer_applied = false;
+    std::map<std::string, std::string> described = {};  // by To tag: what forks have said early, kForksMax of them
 };
 struct Talking {
     bool held = false;                    // by the peer

@@ -63,7 +63,22 @@ std::uint32_t forwards_left(const sip::Message& request) {
     return left == 0 ? 0 : left - 1;
 }
 
+// RFC 3261 §13.3.1: for how long the caller wants an answer; what it is cancelled for anyway is no word.
+std::optional<Duration> life_of(const sip::Message& invite) {
+    const auto* text = invite.first("Expires");
+    const auto seconds = text == nullptr ? std::nullopt : sip::number_from_text(sip::trimmed(*text), 0xffff'ffff);
+    if (!seconds || *seconds == 0 || *seconds > kOfferLifeMax.count()) return std::nullopt;
+    return std::chrono::seconds{*seconds};
+}
+
 }  // namespace
+
+void B2bua::Core::on_offer_expired(Stamp now, Leg& of) {
+    if (!std::holds_alternative<Offered>(of.peer)) return;
+    of.why_ended = exchange::Cause::cancelled;
+    events.emplace_back(exchange::LegEnded{of.id, of.why_ended, of.invite});
+    drop(now, of.id, 487);
+}
 
 void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     const auto& request = invited.request;
@@ -127,6 +142,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
     event.replaces = claim.replaces;
     if (at_pivot) this->leg(claim.replaces->leg)->pivot.clear();  // single use
     learn_from_site(leg, request);
+    if (const auto life = life_of(request)) timers.set({leg.id, LegTimer::offer_expires}, now.mono + *life);
     watch(invited.dialog, leg, false);
     shows(now, add(std::move(leg)), Lamp::busy);
     events.emplace_back(std::move(event));

@@ -62,6 +62,29 @@ TEST_CASE("a number may be called by a tel URI, and by one that carries its para
     }
 }
 
+TEST_CASE("a caller that wants no answer after a while is told 487 then, unless it has one") {
+    for (const bool is_answered : {false, true}) {
+        CAPTURE(is_answered);
+        World w;
+        w.call(w.carrier, "8000", {{"Expires", "20"}});
+        REQUIRE(w.last<exchange::LegOffered>() != nullptr);
+        const LegId leg = w.last<exchange::LegOffered>()->leg;
+        w.order(exchange::RingLeg{leg, RoomId("u1"), CallUuid("u1")});
+        if (is_answered) w.order(exchange::AnswerLeg{leg, RoomId("u1"), CallUuid("u1")});
+        w.wire.run(19s);
+        CHECK(w.count<exchange::LegEnded>() == 0);
+        w.wire.run(2s);
+        CHECK(w.count<exchange::LegEnded>() == (is_answered ? 0 : 1));
+        if (is_answered) {
+            w.end(leg);
+        } else {
+            CHECK(w.last<exchange::LegEnded>()->cause == exchange::Cause::cancelled);
+            CHECK(w.carrier.last<sip::Failed>()->status == 487);
+        }
+        w.must_be_clean();
+    }
+}
+
 TEST_CASE("the exchange ends an answered call: BYE to the caller and to the media server") {
     World w;
     const auto leg = w.answered_call();

@@ -7,6 +7,7 @@
 #include "b2bua/redirect.h"
 #include "b2bua/sheaf_call.h"
 #include "sip/sdp.h"
+#include "sip/transaction.h"
 
 // Legs that the exchange wants: media first, then the INVITE with the media server's offer.
 namespace sheaf::b2bua {
@@ -230,6 +231,7 @@ void B2bua::Core::on_progressed(Stamp now, Leg& of, const sip::Message& response
     }
     const auto* media = std::get_if<MediaStands>(&of.media);
     const std::string sdp = reachable(of, response.body);
+    if (!sdp.empty() && calling->described.size() < kForksMax) calling->described[sip::tag_of(response, "To")] = sdp;
     if (media == nullptr && !calling->answer) return early_direct(now, of, sdp);
     const bool is_new = media != nullptr && !media->applying && media->offered != sdp;
     if (!sdp.empty() && is_new && !calling->answer && sip::sdp_from_text(sdp)) {
@@ -285,16 +287,19 @@ void B2bua::Core::on_answered(Stamp now, Leg& of, const sip::Message& response) 
     event.message = message_id(response);
     event.peer_call = peer_call_of(of, response);
     learn_from_site(of, response);
-    calling->answer = PeerAnswer{std::move(event), reachable(of, response.body)};
+    // One that has been described reliably before the 200 need not be again (RFC 3261 §13.2.1): by that fork.
+    const auto early = calling->described.find(sip::tag_of(response, "To"));
+    const bool is_known = response.body.empty() && early != calling->described.end();
+    calling->answer = PeerAnswer{std::move(event), is_known ? early->second : reachable(of, response.body)};
     const auto* media = std::get_if<MediaStands>(&of.media);
     if (media == nullptr) return answered_direct(now, of);
     if (media->applying) return;  // `applied` goes on
-    const bool is_same = response.body.empty() || calling->answer->sdp == media->offered;
+    const bool is_same = calling->answer->sdp.empty() || calling->answer->sdp == media->offered;
     if (calling->early && is_same) {
         calling->answer_applied = true;
         return applied(now, of);
     }
-    if (response.body.empty()) {
+    if (calling->answer->sdp.empty()) {
         warn("answer without session description", {{"leg", of.id.text()}, {"to", of.device.name}});
         return fail_placed(now, of, {of.id, 488, {}, message_id(response)});
     }
