@@ -209,6 +209,8 @@ struct B2bua::Core {
     void lose_recordings(Stamp now, Leg& of, const std::string& why);
 
     // direct.cpp: media that passes no media server.
+    // The address family of its audio; nullopt: no audio that two could talk by.
+    [[nodiscard]] static std::optional<bool> audio_is_ipv6(const std::string& text);
     [[nodiscard]] bool may_be_direct(Stamp now, const Leg& offered, const exchange::PlaceLeg& order) const;
     void tie(Leg& offered, Leg& placed, const RoomId& room);
     void untie(Leg& of);

@@ -15,15 +15,14 @@ bool is_ipv6(const std::string& address) {
     return address.find(':') != std::string::npos;
 }
 
-// The address family of its audio; nullopt: no audio that two could talk by.
-std::optional<bool> audio_is_ipv6(const std::string& text) {
+}  // namespace
+
+std::optional<bool> B2bua::Core::audio_is_ipv6(const std::string& text) {
     const auto sdp = sip::sdp_from_text(text);
     const auto* audio = sdp ? sip::audio_of(*sdp) : nullptr;
     if (audio == nullptr || sip::is_hold(*sdp)) return std::nullopt;
     return is_ipv6(sip::address_of(*sdp, *audio));
 }
-
-}  // namespace
 
 // Two legs behind different NATs, or of different IP versions, do not reach each other.
 bool B2bua::Core::may_be_direct(Stamp now, const Leg& offered, const exchange::PlaceLeg& order) const {

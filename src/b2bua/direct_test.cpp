@@ -239,6 +239,7 @@ TEST_CASE("of several forks that one is heard which answers, by what it has desc
     };
     says(183, "a", sdp_of("127.0.0.1", 40'200));
     says(183, "b", sdp_of("127.0.0.1", 40'300));
+    for (std::size_t i = 0; i < kForksMax; ++i) says(183, "c" + std::to_string(i), sdp_of("127.0.0.1", 40'400));
     says(200, "a", "");  // it has described itself (RFC 3261 §13.2.1)
     REQUIRE(w.count<exchange::LegAnswered>() == 1);
     w.order(exchange::AnswerLeg{w.a, kRoom, CallUuid("u1")});

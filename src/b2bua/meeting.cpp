@@ -11,14 +11,6 @@ namespace sheaf::b2bua {
 
 namespace {
 
-// Whether its audio is at an IPv6 address; nullopt: none that two could talk by.
-std::optional<bool> family_of(const std::string& text) {
-    const auto sdp = sip::sdp_from_text(text);
-    const auto* audio = sdp ? sip::audio_of(*sdp) : nullptr;
-    if (audio == nullptr || sip::is_hold(*sdp)) return std::nullopt;
-    return sip::address_of(*sdp, *audio).find(':') != std::string::npos;
-}
-
 // The media server has carried nothing else between them, and lines have no other order for each.
 std::string audio_alone(const std::string& text) {
     auto sdp = sip::sdp_from_text(text);
@@ -49,8 +41,8 @@ bool B2bua::Core::may_meet(const Leg& of) const {
 }
 
 bool B2bua::Core::may_meet(const Leg& of, const Leg& other) const {
-    const auto family = family_of(of.heard);
-    return may_meet(of) && may_meet(other) && of.room == other.room && family && family == family_of(other.heard);
+    const auto family = audio_is_ipv6(of.heard);
+    return may_meet(of) && may_meet(other) && of.room == other.room && family && family == audio_is_ipv6(other.heard);
 }
 
 // Those who are to meet begin when nothing is being said to their peers, and nothing to the media server about them.
@@ -92,7 +84,7 @@ void B2bua::Core::met(Stamp now, Leg& of, const sip::Message& answer) {
     Leg* other = leg(own.with);
     own.has_moved = true;
     const bool is_off = own.is_off || other == nullptr || !other->meeting;
-    if (is_off || !family_of(answer.body) || !may_meet(of, *other)) return part(now, of);
+    if (is_off || !audio_is_ipv6(answer.body) || !may_meet(of, *other)) return part(now, of);
     const bool is_what_is_known = same_media(answer.body, own.answer.empty() ? of.heard : own.answer);
     own.answer = answer.body;
     own.step = Meeting::Step::agreed;

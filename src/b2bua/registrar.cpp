@@ -69,15 +69,16 @@ std::optional<std::vector<std::string>> path_of(const sip::Message& request) {
     return path;
 }
 
+Result<sip::Endpoint> first_of(const std::vector<std::string>& path) {
+    TRY(const auto proxy, sip::name_addr_from_text(path.front()));
+    return endpoint_of(proxy.uri);
+}
+
 // Where its requests go: to the first proxy of its path; else back on the way that it came, over a connection, a proxy
 // or a NAT; else to where the contact says, which may be another port.
 sip::Endpoint way_to(const sip::Uri& contact, const std::vector<std::string>& path, const sip::Message& request,
                      const sip::Source& source) {
-    if (!path.empty()) {
-        const auto proxy = sip::name_addr_from_text(path.front());
-        const auto at = proxy ? endpoint_of(proxy->uri) : fail(Errc::not_found, "Path");
-        return at ? *at : source.remote;
-    }
+    if (!path.empty()) return first_of(path).value_or(source.remote);
     const auto named = endpoint_of(contact);
     const auto via = sip::top_via(request);
     if (!named || !via || source.flow != 0 || request.list("Via").size() != 1) return source.remote;
@@ -186,8 +187,7 @@ Registrar::Outcome Registrar::register_agent(const sip::Message& request, const 
     if (!path) return {{400, {}, "Bad Path"}, std::nullopt};
     // RFC 3327 §6: who registers says where it stands, not where else we are to send what we trust ourselves with.
     if (!path->empty()) {
-        const auto proxy = sip::name_addr_from_text(path->front());
-        const auto at = proxy ? endpoint_of(proxy->uri) : fail(Errc::not_found, "Path");
+        const auto at = first_of(*path);
         if (!at || at->address != source.remote.address) return {{403, {}, "Path Of Somebody Else"}, std::nullopt};
     }
     const std::chrono::seconds life{std::min(newest->seconds, kExpiresMax)};

@@ -158,6 +158,19 @@ Story transfer() {
     return s;
 }
 
+// A pause has come late at that site; what is left of F1 is this.
+void erase_of_f1(Story& s, const std::string& site, const std::string& left) {
+    s.say(site, 90'000, "segment.erased",
+          {{"segment", "F1"},
+           {"calluuid", "U1"},
+           {"connection", "a1"},
+           {"from_ms", 1'000},
+           {"to_ms", 2'000},
+           {"label", "paused"},
+           {"by", "1001"},
+           {"sha256", to_hex(sha256(as_bytes(left)))}});
+}
+
 }  // namespace
 
 TEST_CASE("facts and files in any order and twice become one recording with two files, also after a restart") {
@@ -288,15 +301,7 @@ TEST_CASE("a file of which a late pause has erased something goes at once, and o
     const auto erased = [](const std::string& site, const std::string& left) {
         Story s;
         for (int i = 0; i < 1'000; ++i) s.skip_seq(site);
-        s.say(site, 90'000, "segment.erased",
-              {{"segment", "F1"},
-               {"calluuid", "U1"},
-               {"connection", "a1"},
-               {"from_ms", 1'000},
-               {"to_ms", 2'000},
-               {"label", "paused"},
-               {"by", "1001"},
-               {"sha256", to_hex(sha256(as_bytes(left)))}});
+        erase_of_f1(s, site, left);
         return s.facts;
     };
     CHECK(lab.say(erased("paris", "x"), "paris-token").status == 200);  // not its segment
@@ -330,16 +335,7 @@ TEST_CASE("a file that is what the last of several late pauses has left stays wh
     for (const Fact& fact : told.facts) REQUIRE(lab.say({fact}, fact.site + "-token").status == 200);
     Story s;
     for (int i = 0; i < 1'000; ++i) s.skip_seq("london");
-    for (const char* left : {"less", "least"})
-        s.say("london", 90'000, "segment.erased",
-              {{"segment", "F1"},
-               {"calluuid", "U1"},
-               {"connection", "a1"},
-               {"from_ms", 1'000},
-               {"to_ms", 2'000},
-               {"label", "paused"},
-               {"by", "1001"},
-               {"sha256", to_hex(sha256(as_bytes(left)))}});
+    for (const char* left : {"less", "least"}) erase_of_f1(s, "london", left);
     REQUIRE(lab.say({s.facts[0]}, "london-token").status == 200);
     REQUIRE(lab.put("F1", "less", "london-token").status == 201);
     REQUIRE(lab.say({s.facts[1]}, "london-token").status == 200);

@@ -37,6 +37,8 @@ struct Station {
     std::function<void(const sip::Source&)> on_message = [](const sip::Source&) {};
     bool takes_for_strangers = false;
     bool takes_more = true;
+    bool may_idle = false;
+    int asked_whether_idle = 0;
 
     Station(boost::asio::io_context& context, std::vector<sip::Endpoint> listen, const SipTransportLimits& limits = {})
         : io(context) {
@@ -61,6 +63,7 @@ struct Station {
         };
         handlers.on_batch = [this] { ++batches; };
         handlers.is_stranger = [this](const std::string&) { return takes_for_strangers; };
+        handlers.may_idle = [this](const std::string&) { return ++asked_whether_idle, may_idle; };
         auto started = SipTransport::start(io, std::move(listen), limits, std::move(handlers));
         REQUIRE_MESSAGE(started.has_value(), (started ? "" : to_string(started.error())));
         transport = std::move(*started);
@@ -308,6 +311,20 @@ TEST_CASE("a stranger's connection goes when it is idle for a minute, pinging or
     boost::asio::write(another, boost::asio::buffer(options_request("three")));
     run_until(io, [&] { return b.messages.size() == 3; });
     run_until(io, [&] { return b.transport->connections() == 1; });  // the stranger's has gone, the phone's has not
+}
+
+TEST_CASE("a stranger's connection stays idle as long as it has a call") {
+    boost::asio::io_context io;
+    SipTransportLimits limits;
+    limits.stranger_idle_max = std::chrono::milliseconds{50};
+    Station b(io, {tcp_at("127.0.0.1")}, limits);
+    b.takes_for_strangers = b.may_idle = true;
+    tcp::socket caller = client(io, b.at());
+    boost::asio::write(caller, boost::asio::buffer(options_request("one")));
+    run_until(io, [&] { return b.asked_whether_idle >= 3; });
+    CHECK(b.transport->connections() == 1);
+    b.may_idle = false;  // the call is over
+    run_until(io, [&] { return b.transport->connections() == 0; });
 }
 
 TEST_CASE("more connections than allowed, in all or from one peer, are closed or fail") {
