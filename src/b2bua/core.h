@@ -16,6 +16,7 @@
 #include "b2bua/link_header.h"
 #include "b2bua/media_servers.h"
 #include "b2bua/registrar.h"
+#include "sip/sdp.h"
 #include "sip/timer_queue.h"
 
 // The inside of a B2bua. Only this room's *.cpp use it. A member function that may drop the leg says so; after it the
@@ -210,6 +211,7 @@ struct B2bua::Core {
 
     // direct.cpp: media that passes no media server.
     // The address family of its audio; nullopt: no audio that two could talk by.
+    [[nodiscard]] static std::optional<bool> audio_is_ipv6(const sip::SessionDescription& sdp);
     [[nodiscard]] static std::optional<bool> audio_is_ipv6(const std::string& text);
     [[nodiscard]] bool may_be_direct(Stamp now, const Leg& offered, const exchange::PlaceLeg& order) const;
     void tie(Leg& offered, Leg& placed, const RoomId& room);

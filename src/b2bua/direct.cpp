@@ -17,11 +17,15 @@ bool is_ipv6(const std::string& address) {
 
 }  // namespace
 
+std::optional<bool> B2bua::Core::audio_is_ipv6(const sip::SessionDescription& sdp) {
+    const auto* audio = sip::audio_of(sdp);
+    if (audio == nullptr || sip::is_hold(sdp)) return std::nullopt;
+    return is_ipv6(sip::address_of(sdp, *audio));
+}
+
 std::optional<bool> B2bua::Core::audio_is_ipv6(const std::string& text) {
     const auto sdp = sip::sdp_from_text(text);
-    const auto* audio = sdp ? sip::audio_of(*sdp) : nullptr;
-    if (audio == nullptr || sip::is_hold(*sdp)) return std::nullopt;
-    return is_ipv6(sip::address_of(*sdp, *audio));
+    return sdp ? audio_is_ipv6(*sdp) : std::nullopt;
 }
 
 // Two legs behind different NATs, or of different IP versions, do not reach each other.
@@ -32,9 +36,8 @@ bool B2bua::Core::may_be_direct(Stamp now, const Leg& offered, const exchange::P
     const auto* binding =
         order.to.kind == exchange::DeviceKind::agent ? registrar.binding_of(order.to.name, now.mono) : nullptr;
     if (settings.nat && binding != nullptr && binding->behind_nat) return false;
-    const auto ipv6 = audio_is_ipv6(offer->offer);
     const auto next_hop = next_hop_of(order);
-    return ipv6 && next_hop && is_ipv6(next_hop->address) == *ipv6;
+    return offer->ipv6 && next_hop && is_ipv6(next_hop->address) == *offer->ipv6;
 }
 
 void B2bua::Core::tie(Leg& offered, Leg& placed, const RoomId& room) {

@@ -43,6 +43,8 @@ struct Offered {                 // their INVITE; no final answer has gone
     std::string offer;           // empty: none, the media server makes it
     bool answer_wanted = false;  // AnswerLeg has come, the media has not
     std::string early;           // the description that a 183 has told; empty: none has
+    bool holds = false;          // the offer does
+    std::optional<bool> ipv6;    // is its audio's address one? Neither: there is none, or it holds
 };
 struct OfferSent {};                  // our 200 carried the media server's offer, their ACK brings the answer
 struct Preparing {                    // a leg to place: its media is asked, the peer knows nothing
@@ -58,8 +60,8 @@ struct Calling {                              // our INVITE is out
     std::vector<PeerAddress> ways;            // a trunk's, as they were when the call began
     std::size_t way = 0;                      // which of them
     bool alerted = false;
-    bool early = false;                            // a 183's description has been applied
-    Boxed<PeerAnswer> answer;                      // the 200 has come; its description is being applied
+    bool early = false;        // a 183's description has been applied
+    Boxed<PeerAnswer> answer;  // the 200 has come; its description is being applied
     bool answer_applied = false;
     std::map<std::string, std::string> described = {};  // by To tag: what forks have said early, kForksMax of them
 };

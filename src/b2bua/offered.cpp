@@ -109,7 +109,8 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
         warn("call refused", {{"from", remote}, {"why", std::string(claim.why)}});
         return ua.reject(now.mono, invited.dialog, claim.status, {}, {}, is_unknown);
     }
-    if (!request.body.empty() && !sip::sdp_from_text(request.body)) {
+    const auto sdp = request.body.empty() ? sip::SessionDescription{} : sip::sdp_from_text(request.body);
+    if (!sdp) {
         warn("call refused", {{"from", remote}, {"why", "its session description does not parse"}});
         return ua.reject(now.mono, invited.dialog, 488, {}, {}, is_unknown);
     }
@@ -124,7 +125,7 @@ void B2bua::Core::on_invited(Stamp now, const sip::Invited& invited) {
         ua.follow_source(invited.dialog);
     }
     leg.heard = reachable(leg, request.body);
-    leg.peer = Offered{leg.heard, false};
+    leg.peer = Offered{.offer = leg.heard, .early = {}, .holds = sip::is_hold(*sdp), .ipv6 = audio_is_ipv6(*sdp)};
     leg.replaces = claim.replaces.has_value();
     leg.session_remote = session_half_of(request);
     leg.max_forwards = forwards_left(request);
@@ -229,9 +230,8 @@ void B2bua::Core::answer_if_ready(Stamp now, Leg& of) {
         of.peer = OfferSent{};
         return answer_peer(now, of, sdp);
     }
-    const bool held = is_hold_text(offer);
     Talking talking;
-    talking.held = held;
+    talking.held = offered->holds;
     talking.connect_at_ack = of.replaces;
     of.peer = talking;
     // RFC 3264 §4: one offer has one answer. Where another than who was heard early has answered, its description comes

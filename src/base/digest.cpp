@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/assert.h"
 
@@ -16,39 +18,46 @@ const EVP_MD* sha256_method() {
     return method;
 }
 
-}  // namespace
-
-struct Sha256Stream::Context {
+struct DigestContext {
     EVP_MD_CTX* md = EVP_MD_CTX_new();
-    Context() = default;
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
-    ~Context() { EVP_MD_CTX_free(md); }
+    DigestContext() = default;
+    DigestContext(const DigestContext&) = delete;
+    DigestContext& operator=(const DigestContext&) = delete;
+    ~DigestContext() { EVP_MD_CTX_free(md); }
+    void begin() const { ASSERT(EVP_DigestInit_ex(md, sha256_method(), nullptr) == 1); }
+    void add(Bytes bytes) const { ASSERT(EVP_DigestUpdate(md, bytes.data(), bytes.size()) == 1); }
+    [[nodiscard]] Sha256 finish() const {
+        Sha256 out{};
+        unsigned size = 0;
+        ASSERT(EVP_DigestFinal_ex(md, out.data(), &size) == 1 && size == out.size());
+        return out;
+    }
 };
 
+}  // namespace
+
+struct Sha256Stream::Context : DigestContext {};
+
 Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
-    ASSERT(EVP_DigestInit_ex(context_->md, sha256_method(), nullptr) == 1);
+    context_->begin();
 }
 Sha256Stream::~Sha256Stream() = default;
 Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
 Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
 
 void Sha256Stream::add(Bytes bytes) {
-    ASSERT(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1);
+    context_->add(bytes);
 }
 
 Sha256 Sha256Stream::finish() {
-    Sha256 out{};
-    unsigned size = 0;
-    ASSERT(EVP_DigestFinal_ex(context_->md, out.data(), &size) == 1 && size == out.size());
-    return out;
+    return context_->finish();
 }
 
 Sha256 sha256(Bytes bytes) {
-    Sha256 out{};
-    unsigned size = 0;
-    ASSERT(EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, sha256_method(), nullptr) == 1);
-    return out;
+    thread_local const DigestContext context;  // begun again it keeps its memory
+    context.begin();
+    context.add(bytes);
+    return context.finish();
 }
 
 std::string sha256_hex(std::string_view text) {
@@ -60,6 +69,10 @@ std::string md5_hex(std::string_view text) {
     unsigned size = 0;
     ASSERT(EVP_Digest(text.data(), text.size(), out.data(), &size, EVP_md5(), nullptr) == 1);
     return to_hex(out);
+}
+
+std::uint64_t xxh3(std::string_view text) {
+    return XXH3_64bits(text.data(), text.size());
 }
 
 std::string hmac_sha256_hex(std::string_view key, std::string_view text) {

@@ -10,23 +10,24 @@ namespace {
 namespace json = boost::json;
 
 // RFC 8785: names in order.
-Result<void> append_without_id(std::string& out, const Fact& fact) {
+Result<void> append_without_id(std::string& out, const Fact& sender, std::uint64_t seq, WallTime at, std::int64_t mono,
+                               std::string_view type, const json::object& data) {
     const auto text = [&](std::string_view before, std::string_view value) {
         out += before;
         append_json_string(out, value);
     };
-    out.reserve(out.size() + 512);
-    text(R"({"at":)", to_rfc3339(fact.at));
+    out.reserve(out.size() + 1024);
+    text(R"({"at":)", to_rfc3339(at));
     out += R"(,"data":)";
-    TRY_VOID(append_canonical_json(out, fact.data));
+    TRY_VOID(append_canonical_json(out, data));
     out += R"(,"mono":)";
-    TRY_VOID(append_canonical_json(out, fact.mono));
-    text(R"(,"node":)", fact.node);
+    TRY_VOID(append_canonical_json(out, mono));
+    text(R"(,"node":)", sender.node);
     out += R"(,"seq":)";
-    TRY_VOID(append_canonical_json(out, fact.seq));
-    text(R"(,"site":)", fact.site);
-    text(R"(,"tenant":)", fact.tenant);
-    text(R"(,"type":)", fact.type);
+    TRY_VOID(append_canonical_json(out, seq));
+    text(R"(,"site":)", sender.site);
+    text(R"(,"tenant":)", sender.tenant);
+    text(R"(,"type":)", type);
     out += '}';
     return {};
 }
@@ -35,15 +36,18 @@ Result<void> append_without_id(std::string& out, const Fact& fact) {
 
 Result<std::string> fact_id(const Fact& fact) {
     std::string text;
-    TRY_VOID(append_without_id(text, fact));
+    TRY_VOID(append_without_id(text, fact, fact.seq, fact.at, fact.mono, fact.type, fact.data));
     return sha256_hex(text);
 }
 
-Result<std::string> seal(Fact& fact) {
-    std::string text;
-    TRY_VOID(append_without_id(text, fact));
-    fact.id = sha256_hex(text);
-    text.replace(0, 1, R"({"id":")" + fact.id + "\",");
+Result<std::string> sealed(const Fact& sender, std::uint64_t seq, const FactDraft& draft) {
+    // The text that the id is the hash of, behind room for the id.
+    constexpr std::string_view kBefore = R"({"id":")";
+    constexpr std::size_t kRoom = kBefore.size() + 2 * sizeof(Sha256) + std::string_view("\",").size();
+    std::string text(kRoom - 1, ' ');
+    TRY_VOID(append_without_id(text, sender, seq, draft.stamp.wall, to_ms(draft.stamp.mono), draft.type, draft.data));
+    const std::string id = sha256_hex(std::string_view(text).substr(kRoom - 1));
+    text.replace(0, kRoom, std::string(kBefore) + id + "\",");
     return text;
 }
 

@@ -36,8 +36,9 @@ struct FactDraft {
 };
 
 [[nodiscard]] Result<std::string> fact_id(const Fact& fact);
-// Gives the fact its id, and gives its JSON text, which fact_from_json reads.
-[[nodiscard]] Result<std::string> seal(Fact& fact);
+// The JSON text of what has happened as the sender's fact of that seq, with its id: fact_from_json reads it. Of the
+// sender count tenant, site and node.
+[[nodiscard]] Result<std::string> sealed(const Fact& sender, std::uint64_t seq, const FactDraft& draft);
 [[nodiscard]] boost::json::object to_json(const Fact& fact);
 // Checks shape, field types and the id; not who may say it.
 [[nodiscard]] Result<Fact> fact_from_json(const boost::json::value& value);

@@ -2,8 +2,8 @@
 #include "base/json.h"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <boost/json.hpp>
-#include <vector>
 
 #include "base/assert.h"
 #include "base/text.h"
@@ -34,7 +34,7 @@ Result<void> append_integer(std::string& out, std::int64_t number) {
     if (number < -kLimit || number > kLimit) {
         return fail(Errc::malformed, "a number in a fact must be an integer within 2^53");
     }
-    out += std::to_string(number);
+    append_number(out, number);
     return {};
 }
 
@@ -44,20 +44,25 @@ template <Form kForm>
 Result<void> append(std::string& out, const json::value& value);
 
 template <Form kForm>
+Result<void> append_member(std::string& out, const json::key_value_pair& member) {
+    if (out.back() != '{') out.push_back(',');
+    append_json_string(out, member.key());
+    out.push_back(':');
+    return append<kForm>(out, member.value());
+}
+
+template <Form kForm>
 Result<void> append_object(std::string& out, const json::object& object) {
-    std::vector<const json::key_value_pair*> members;
-    members.reserve(object.size());
-    for (const auto& member : object) members.push_back(&member);
+    constexpr std::size_t kUsual = 24;
+    out.push_back('{');
     if constexpr (kForm == Form::canonical) {
+        boost::container::small_vector<const json::key_value_pair*, kUsual> members;
+        for (const auto& member : object) members.push_back(&member);
         std::sort(members.begin(), members.end(),
                   [](const auto* a, const auto* b) { return less_in_utf16(a->key(), b->key()); });
-    }
-    out.push_back('{');
-    for (const auto* member : members) {
-        if (out.back() != '{') out.push_back(',');
-        append_json_string(out, member->key());
-        out.push_back(':');
-        TRY_VOID(append<kForm>(out, member->value()));
+        for (const auto* member : members) TRY_VOID(append_member<kForm>(out, *member));
+    } else {
+        for (const auto& member : object) TRY_VOID(append_member<kForm>(out, member));
     }
     out.push_back('}');
     return {};
@@ -93,21 +98,11 @@ Result<void> append(std::string& out, const json::value& value) {
     return value.is_int64() ? append_integer(out, value.get_int64()) : append_canonical_json(out, value.get_uint64());
 }
 
-bool is_plain(char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
-}
-
 // How many characters at its front stand for themselves in a JSON string.
 std::size_t plain_length(std::string_view text) {
-    const auto are_plain = [&](std::size_t from) {
-        return !EightChars(text.data() + from).has_below_or<0x20, '"', '\\'>();
-    };
-    std::size_t at = 0;
-    while (at + EightChars::kCount <= text.size() && are_plain(at)) at += EightChars::kCount;
-    const bool is_tail = text.size() - at < EightChars::kCount && text.size() >= EightChars::kCount;
-    if (is_tail && are_plain(text.size() - EightChars::kCount)) return text.size();
-    while (at < text.size() && is_plain(text[at])) ++at;
-    return at;
+    if (!EightChars::any_in<0x20, '"', '\\'>(text)) return text.size();
+    const auto is_special = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; };
+    return static_cast<std::size_t>(std::ranges::find_if(text, is_special) - text.begin());
 }
 
 }  // namespace
@@ -124,9 +119,19 @@ Result<void> append_canonical_json(std::string& out, std::int64_t number) {
 
 void append_json_string(std::string& out, std::string_view text) {
     constexpr std::string_view kHexDigits = "0123456789abcdef";
+    std::size_t plain = plain_length(text);
+    if (plain == text.size()) {  // as nearly all are
+        const std::size_t before = out.size();
+        const std::size_t after = before + plain + 2;
+        return out.resize_and_overwrite(after, [&](char* all, std::size_t /*room*/) {
+            all[before] = '"';
+            std::ranges::copy(text, all + before + 1);
+            all[after - 1] = '"';
+            return after;
+        });
+    }
     out += '"';
-    for (;;) {
-        const std::size_t plain = plain_length(text);
+    for (;; plain = plain_length(text)) {
         out += text.substr(0, plain);
         if (plain == text.size()) break;
         const auto c = static_cast<unsigned char>(text[plain]);

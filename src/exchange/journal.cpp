@@ -2,18 +2,21 @@
 #include "exchange/journal.h"
 
 #include <array>
+#include <bit>
 
 #include "base/digest.h"
 #include "base/fact.h"
 #include "base/json.h"
+#include "exchange/fingerprint.h"
 #include "exchange/reader.h"
 #include "exchange/writer.h"
 
 namespace sheaf::exchange {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 constexpr std::string_view kHex = "0123456789abcdef";
+constexpr std::size_t kUsualLine = 2048;
 
 Result<std::string> bytes_of_hex(std::string_view hex) {
     if (hex.size() % 2 != 0) return fail(Errc::malformed, "hex digits come in pairs");
@@ -100,12 +103,16 @@ std::string settings_line(const SiteSettings& settings) {
 std::string input_line(const Input& input, const std::vector<Effect>& effects) {
     return std::visit(
         [&]<typename E>(const E& event) {
-            std::string out = "{\"input\":\"" + std::string(kTypeName<E>) + "\",\"mono_ns\":";
-            out += std::to_string(input.now.mono.time_since_epoch().count());
-            out += ",\"wall_ms\":" + std::to_string(to_unix_ms(input.now.wall)) + ",\"seed\":\"";
-            out += to_hex(Bytes{input.seed.data(), input.seed.size()}) + "\",\"data\":";
+            std::string out;
+            out.reserve(kUsualLine);
+            ((out += R"({"input":")") += kTypeName<E>) += R"(","mono_ns":)";
+            append_number(out, input.now.mono.time_since_epoch().count());
+            out += R"(,"wall_ms":)";
+            append_number(out, to_unix_ms(input.now.wall));
+            ((out += R"(,"seed":")") += to_hex(Bytes{input.seed.data(), input.seed.size()})) += R"(","data":)";
             write_object(out, event);
-            return out + ",\"effects\":\"" + effects_digest(effects) + "\"}";
+            ((out += R"(,"effects":")") += effects_digest(effects)) += "\"}";
+            return out;
         },
         input.event);
 }
@@ -137,13 +144,20 @@ std::string to_text(const Effect& effect) {
 }
 
 std::string effects_digest(const std::vector<Effect>& effects) {
-    std::string text;
+    thread_local std::string bytes;  // keeps its memory
+    bytes.clear();
     for (const Effect& effect : effects) {
-        add_text(text, effect);
-        text += '\n';
+        std::visit(
+            [&]<typename E>(const E& it) {
+                Fingerprint print(bytes);
+                print.text(kTypeName<E>);
+                fields(print, it);
+            },
+            effect);
     }
-    const Sha256 digest = sha256(as_bytes(text));
-    return to_hex(Bytes{digest.data(), digest.size()});
+    std::array<std::uint8_t, 8> digest{};
+    write_u64le(digest.data(), std::byteswap(xxh3(bytes)));
+    return to_hex(digest);
 }
 
 }  // namespace sheaf::exchange

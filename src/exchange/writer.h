@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-#include <charconv>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -72,8 +70,7 @@ private:
     template <typename T>
     void write(const T& value) {
         if constexpr (std::integral<T>) {
-            std::array<char, 24> digits{};
-            out_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
+            append_number(out_, value);
         } else if constexpr (std::is_enum_v<T>) {
             append_json_string(out_, EnumNames<T>::kNames[static_cast<std::size_t>(value)]);
         } else {

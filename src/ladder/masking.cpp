@@ -86,12 +86,14 @@ private:
             at = lower.find(name, std::min(end, to) - from);  // not within what is a value
         }
     }
-    // sip:px-TOKEN@…, wherever it stands.
+    // sip:px-TOKEN@…, wherever it stands. An x is rarer than a p.
     void mask_pivots() {
-        for (std::size_t at = text_.find(kPivot); at != std::string_view::npos; at = text_.find(kPivot, at + 1)) {
-            std::size_t end = at + kPivot.size();
+        for (std::size_t x = text_.find('x'); x != std::string_view::npos; x = text_.find('x', x + 1)) {
+            if (x == 0 || !text_.substr(x - 1).starts_with(kPivot)) continue;
+            const std::size_t from = x - 1 + kPivot.size();
+            std::size_t end = from;
             while (end < text_.size() && sip::is_alphanumeric(text_[end])) ++end;
-            if (end < text_.size() && (text_[end] == '@' || text_[end] == '%')) mask(at + kPivot.size(), end);
+            if (end < text_.size() && (text_[end] == '@' || text_[end] == '%')) mask(from, end);
         }
     }
     void mask_body(std::size_t from) {

@@ -20,12 +20,13 @@ struct OutboxFile {
 };
 
 // The port of a node's durable outbox (implemented over SQLite in edge/store). What `add` has returned survives kill -9
-// and power loss. One thread.
+// and power loss. One thread, and of an owner's facts one outbox at a time.
 class Outbox {
 public:
     virtual ~Outbox() = default;
-    // Stamps the drafts with this node's next seqs and ids and stores them, in one transaction.
-    [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
+    // Stamps the drafts with this node's next seqs and ids and stores them, in one transaction. The seq of the first; the
+    // others' follow it. Of none: what the next would get.
+    [[nodiscard]] virtual Result<std::uint64_t> add(const std::vector<FactDraft>& drafts) = 0;
     // Again with the same segment and digest: no change, but one that was refused is tried once more. With another digest
     // it takes the former file's place.
     [[nodiscard]] virtual Result<void> add_file(const OutboxFile& file) = 0;
@@ -33,8 +34,9 @@ public:
     // The oldest facts not yet delivered, at most `count` and about `bytes` of JSON.
     [[nodiscard]] virtual Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) = 0;
     [[nodiscard]] virtual Result<std::vector<OutboxFile>> pending_files(std::size_t count) = 0;
+    // Of those that `pending` has given; any other id is passed over.
     [[nodiscard]] virtual Result<void> delivered(const std::vector<std::string>& fact_ids) = 0;
-    // Refused for good: kept apart with the reason, never sent again.
+    // Likewise. Refused for good: kept apart with the reason, never sent again.
     [[nodiscard]] virtual Result<void> refused(const std::string& fact_id, const std::string& reason) = 0;
     // With the digest that was delivered: a file that has taken its place meanwhile stays.
     [[nodiscard]] virtual Result<void> file_delivered(const std::string& segment, const std::string& sha256) = 0;

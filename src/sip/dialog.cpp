@@ -23,6 +23,7 @@ std::string call_id_of(const Message& message) {
 
 Message within(const Dialog& dialog, const std::string& method, std::uint32_t cseq) {
     Message request;
+    request.headers.reserve(kUsualHeaders);
     request.start = RequestLine{method, dialog.remote_target};
     set_route(request, dialog.remote_target, dialog.routes);
     request.add("Max-Forwards", "70");
@@ -62,10 +63,11 @@ Dialog dialog_of_response(const Message& request, const Message& response) {
 }
 
 void follow_response(Dialog& dialog, const Message& request, const Message& response) {
-    const std::string before = std::exchange(dialog.remote_tag, {});
-    dialog.remote = party(response, "To");
-    dialog.remote_tag = dialog.remote.params.value("tag").value_or("");
-    if (dialog.remote_tag != before) dialog.remote_cseq.reset();
+    if (std::string tag = tag_of(response, "To"); tag != dialog.remote_tag || tag.empty()) {
+        if (tag != dialog.remote_tag) dialog.remote_cseq.reset();
+        dialog.remote = party(response, "To");
+        dialog.remote_tag = std::move(tag);
+    }
     dialog.local_cseq = std::max(dialog.local_cseq, cseq_of(request).number);
     dialog.remote_target = request.uri();
     dialog.routes.clear();

@@ -76,31 +76,57 @@ std::string quoted(std::string_view text) {
     return out += '"';
 }
 
+namespace {
+
+// `take` is told each name and its value, if it has one.
+template <typename Take>
+Result<void> each_header_param(std::string_view text, Take take) {
+    for (auto rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
+        if (rest.front() != ';') return fail(Errc::malformed, "Text after header value");
+        rest = trimmed(rest.substr(1));
+        const auto name = rest.substr(0, end_before(rest, " \t;="));
+        if (!is_token(name)) return fail(Errc::malformed, "Header parameter without a name");
+        rest = trimmed(rest.substr(name.size()));
+        if (rest.empty() || rest.front() != '=') {
+            take(name, std::optional<std::string_view>{});
+            continue;
+        }
+        rest = trimmed(rest.substr(1));
+        if (!rest.empty() && rest.front() == '"') {
+            TRY(const auto value, take_quoted(rest));
+            take(name, std::optional<std::string_view>{value});
+            continue;
+        }
+        const auto value = rest.substr(0, kValueChar.length_in(rest));
+        if (value.empty()) return fail(Errc::malformed, "Header parameter without a value");
+        rest.remove_prefix(value.size());
+        take(name, std::optional{value});
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<Params> header_params_from_text(std::string_view text) {
     constexpr std::ptrdiff_t kUsual = 8;
     Params params;
     params.items.reserve(static_cast<std::size_t>(std::min(std::ranges::count(text, ';'), kUsual)));
-    for (auto rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
-        if (rest.front() != ';') return fail(Errc::malformed, "Text after header value");
-        rest = trimmed(rest.substr(1));
-        const auto end = end_before(rest, " \t;=");
-        std::string name(rest.substr(0, end));
-        if (!is_token(name)) return fail(Errc::malformed, "Header parameter without a name");
-        rest = trimmed(rest.substr(end));
-        std::optional<std::string> value;
-        if (!rest.empty() && rest.front() == '=') {
-            rest = trimmed(rest.substr(1));
-            if (!rest.empty() && rest.front() == '"') {
-                TRY(value, take_quoted(rest));
-            } else {
-                value.emplace(rest.substr(0, kValueChar.length_in(rest)));
-                if (value->empty()) return fail(Errc::malformed, "Header parameter without a value");
-                rest.remove_prefix(value->size());
-            }
-        }
-        params.items.emplace_back(std::move(name), std::move(value));
-    }
+    TRY_VOID(each_header_param(text, [&](std::string_view name, std::optional<std::string_view> value) {
+        params.items.emplace_back(name, value);
+    }));
     return params;
+}
+
+Result<void> check_header_params(std::string_view text) {
+    return each_header_param(text, [](std::string_view, std::optional<std::string_view>) {});
+}
+
+Result<std::optional<std::string>> header_param(std::string_view text, std::string_view name) {
+    std::optional<std::string> found;
+    TRY_VOID(each_header_param(text, [&](std::string_view one, std::optional<std::string_view> value) {
+        if (!found && same_name(one, name)) found.emplace(value.value_or(""));
+    }));
+    return found;
 }
 
 std::string header_params_to_text(const Params& params) {
@@ -114,6 +140,12 @@ std::string header_params_to_text(const Params& params) {
         out += plain ? *value : quoted(*value);
     }
     return out;
+}
+
+std::string_view first_item(std::string_view text) {
+    if (text.find(',') == std::string_view::npos) return trimmed(text);
+    const auto items = list_items(text);
+    return items.empty() ? std::string_view{} : items.front();
 }
 
 std::vector<std::string_view> list_items(std::string_view text) {

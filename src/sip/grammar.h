@@ -88,10 +88,14 @@ private:
 
 // *(SEMI generic-param) up to the end of the text. Values lose their quotes.
 [[nodiscard]] Result<Params> header_params_from_text(std::string_view text);
+[[nodiscard]] Result<void> check_header_params(std::string_view text);  // they are some
+// The value of the first of that name; empty: it is a flag; nullopt: there is none.
+[[nodiscard]] Result<std::optional<std::string>> header_param(std::string_view text, std::string_view name);
 [[nodiscard]] std::string header_params_to_text(const Params& params);  // with the leading semicolons
 
 // The items of a comma-separated list; commas in quotes and in <> do not part. Empty items are left out.
 [[nodiscard]] std::vector<std::string_view> list_items(std::string_view text);
+[[nodiscard]] std::string_view first_item(std::string_view text);  // empty: there is none
 
 // hostname, IPv4address, or IPv6reference with its brackets; the result is lower case and without them.
 [[nodiscard]] Result<std::string> host_from_text(std::string_view text);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "sip/grammar.h"
 
 namespace sheaf::sip {
@@ -78,7 +79,20 @@ void Message::remove_first_item(std::string_view name) {
     }
 }
 
-Result<Via> via_from_text(std::string_view text) {
+void Message::replace_first_item(std::string_view name, std::string_view item) {
+    for (auto& header : headers) {
+        if (!same_name(header.name, name)) continue;
+        const auto items = list_items(header.value);
+        if (items.empty()) continue;
+        header.value.replace(static_cast<std::size_t>(items[0].data() - header.value.data()), items[0].size(), item);
+        return;
+    }
+}
+
+namespace {
+
+// Of a Via all but its parameters; `params` is left with those.
+Result<Via> sent_by(std::string_view text, std::string_view& params) {
     Via via;
     auto rest = trimmed(text);
     const auto part = [&rest](bool last) -> std::string_view {
@@ -104,8 +118,23 @@ Result<Via> via_from_text(std::string_view text) {
     TRY(auto where, host_port_from_text(trimmed(rest.substr(0, end)), true));
     via.host = std::move(where.host);
     via.port = where.port;
-    TRY(via.params, header_params_from_text(rest.substr(end)));
+    params = rest.substr(end);
     return via;
+}
+
+}  // namespace
+
+Result<Via> via_from_text(std::string_view text) {
+    std::string_view params;
+    TRY(auto via, sent_by(text, params));
+    TRY(via.params, header_params_from_text(params));
+    return via;
+}
+
+Result<void> check_via(std::string_view text) {
+    std::string_view params;
+    if (auto via = sent_by(text, params); !via) return std::unexpected(std::move(via).error());
+    return check_header_params(params);
 }
 
 std::string to_text(const Via& via) {
@@ -129,15 +158,14 @@ namespace {
 void append_line(std::string& out, std::string_view text) {
     const auto at = out.size();
     out += text;
-    for (const char end : {'\r', '\n'}) {
-        if (text.find(end) != std::string_view::npos)
-            std::replace(out.begin() + static_cast<std::ptrdiff_t>(at), out.end(), end, ' ');
-    }
+    if (!EightChars::any_in<0x20, '\x7f', '\x7f'>(text)) return;
+    for (std::size_t i = at; i < out.size(); ++i)
+        if (out[i] == '\r' || out[i] == '\n') out[i] = ' ';
 }
 
 // True when the To has a tag; one too broken to parse is searched for the word.
 bool has_tag(std::string_view value) {
-    if (const auto params = name_addr_params(value)) return params->has("tag");
+    if (const auto tag = name_addr_param(value, "tag")) return tag->has_value();
     return lower(value).find(";tag=") != std::string::npos;
 }
 
@@ -175,7 +203,9 @@ std::string to_bytes(const Message& message) {
 }
 
 Message response_to(const Message& request, int status, std::string_view to_tag, std::string_view reason) {
+    constexpr std::size_t kMore = 8;  // what is added before it goes out
     Message out;
+    out.headers.reserve(request.headers.size() + kMore);
     out.start = StatusLine{status, std::string(reason.empty() ? reason_for(status) : reason)};
     const auto copy = [&](std::string_view name) {
         for (const auto& header : request.headers) {

@@ -18,6 +18,7 @@ inline constexpr std::size_t kMessageBytesMax = 65'535;
 inline constexpr std::size_t kHeadersMax = 256;
 inline constexpr std::size_t kHeaderBytesMax = 16'384;  // of one header line, folds joined
 inline constexpr std::size_t kBodyBytesMax = 49'152;
+inline constexpr std::size_t kUsualHeaders = 20;  // of a request of ours: room for them at once
 
 struct Header {
     std::string name;   // as received; compact forms are expanded when parsed ("v" becomes "Via")
@@ -58,6 +59,7 @@ struct Message {
     void set(std::string name, std::string value);        // replaces all of that name
     void remove(std::string_view name);
     void remove_first_item(std::string_view name);  // takes the topmost item off a list header (Via, Route)
+    void replace_first_item(std::string_view name, std::string_view item);  // puts another in its place
     friend bool operator==(const Message& a, const Message& b) {
         return a.start == b.start && a.headers == b.headers && a.body == b.body;
     }
@@ -80,6 +82,7 @@ struct CSeq {
 };
 
 [[nodiscard]] Result<Via> via_from_text(std::string_view text);
+[[nodiscard]] Result<void> check_via(std::string_view text);  // it is one
 [[nodiscard]] std::string to_text(const Via& via);
 [[nodiscard]] Result<CSeq> cseq_from_text(std::string_view text);
 

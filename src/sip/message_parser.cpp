@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <deque>
+#include <list>
 
 #include "base/text.h"
 #include "sip/grammar.h"
@@ -72,12 +72,7 @@ std::string expanded(std::string_view name) {
 
 // A control character may stand only behind a backslash in a quoted string, and a line end never.
 bool has_stray_control(std::string_view line) {
-    std::size_t plain = 0;
-    for (; plain + EightChars::kCount <= line.size(); plain += EightChars::kCount) {
-        if (EightChars(line.data() + plain).has_below_or<0x20, '\x7f', '\x7f'>()) break;
-    }
-    const auto rest = line.substr(plain);
-    if (std::ranges::none_of(rest, is_control)) return false;
+    if (!EightChars::any_in<0x20, '\x7f', '\x7f'>(line)) return false;
     bool in_quotes = false;
     for (std::size_t i = 0; i < line.size(); ++i) {
         const char c = line[i];
@@ -95,6 +90,7 @@ bool has_stray_control(std::string_view line) {
 // Lines of a message: those that are folded are joined, all others are where they were.
 class Lines {
 public:
+    Lines() { lines_.reserve(kUsual); }
     void add(std::string_view line) { lines_.push_back(line); }
     void join(std::string_view more) {
         auto& last = lines_.back();
@@ -110,8 +106,9 @@ public:
     [[nodiscard]] std::string_view operator[](std::size_t i) const { return lines_[i]; }
 
 private:
+    static constexpr std::size_t kUsual = 24;
     std::vector<std::string_view> lines_;
-    std::deque<std::string> joined_;
+    std::list<std::string> joined_;
 };
 
 // The lines of a header section (without its closing empty line), folds joined by one space (§7.3.1). After an error
@@ -216,7 +213,7 @@ Result<void> check_addresses(const Message& message, std::string_view name) {
         if (!same_name(header.name, name)) continue;
         for (const auto item : list_items(header.value)) {
             if (item == "*" && same_name(name, "Contact")) continue;
-            if (!name_addr_from_text(item)) return fail(Errc::malformed, "Invalid " + std::string(name));
+            if (!check_name_addr(item)) return fail(Errc::malformed, "Invalid " + std::string(name));
         }
     }
     return {};
@@ -244,13 +241,13 @@ Result<void> check(const Message& message) {
     for (const auto& header : message.headers) {
         if (!same_name(header.name, "Via")) continue;
         for (const auto via : list_items(header.value)) {
-            if (!via_from_text(via)) return fail(Errc::malformed, "Invalid Via");
+            if (!check_via(via)) return fail(Errc::malformed, "Invalid Via");
             has_via = true;
         }
     }
     if (!has_via) return fail(Errc::malformed, "Missing Via");
     for (const std::string_view name : {"From", "To"}) {
-        if (!name_addr_from_text(*message.first(name))) return fail(Errc::malformed, "Invalid " + std::string(name));
+        if (!check_name_addr(*message.first(name))) return fail(Errc::malformed, "Invalid " + std::string(name));
     }
     const auto& call_id = *message.first("Call-ID");
     if (call_id.empty() || end_before(call_id, " \t") != call_id.size()) {
@@ -271,8 +268,9 @@ Result<void> check(const Message& message) {
 
 // All but the start line.
 Result<std::vector<Header>> headers_of(const Lines& lines) {
+    constexpr std::size_t kMore = 2;
     std::vector<Header> headers;
-    headers.reserve(lines.size() - 1);
+    headers.reserve(lines.size() - 1 + kMore);
     for (std::size_t i = 1; i < lines.size(); ++i) {
         TRY(auto header, header_from_line(lines[i]));
         headers.push_back(std::move(header));
@@ -280,18 +278,17 @@ Result<std::vector<Header>> headers_of(const Lines& lines) {
     return headers;
 }
 
-Result<Message> message_from_section(std::string_view section) {
+Result<void> read_section(std::string_view section, Message& message) {
     Lines lines;
     TRY_VOID(unfold(section, lines));
     if (lines.empty() || lines[0].empty()) return fail(Errc::malformed, "No start line");
-    Message message;
     if (is_status_line(lines[0])) {
         TRY(message.start, status_line(lines[0]));
     } else {
         TRY(message.start, request_line(lines[0]));
     }
     TRY(message.headers, headers_of(lines));
-    return message;
+    return {};
 }
 
 // Empty lines before a start line are passed over (§7.5).
@@ -307,7 +304,9 @@ Result<Message> message_from_datagram(std::string_view bytes) {
     bytes = without_leading_line_ends(bytes);
     const auto end = bytes.find(kSectionEnd);
     if (end == std::string_view::npos) return fail(Errc::malformed, "Header section has no end");
-    TRY(auto message, message_from_section(bytes.substr(0, end)));
+    Result<Message> out;
+    Message& message = *out;
+    TRY_VOID(read_section(bytes.substr(0, end), message));
     TRY(const auto length, content_length(message.headers));
     auto body = bytes.substr(end + kSectionEnd.size());
     if (length) {
@@ -317,7 +316,7 @@ Result<Message> message_from_datagram(std::string_view bytes) {
     if (body.size() > kBodyBytesMax) return fail(Errc::exhausted, "Body too large");
     TRY_VOID(check(message));
     message.body = body;
-    return message;
+    return out;
 }
 
 Result<std::vector<Header>> headers_from_section(std::string_view section) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <limits>
 
 #include "sip/endpoint.h"
@@ -13,6 +14,7 @@ namespace sheaf::sip {
 namespace {
 
 constexpr std::uint8_t kPayloadTypeMax = 127;
+constexpr std::size_t kUsualAttributes = 4;  // of a section, besides its codecs'
 
 struct StaticType {
     std::string_view name;
@@ -49,8 +51,10 @@ std::string_view name_of(Direction direction) {
     return it->second;
 }
 
-std::vector<std::string_view> words(std::string_view text) {
-    std::vector<std::string_view> out;
+using Words = boost::container::small_vector<std::string_view, 16>;
+
+Words words(std::string_view text) {
+    Words out;
     while (true) {
         text = trimmed(text);
         if (text.empty()) return out;
@@ -186,6 +190,8 @@ Codec* codec_of(MediaSection& media, std::uint8_t payload_type) {
 void join_codecs(MediaSection& media) {
     if (!is_rtp(media)) return;
     std::vector<Codec> described;
+    described.reserve(media.formats.size());
+    media.codecs.reserve(media.formats.size());
     std::erase_if(media.attributes, [&](const SdpAttribute& attribute) {
         const auto map = mapped_from(attribute, "rtpmap");
         auto codec = map ? codec_from(*map) : std::nullopt;
@@ -201,7 +207,7 @@ void join_codecs(MediaSection& media) {
         const auto number = static_cast<std::uint8_t>(number_from_text(format, kPayloadTypeMax).value_or(0));
         if (codec_of(media, number) != nullptr) continue;
         const auto it = std::ranges::find(described, number, &Codec::payload_type);
-        auto codec = it != described.end() ? std::optional(*it) : static_codec(number);
+        auto codec = it != described.end() ? std::optional(std::move(*it)) : static_codec(number);
         if (codec) media.codecs.push_back(*std::move(codec));
     }
     std::erase_if(media.attributes, [&](const SdpAttribute& attribute) {
@@ -299,6 +305,7 @@ private:
     Result<void> media(std::string_view value) {
         if (sdp_.media.size() == kSdpMediaMax) return fail(Errc::exhausted, "Too many media in SDP");
         TRY(auto section, media_from(value));
+        section.attributes.reserve(2 * section.formats.size() + kUsualAttributes);
         sdp_.media.push_back(std::move(section));
         return {};
     }

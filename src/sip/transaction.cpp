@@ -164,9 +164,10 @@ std::string client_key(std::string_view branch, std::string_view method) {
 
 std::string server_key(const Message& request, const Via& via, std::string_view method) {
     const std::string sent_by = via.host + ':' + std::to_string(via.port);
-    const std::string branch = via.params.value("branch").value_or("");
+    std::string branch = via.params.value("branch").value_or("");
     if (branch.starts_with(kBranchCookie) && branch.size() > kBranchCookie.size()) {
-        return branch + '\n' + sent_by + '\n' + std::string(method);
+        branch.reserve(branch.size() + sent_by.size() + method.size() + 2);
+        return std::move((((branch += '\n') += sent_by) += '\n') += method);
     }
     const std::string* call_id = request.first("Call-ID");
     return "2543\n" + to_text(request.uri()) + '\n' + tag_of(request, "From") + '\n' +
@@ -184,15 +185,14 @@ std::string merge_key(const Message& request) {
 std::string tag_of(const Message& message, std::string_view header) {
     const std::string* text = message.first(header);
     if (text == nullptr) return {};
-    const auto params = name_addr_params(*text);
-    if (!params) return {};
-    return params->value("tag").value_or("");
+    auto tag = name_addr_param(*text, "tag");
+    return tag ? std::move(*tag).value_or("") : std::string{};
 }
 
 Result<Via> top_via(const Message& message) {
     for (const auto& header : message.headers) {
         if (!same_name(header.name, "Via")) continue;
-        if (const auto items = list_items(header.value); !items.empty()) return via_from_text(items.front());
+        if (const auto item = first_item(header.value); !item.empty()) return via_from_text(item);
     }
     return fail(Errc::malformed, "no Via");
 }

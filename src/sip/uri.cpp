@@ -53,6 +53,7 @@ Result<std::string> unescape(std::string_view text, const CharClass& chars) {
 }
 
 std::string escape(std::string_view text, const CharClass& chars) {
+    if (chars.has_all(text)) return std::string(text);
     std::string out;
     for (const char c : text) {
         if (chars(c)) {
@@ -130,7 +131,8 @@ bool headers_equivalent(const Uri& a, const Uri& b) {
 }
 
 struct NameAddrParts {
-    std::string display;
+    std::string unquoted;      // display name
+    std::string_view display;  // likewise, where it has no quotes
     std::string_view uri, params;
 };
 
@@ -138,7 +140,7 @@ Result<NameAddrParts> parts_of_name_addr(std::string_view text) {
     NameAddrParts out;
     auto rest = trimmed(text);
     if (rest.starts_with('"')) {
-        TRY(out.display, take_quoted(rest));
+        TRY(out.unquoted, take_quoted(rest));
         rest = trimmed(rest);
         if (!rest.starts_with('<')) return fail(Errc::malformed, "Display name without <URI>");
     }
@@ -213,7 +215,7 @@ Result<Uri> uri_from_text(std::string_view text) {
     if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
         return fail(Errc::malformed, "URI without a scheme");
     }
-    uri.scheme = lower(text.substr(0, colon));
+    if (const auto scheme = text.substr(0, colon); scheme != "sip") uri.scheme = lower(scheme);
     auto rest = text.substr(colon + 1);
     if (uri.scheme != "sip" && uri.scheme != "sips") {
         if (rest.empty() || !is_visible(rest)) return fail(Errc::malformed, "Invalid character in URI");
@@ -238,7 +240,9 @@ Result<Uri> uri_from_text(std::string_view text) {
 }
 
 std::string to_text(const Uri& uri) {
-    std::string out = uri.scheme + ":";
+    std::string out;
+    out.reserve(uri.user.size() + uri.host.size() + 64);
+    (out += uri.scheme) += ':';
     if (uri.scheme != "sip" && uri.scheme != "sips") return out += uri.opaque;
     if (!uri.user.empty()) {
         out += escape(uri.user, kUserChars);
@@ -263,15 +267,22 @@ bool equivalent(const Uri& a, const Uri& b) {
 
 Result<NameAddr> name_addr_from_text(std::string_view text) {
     TRY(auto parts, parts_of_name_addr(text));
-    NameAddr out{.display = std::move(parts.display), .uri = {}, .params = {}};
+    NameAddr out{.display = std::move(parts.unquoted), .uri = {}, .params = {}};
+    if (!parts.display.empty()) out.display = parts.display;
     TRY(out.uri, uri_from_text(parts.uri));
     TRY(out.params, header_params_from_text(parts.params));
     return out;
 }
 
-Result<Params> name_addr_params(std::string_view text) {
+Result<void> check_name_addr(std::string_view text) {
     TRY(const auto parts, parts_of_name_addr(text));
-    return header_params_from_text(parts.params);
+    if (auto uri = uri_from_text(parts.uri); !uri) return std::unexpected(std::move(uri).error());
+    return check_header_params(parts.params);
+}
+
+Result<std::optional<std::string>> name_addr_param(std::string_view text, std::string_view name) {
+    TRY(const auto parts, parts_of_name_addr(text));
+    return header_param(parts.params, name);
 }
 
 std::string to_text(const NameAddr& value) {

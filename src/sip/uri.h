@@ -26,11 +26,11 @@ struct Uri {
     std::string scheme = "sip";  // lower case
     std::string user;            // unescaped; empty: none
     std::string password;
-    std::string host;            // name, IPv4, or IPv6 without brackets; lower case
-    std::uint16_t port = 0;      // 0: not given
+    std::string host;        // name, IPv4, or IPv6 without brackets; lower case
+    std::uint16_t port = 0;  // 0: not given
     Params params;
-    std::string headers;         // what follows '?', as received
-    std::string opaque;          // what follows ':' when the scheme is neither sip nor sips
+    std::string headers;  // what follows '?', as received
+    std::string opaque;   // what follows ':' when the scheme is neither sip nor sips
     friend bool operator==(const Uri&, const Uri&) = default;
 };
 
@@ -47,13 +47,14 @@ struct Uri {
 struct NameAddr {
     std::string display;  // unquoted
     Uri uri;
-    Params params;        // header parameters (tag, q, expires, …)
+    Params params;  // header parameters (tag, q, expires, …)
     friend bool operator==(const NameAddr&, const NameAddr&) = default;
 };
 
 [[nodiscard]] Result<NameAddr> name_addr_from_text(std::string_view text);
-// Of such a text the header parameters alone; its URI may be any.
-[[nodiscard]] Result<Params> name_addr_params(std::string_view text);
+[[nodiscard]] Result<void> check_name_addr(std::string_view text);  // it is one
+// Of such a text the value of a header parameter, as header_param has it. Its URI may be any.
+[[nodiscard]] Result<std::optional<std::string>> name_addr_param(std::string_view text, std::string_view name);
 [[nodiscard]] std::string to_text(const NameAddr& value);
 
 }  // namespace sheaf::sip

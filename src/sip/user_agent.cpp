@@ -211,7 +211,7 @@ void UserAgent::State::receive(Instant now, const Source& source, Message messag
     if (message.is_request()) {
         on_request(now, source, std::move(message));
     } else {
-        on_response(now, source, message);
+        on_response(now, source, std::move(message));
     }
 }
 

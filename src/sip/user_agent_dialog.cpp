@@ -147,9 +147,11 @@ bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id)
 }
 
 void UserAgent::State::on_bye(Instant now, Call& call, TransactionId id) {
-    const Message request = server(id)->request;
-    reply(now, id, 200);
-    if (!call.closing) events.emplace_back(Ended{call.id, EndCause::bye, request});
+    ServerRecord& record = *server(id);
+    Message response = response_to(record.request, 200, record.local_tag);
+    Message request = std::move(record.request);
+    reply(now, id, std::move(response));
+    if (!call.closing) events.emplace_back(Ended{call.id, EndCause::bye, std::move(request)});
     end_call(now, call.id);
 }
 

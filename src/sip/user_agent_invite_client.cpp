@@ -38,8 +38,7 @@ void put_body(Message& request, const std::string& content_type, const std::stri
 
 }  // namespace
 
-void UserAgent::State::on_invite_response(Instant now, TransactionId id, const Source& source,
-                                          const Message& response) {
+void UserAgent::State::on_invite_response(Instant now, TransactionId id, const Source& source, Message& response) {
     ClientRecord* record = client(id);
     const int status = response.status();
     if (status >= 300) return on_final(now, id, status, &response);
@@ -60,10 +59,10 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     }
     if (!tag_of(response, "To").empty()) follow_response(of->dialog, record->out.request, response);
     if (!takes_reliable(now, id, *of, response)) return;
-    events.emplace_back(Progressed{of->id, response});
+    events.emplace_back(Progressed{of->id, std::move(response)});
 }
 
-void UserAgent::State::on_invite_success(Instant now, TransactionId id, const Source& source, const Message& response) {
+void UserAgent::State::on_invite_success(Instant now, TransactionId id, const Source& source, Message& response) {
     ClientRecord* record = client(id);
     const std::string tag = tag_of(response, "To");
     if (const auto known = record->acks.find(tag); known != record->acks.end()) {
@@ -88,7 +87,7 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
     record->acks[tag] = {};
     const DialogId dialog = of->id;
     if (!record->out.request.body.empty()) acknowledge(*of, {}, {});
-    events.emplace_back(Answered{dialog, response, is_reinvite});
+    events.emplace_back(Answered{dialog, std::move(response), is_reinvite});
     settle_call(dialog);
     send_waiting(now, dialog);
 }
@@ -228,6 +227,7 @@ void UserAgent::State::reinvite(Instant now, Call& call, const Waiting& wanted) 
 
 DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     Message request;
+    request.headers.reserve(kUsualHeaders);
     request.start = RequestLine{"INVITE", wanted.target};
     request.add("Max-Forwards", "70");
     NameAddr from = wanted.from;
@@ -245,7 +245,14 @@ DialogId UserAgent::invite(Instant now, const Invitation& wanted) {
     put_body(request, wanted.content_type, wanted.body);
     const auto routes = name_addrs(request, "Route");
     if (routes) set_route(request, wanted.target, *routes);
-    Call& call = state_->open_call(dialog_of_request(request), true);
+    Dialog dialog;
+    dialog.call_id = *request.first("Call-ID");
+    dialog.local = std::move(from);
+    dialog.remote = std::move(to);
+    dialog.local_tag = dialog.local.params.value("tag").value_or("");
+    dialog.remote_target = request.uri();
+    dialog.local_cseq = 1;
+    Call& call = state_->open_call(std::move(dialog), true);
     const DialogId id = call.id;
     call.account = wanted.account;
     call.is_timed = wanted.session_timer;

@@ -59,7 +59,7 @@ void UserAgent::State::on_cancel(Instant now, TransactionId id) {
 }
 
 // The ACK of our 2xx, or of nothing we know.
-void UserAgent::State::on_ack(Instant now, const Source& source, const Message& request) {
+void UserAgent::State::on_ack(Instant now, const Source& source, Message request) {
     const std::string* call_id = request.first("Call-ID");
     Call* of = call_id == nullptr ? nullptr : call_named(*call_id, tag_of(request, "To"), tag_of(request, "From"));
     if (of == nullptr) return;
@@ -70,7 +70,7 @@ void UserAgent::State::on_ack(Instant now, const Source& source, const Message& 
     of->peer = source;
     const DialogId dialog = of->id;
     if (!of->closing) {
-        events.emplace_back(Acknowledged{dialog, request});
+        events.emplace_back(Acknowledged{dialog, std::move(request)});
     } else if (of->unacked.empty()) {
         const std::vector<Header> headers = std::move(of->bye_headers);
         hang_up(now, *of, headers);

@@ -15,6 +15,21 @@ bool is_known_scheme(std::string_view scheme) {
     return scheme == "sip" || scheme == "sips" || scheme == "tel";
 }
 
+// Of its Via, if it has but one.
+std::optional<std::string> only_branch(const Message& message) {
+    std::optional<std::string_view> via;
+    for (const Header& header : message.headers) {
+        if (!same_name(header.name, "Via")) continue;
+        for (const std::string_view item : list_items(header.value)) {
+            if (via) return std::nullopt;
+            via = item;
+        }
+    }
+    if (!via) return std::nullopt;
+    auto branch = header_param(via->substr(std::min(via->find(';'), via->size())), "branch");
+    return branch ? std::move(*branch) : std::nullopt;
+}
+
 void put_party(Message& message, const std::string& header, NameAddr party, const std::string& tag) {
     if (tag.empty()) {
         std::erase_if(party.params.items, [](const auto& item) { return same_name(item.first, "tag"); });
@@ -26,13 +41,13 @@ void put_party(Message& message, const std::string& header, NameAddr party, cons
 
 }  // namespace
 
-void UserAgent::State::on_known_request(Instant now, TransactionId id, const Source& source, const Message& request) {
+void UserAgent::State::on_known_request(Instant now, TransactionId id, const Source& source, Message request) {
     ServerRecord* record = server(id);
     ASSERT(record != nullptr);
     if (request.method() == "ACK") {
         const TransactionStep step = record->machine.on_ack(now);
         settle_server(id);
-        if (step.deliver) on_ack(now, source, request);
+        if (step.deliver) on_ack(now, source, std::move(request));
         return;
     }
     if (record->machine.on_request_again(now).repeat) sends.push_back(record->last);
@@ -119,13 +134,11 @@ void UserAgent::State::on_outside_request(Instant now, TransactionId id) {
     events.emplace_back(Requested{id, 0, record->request, record->source, record->local_tag});
 }
 
-void UserAgent::State::on_response(Instant now, const Source& source, const Message& response) {
-    const auto vias = response.list("Via");
-    if (vias.size() != 1) return;  // §8.1.3.3: not ours
-    const auto via = via_from_text(vias.front());
-    if (!via) return;
+void UserAgent::State::on_response(Instant now, const Source& source, Message response) {
+    const auto branch = only_branch(response);
+    if (!branch) return;  // §8.1.3.3: not ours
     const std::string& method = response.method();
-    const auto found = clients_by_key.find(client_key(via->params.value("branch").value_or(""), method));
+    const auto found = clients_by_key.find(client_key(*branch, method));
     if (found == clients_by_key.end()) return;
     const TransactionId id = found->second;
     ClientRecord* record = client(id);

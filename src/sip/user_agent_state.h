@@ -88,7 +88,7 @@ struct ServerRecord {
     Message request;
     Source source;
     std::string local_tag;
-    Send last;  // response
+    Send last;  // response; no bytes: the way that the first will go
     std::string key;
     std::string merge_key;
     DialogId dialog = 0;
@@ -239,17 +239,18 @@ struct UserAgent::State {
 
     // user_agent_outside.cpp: which request or response this is.
     void on_request(Instant now, const Source& source, Message request);
-    void on_known_request(Instant now, TransactionId id, const Source& source, const Message& request);
+    void on_known_request(Instant now, TransactionId id, const Source& source, Message request);
     void on_new_request(Instant now, TransactionId id);
     void on_outside_request(Instant now, TransactionId id);
-    void on_response(Instant now, const Source& source, const Message& response);
+    void on_response(Instant now, const Source& source, Message response);
     void on_final(Instant now, TransactionId id, int status, const Message* response);  // null: our own 408 or 503
     [[nodiscard]] bool may_be_subscription(const std::string& method) const;
     [[nodiscard]] bool passes_inspection(Instant now, TransactionId id);
 
     // user_agent_invite_client.cpp
-    void on_invite_response(Instant now, TransactionId id, const Source& source, const Message& response);
-    void on_invite_success(Instant now, TransactionId id, const Source& source, const Message& response);
+    // Both: the response may be taken.
+    void on_invite_response(Instant now, TransactionId id, const Source& source, Message& response);
+    void on_invite_success(Instant now, TransactionId id, const Source& source, Message& response);
     void on_invite_failed(Instant now, TransactionId id, int status, const Message* response);
     void on_stray_success(Instant now, TransactionId id, const Source& source, const Message& response);
     void acknowledge_failure(TransactionId id, const Message& response);
@@ -263,7 +264,7 @@ struct UserAgent::State {
     void on_invite(Instant now, TransactionId id);
     void on_reinvite(Instant now, Call& call, TransactionId id);
     void on_cancel(Instant now, TransactionId id);
-    void on_ack(Instant now, const Source& source, const Message& request);
+    void on_ack(Instant now, const Source& source, Message request);
     void on_call_timer(Instant now, Call& call);
     void answer(Instant now, Call& call, const Answer& wanted);
     void reject(Instant now, Call& call, int status, const std::vector<Header>& headers, std::string_view reason,

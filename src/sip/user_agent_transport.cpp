@@ -31,8 +31,7 @@ void note_source(Message& request, Via& via, const Endpoint& remote) {
     } else {
         return;
     }
-    request.remove_first_item("Via");
-    request.add_first("Via", to_text(via));
+    request.replace_first_item("Via", to_text(via));
 }
 
 // §18.2.2: back to the address it came from, always; `maddr` of a stranger is not followed. The port is the sent-by's
@@ -170,8 +169,7 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
         over_tcp.transport = Transport::tcp;
         if (const Endpoint* tcp = listening(over_tcp, {})) {
             by_tcp_for_size = true;
-            out.request.remove_first_item("Via");
-            out.request.add_first("Via", to_text(via_of(*tcp, branch)));
+            out.request.replace_first_item("Via", to_text(via_of(*tcp, branch)));
             send.to = over_tcp;
             send.local = *tcp;
             send.bytes = to_bytes(out.request);
@@ -265,9 +263,6 @@ void UserAgent::State::reply(Instant now, TransactionId id, Message response) {
     ServerRecord* record = server(id);
     if (record == nullptr || !record->machine.on_response(now, response.status())) return;
     add_identity(response, response.status() == 405 ? "OPTIONS" : std::string_view{});
-    const auto via = top_via(record->request);
-    ASSERT(via.has_value());
-    record->last = response_way(*via, record->source);
     record->last.bytes = to_bytes(response);
     sends.push_back(record->last);
     if (record->machine.is_answered()) give_back(record->request);  // nobody asks for it again; its answer is kept
@@ -319,9 +314,9 @@ void UserAgent::State::on_request(Instant now, const Source& source, Message req
     const std::string method = request.method();
     const std::string key = server_key(request, *via, method == "ACK" ? "INVITE" : method);
     if (const auto known = servers_by_key.find(key); known != servers_by_key.end()) {
-        return on_known_request(now, known->second, source, request);
+        return on_known_request(now, known->second, source, std::move(request));
     }
-    if (method == "ACK") return on_ack(now, source, request);
+    if (method == "ACK") return on_ack(now, source, std::move(request));
     // What ends something is let in longer, so that a full house can empty itself.
     const bool ends_something = method == "BYE" || method == "CANCEL";
     const std::size_t limit = options.transactions_max * (ends_something ? 2 : 1);
@@ -333,7 +328,7 @@ void UserAgent::State::on_request(Instant now, const Source& source, Message req
                         .request = std::move(request),
                         .source = source,
                         .local_tag = entropy.token(8),
-                        .last = {},
+                        .last = response_way(*via, source),
                         .key = key,
                         .merge_key = {}};
     servers_by_key[key] = id;

@@ -361,10 +361,12 @@ private:
             config::log_error("the outbox does not take facts", {{"why", added.error().what}});
             return shed();
         }
-        facts_.clear();
-        for (const Fact& fact : *added)
+        std::uint64_t seq = *added;
+        for (const FactDraft& fact : std::exchange(facts_, {})) {
             if (fact.type == "segment.erased")
-                erased_seqs_[SegmentId(std::string(fact.data.at("segment").as_string()))] = fact.seq;
+                erased_seqs_[SegmentId(std::string(fact.data.at("segment").as_string()))] = seq;
+            ++seq;
+        }
     }
     void shed() {
         if (facts_.size() <= kMediaFactsKeptMax) return;

@@ -54,10 +54,10 @@ public:
     OutboxCourier(const OutboxCourier&) = delete;
     OutboxCourier& operator=(const OutboxCourier&) = delete;
 
-    Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) override {
-        TRY(auto facts, outbox_->add(drafts));
-        if (!facts.empty()) input(link::Added{});
-        return facts;
+    Result<std::uint64_t> add(const std::vector<FactDraft>& drafts) override {
+        TRY(const auto first, outbox_->add(drafts));
+        if (!drafts.empty()) input(link::Added{});
+        return first;
     }
     Result<void> add_file(const link::OutboxFile& file) override {
         TRY_VOID(outbox_->add_file(file));

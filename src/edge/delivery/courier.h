@@ -43,8 +43,8 @@ public:
                                                                CourierEvents events);
     virtual ~Courier() = default;
 
-    // Durable when they return. The facts as they were stamped. Errc::exhausted: the disk is full or a fact too large.
-    [[nodiscard]] virtual Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) = 0;
+    // Durable when they return: link::Outbox's. Errc::exhausted: the disk is full or a fact too large.
+    [[nodiscard]] virtual Result<std::uint64_t> add(const std::vector<FactDraft>& drafts) = 0;
     // The file stays where it is, unchanged, until file_delivered. Again with the same segment: no change, unless the
     // digest is another; then this file takes the former one's place.
     [[nodiscard]] virtual Result<void> add_file(const link::OutboxFile& file) = 0;

@@ -3,8 +3,10 @@
 
 #include <sys/random.h>
 
+#include <array>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -17,6 +19,29 @@ std::chrono::nanoseconds read_clock(clockid_t clock) {
     return std::chrono::seconds{at.tv_sec} + std::chrono::nanoseconds{at.tv_nsec};
 }
 
+// Seeds from the kernel, many at a time. Each is given once.
+class Drawn {
+public:
+    Entropy::Seed next() {
+        if (left_ == 0) draw();
+        return std::exchange(seeds_.at(--left_), {});
+    }
+
+private:
+    void draw() {
+        auto* const bytes = seeds_.front().data();
+        for (std::size_t filled = 0; filled < sizeof seeds_;) {
+            const ssize_t got = getrandom(bytes + filled, sizeof seeds_ - filled, 0);
+            // Without randomness no tag or nonce is safe; nothing may go on.
+            ASSERT(got > 0 || errno == EINTR);
+            if (got > 0) filled += static_cast<std::size_t>(got);
+        }
+        left_ = seeds_.size();
+    }
+    std::array<Entropy::Seed, 32> seeds_{};
+    std::size_t left_ = 0;
+};
+
 }  // namespace
 
 Stamp now() {
@@ -27,15 +52,8 @@ Stamp now() {
 }
 
 Entropy::Seed seed() {
-    Entropy::Seed seed{};
-    std::size_t filled = 0;
-    while (filled < seed.size()) {
-        const ssize_t got = getrandom(seed.data() + filled, seed.size() - filled, 0);
-        // Without randomness no tag or nonce is safe; nothing may go on.
-        ASSERT(got > 0 || errno == EINTR);
-        if (got > 0) filled += static_cast<std::size_t>(got);
-    }
-    return seed;
+    thread_local Drawn drawn;
+    return drawn.next();
 }
 
 }  // namespace sheaf::net

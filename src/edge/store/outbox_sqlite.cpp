@@ -71,21 +71,34 @@ ALTER TABLE fact_by_seq RENAME TO fact;
 CREATE INDEX fact_waiting ON fact (owner, seq) WHERE refused IS NULL;
 )sql";
 
+// A row is written once and removed once, at the ends of the table: no index pays for itself. Its id is in its body.
+constexpr std::string_view kFactsInOrder = R"sql(
+CREATE TABLE fact_in_order (
+    seq     INTEGER PRIMARY KEY,
+    owner   TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    refused TEXT
+);
+INSERT INTO fact_in_order SELECT seq, owner, body, refused FROM fact ORDER BY seq;
+DROP TABLE fact;
+ALTER TABLE fact_in_order RENAME TO fact;
+)sql";
+
 class SqliteOutbox final : public link::Outbox {
 public:
     SqliteOutbox(Database database, Fact sender, std::string owner)
         : database_(std::move(database)), sender_(std::move(sender)), owner_(std::move(owner)) {}
 
     Result<void> claim();
-    Result<std::vector<Fact>> add(const std::vector<FactDraft>& drafts) override;
+    Result<void> count();
+    Result<std::uint64_t> add(const std::vector<FactDraft>& drafts) override;
     Result<void> add_file(const OutboxFile& file) override;
     Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) override;
     Result<std::vector<OutboxFile>> pending_files(std::size_t count) override;
     Result<void> delivered(const std::vector<std::string>& fact_ids) override;
     Result<void> refused(const std::string& fact_id, const std::string& reason) override {
-        TRY(const auto seq, take_seq(fact_id));
-        TRY(auto update, database_.prepare("UPDATE fact SET refused = ?2 WHERE seq = ?1"));
-        return update.bind(1, seq).bind(2, reason).run();
+        const auto given = given_.extract(fact_id);
+        return given ? keep_apart(given.mapped(), reason) : Result<void>{};
     }
     Result<void> file_delivered(const std::string& segment, const std::string& sha256) override;
     Result<void> file_refused(const std::string& segment, const std::string& sha256,
@@ -100,14 +113,16 @@ public:
 private:
     [[nodiscard]] Result<void> follow_calls(const std::vector<FactDraft>& drafts);
     [[nodiscard]] Result<void> heard_of(const Stamp& now);
-    [[nodiscard]] Result<std::int64_t> take_seq(const std::string& fact_id);  // 0: unknown, no row has that
+    [[nodiscard]] Result<void> keep_apart(std::int64_t seq, const std::string& reason);
     [[nodiscard]] Result<std::uint64_t> last_seq();
-    [[nodiscard]] Fact stamped(const FactDraft& draft, std::uint64_t seq) const;
 
     Database database_;
     Fact sender_;  // tenant, site and node of every fact
     std::string owner_;
     std::unordered_map<std::string, std::int64_t> given_;  // seqs of what `pending` has given, by id
+    std::int64_t from_ = 0;                                // no fact of the owner's waits before it
+    std::uint64_t pending_ = 0;                            // facts of the owner's
+    std::uint64_t refused_ = 0;                            // likewise
 };
 
 // A new file takes this node's name, and keeps it.
@@ -128,37 +143,40 @@ Result<std::uint64_t> SqliteOutbox::last_seq() {
     return static_cast<std::uint64_t>(select.integer(0));
 }
 
-Fact SqliteOutbox::stamped(const FactDraft& draft, std::uint64_t seq) const {
-    Fact fact = sender_;
-    fact.seq = seq;
-    fact.at = draft.stamp.wall;
-    fact.mono = to_ms(draft.stamp.mono);
-    fact.type = draft.type;
-    fact.data = draft.data;
-    return fact;
+Result<void> SqliteOutbox::count() {
+    TRY(auto select, database_.prepare("SELECT count(*), count(refused) FROM fact WHERE owner = ?"));
+    TRY_VOID(select.bind(1, owner_).step());
+    refused_ = static_cast<std::uint64_t>(select.integer(1));
+    pending_ = static_cast<std::uint64_t>(select.integer(0)) - refused_;
+    return {};
 }
 
-Result<std::vector<Fact>> SqliteOutbox::add(const std::vector<FactDraft>& drafts) {
-    std::vector<Fact> facts;
-    if (drafts.empty()) return facts;
+Result<std::uint64_t> SqliteOutbox::add(const std::vector<FactDraft>& drafts) {
+    if (drafts.empty()) {
+        TRY(const auto seq, last_seq());
+        return seq + 1;
+    }
     TRY(auto transaction, Transaction::begin(database_));
-    TRY(std::uint64_t seq, last_seq());
-    TRY(auto insert, database_.prepare("INSERT INTO fact (seq, id, owner, body) VALUES (?, ?, ?, ?)"));
+    TRY(const std::uint64_t last, last_seq());
+    std::uint64_t seq = last;
+    TRY(auto insert, database_.prepare("INSERT INTO fact (seq, owner, body) VALUES (?, ?, ?)"));
+    insert.bind(2, owner_);
     for (const auto& draft : drafts) {
-        Fact fact = stamped(draft, ++seq);
-        TRY(const std::string body, seal(fact));
-        if (body.size() > kFactBytesMax) return fail(Errc::exhausted, "a fact of type " + fact.type + " is too large");
-        TRY_VOID(insert.bind(1, static_cast<std::int64_t>(seq)).bind(2, fact.id).bind(3, owner_).bind(4, body).run());
-        facts.push_back(std::move(fact));
+        TRY(const std::string body, sealed(sender_, ++seq, draft));
+        if (body.size() > kFactBytesMax) return fail(Errc::exhausted, "a fact of type " + draft.type + " is too large");
+        TRY_VOID(insert.bind(1, static_cast<std::int64_t>(seq)).bind(3, body).run());
     }
     TRY_VOID(follow_calls(drafts));
     TRY(auto update, database_.prepare("UPDATE node SET seq = ?"));
     TRY_VOID(update.bind(1, static_cast<std::int64_t>(seq)).run());
     TRY_VOID(transaction.commit());
-    return facts;
+    pending_ += drafts.size();
+    return last + 1;
 }
 
+// Of a call that begins and ends within the batch nothing is written down.
 Result<void> SqliteOutbox::follow_calls(const std::vector<FactDraft>& drafts) {
+    std::unordered_map<std::string_view, bool> changes;  // is it in progress now?
     bool is_about_calls = false;
     for (const auto& draft : drafts) {
         const bool begins = draft.type == "call.started";
@@ -166,9 +184,18 @@ Result<void> SqliteOutbox::follow_calls(const std::vector<FactDraft>& drafts) {
         const auto* call = begins || ends ? draft.data.if_contains("calluuid") : nullptr;
         if (call == nullptr || !call->is_string()) continue;
         is_about_calls = true;
+        const std::string_view calluuid = call->get_string();
+        const auto known = changes.find(calluuid);
+        if (ends && known != changes.end() && known->second) {
+            changes.erase(known);
+        } else {
+            changes[calluuid] = begins;
+        }
+    }
+    for (const auto& [call, begins] : changes) {
         TRY(auto change, database_.prepare(begins ? "INSERT OR IGNORE INTO open_call VALUES (?, ?)"
                                                   : "DELETE FROM open_call WHERE owner = ? AND calluuid = ?"));
-        TRY_VOID(change.bind(1, owner_).bind(2, std::string_view(call->get_string())).run());
+        TRY_VOID(change.bind(1, owner_).bind(2, call).run());
     }
     return is_about_calls ? heard_of(drafts.back().stamp) : Result<void>{};
 }
@@ -219,28 +246,34 @@ Result<void> SqliteOutbox::add_file(const OutboxFile& file) {
 }
 
 Result<std::vector<Fact>> SqliteOutbox::pending(std::size_t count, std::size_t bytes) {
-    TRY(auto select,
-        database_.prepare("SELECT id, body, seq FROM fact WHERE owner = ? AND refused IS NULL ORDER BY seq"));
-    select.bind(1, owner_);
     std::vector<Fact> facts;
-    std::vector<std::string> unreadable;
-    for (std::size_t taken = 0; facts.size() < count;) {
-        TRY(const bool row, select.step());
-        if (!row) break;
-        const std::string body = select.text(1);
-        if (!facts.empty() && taken + body.size() > bytes) break;
-        taken += body.size();
-        given_[select.text(0)] = select.integer(2);
-        auto value = json_from_text(body);
-        auto fact = value ? fact_from_json(*value) : Result<Fact>(std::unexpected(value.error()));
-        if (fact) {
-            facts.push_back(std::move(*fact));
-        } else {
-            unreadable.push_back(select.text(0));
+    std::vector<std::int64_t> unreadable;
+    {
+        TRY(auto select, database_.prepare("SELECT seq, owner = ?2 AND refused IS NULL, body FROM fact WHERE seq >= ?1 "
+                                           "ORDER BY seq"));
+        select.bind(1, from_).bind(2, owner_);
+        for (std::size_t taken = 0; facts.size() < count;) {
+            TRY(const bool row, select.step());
+            if (!row) break;
+            const std::int64_t seq = select.integer(0);
+            if (select.integer(1) == 0) {
+                if (facts.empty()) from_ = seq + 1;
+                continue;
+            }
+            const std::string body = select.text(2);
+            if (!facts.empty() && taken + body.size() > bytes) break;
+            taken += body.size();
+            auto value = json_from_text(body);
+            auto fact = value ? fact_from_json(*value) : Result<Fact>(std::unexpected(value.error()));
+            if (fact) {
+                given_[fact->id] = seq;
+                facts.push_back(std::move(*fact));
+            } else {
+                unreadable.push_back(seq);
+            }
         }
     }
-    select.reset();
-    for (const auto& id : unreadable) TRY_VOID(refused(id, "the outbox cannot read it any more"));
+    for (const auto seq : unreadable) TRY_VOID(keep_apart(seq, "the outbox cannot read it any more"));
     return facts;
 }
 
@@ -258,22 +291,28 @@ Result<std::vector<OutboxFile>> SqliteOutbox::pending_files(std::size_t count) {
     return files;
 }
 
-Result<std::int64_t> SqliteOutbox::take_seq(const std::string& fact_id) {
-    if (const auto given = given_.extract(fact_id)) return given.mapped();
-    TRY(auto select, database_.prepare("SELECT seq FROM fact WHERE id = ?"));
-    select.bind(1, fact_id);
-    TRY(const bool found, select.step());
-    return found ? select.integer(0) : 0;
+Result<void> SqliteOutbox::keep_apart(std::int64_t seq, const std::string& reason) {
+    TRY(auto update, database_.prepare("UPDATE fact SET refused = ?2 WHERE seq = ?1"));
+    TRY_VOID(update.bind(1, seq).bind(2, reason).run());
+    --pending_;
+    ++refused_;
+    return {};
 }
 
 Result<void> SqliteOutbox::delivered(const std::vector<std::string>& fact_ids) {
     TRY(auto transaction, Transaction::begin(database_));
     TRY(auto remove, database_.prepare("DELETE FROM fact WHERE seq = ?"));
+    std::uint64_t removed = 0;
     for (const auto& id : fact_ids) {
-        TRY(const auto seq, take_seq(id));
-        TRY_VOID(remove.bind(1, seq).run());
+        const auto given = given_.find(id);
+        if (given == given_.end()) continue;
+        TRY_VOID(remove.bind(1, given->second).run());
+        removed += static_cast<std::uint64_t>(database_.changes());
     }
-    return transaction.commit();
+    TRY_VOID(transaction.commit());
+    for (const auto& id : fact_ids) given_.erase(id);
+    pending_ -= removed;
+    return {};
 }
 
 Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std::string& sha256) {
@@ -282,14 +321,16 @@ Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std:
 }
 
 Result<link::Outbox::Counts> SqliteOutbox::counts() {
-    TRY(auto select, database_.prepare("SELECT (SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NULL),"
-                                       "(SELECT min(seq) FROM fact WHERE owner = ?1 AND refused IS NULL),"
-                                       "(SELECT count(*) FROM fact WHERE owner = ?1 AND refused IS NOT NULL),"
-                                       "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NULL),"
-                                       "(SELECT count(*) FROM file WHERE owner = ?1 AND refused IS NOT NULL)"));
-    TRY_VOID(select.bind(1, owner_).step());
-    const auto number = [&](int column) { return static_cast<std::uint64_t>(select.integer(column)); };
-    return Counts{number(0), number(1), number(2), number(3), number(4)};
+    Counts counts{.facts_pending = pending_, .facts_refused = refused_};
+    TRY(auto first, database_.prepare("SELECT seq FROM fact WHERE seq >= ? AND owner = ? AND refused IS NULL "
+                                      "ORDER BY seq LIMIT 1"));
+    TRY(const bool waits, first.bind(1, from_).bind(2, owner_).step());
+    if (waits) counts.first_pending = static_cast<std::uint64_t>(first.integer(0));
+    TRY(auto files, database_.prepare("SELECT count(*), count(refused) FROM file WHERE owner = ?"));
+    TRY_VOID(files.bind(1, owner_).step());
+    counts.files_refused = static_cast<std::uint64_t>(files.integer(1));
+    counts.files_pending = static_cast<std::uint64_t>(files.integer(0)) - counts.files_refused;
+    return counts;
 }
 
 }  // namespace
@@ -297,13 +338,14 @@ Result<link::Outbox::Counts> SqliteOutbox::counts() {
 Result<std::unique_ptr<link::Outbox>> open_outbox(const std::string& path, const std::string& tenant,
                                                   const std::string& site, const std::string& node,
                                                   const std::string& owner) {
-    TRY(auto database, Database::open(path, {kSchema, kOpenCalls, kFactsBySeq}));
+    TRY(auto database, Database::open(path, {kSchema, kOpenCalls, kFactsBySeq, kFactsInOrder}));
     Fact sender;
     sender.tenant = tenant;
     sender.site = site;
     sender.node = node;
     auto outbox = std::make_unique<SqliteOutbox>(std::move(database), std::move(sender), owner);
     TRY_VOID(outbox->claim());
+    TRY_VOID(outbox->count());
     return outbox;
 }
 
