@@ -3,24 +3,34 @@
 
 #include <compare>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
 namespace sheaf {
 
-// A name that cannot be passed where another kind of name is meant. Empty means "none".
+// A name that cannot be passed where another kind of name is meant. Empty means "none". Copies share its text: a call's
+// ids stand in many places. Any thread may hold a copy.
 template <typename Tag>
 class Id {
 public:
     Id() = default;
-    explicit Id(std::string text) : text_(std::move(text)) {}
+    explicit Id(std::string text)
+        : text_(text.empty() ? nullptr : std::make_shared<const std::string>(std::move(text))) {}
 
-    [[nodiscard]] const std::string& text() const { return text_; }
-    [[nodiscard]] bool empty() const { return text_.empty(); }
-    friend auto operator<=>(const Id&, const Id&) = default;
+    [[nodiscard]] const std::string& text() const {
+        if (text_) return *text_;
+        static const std::string kNone;
+        return kNone;
+    }
+    [[nodiscard]] bool empty() const { return text_ == nullptr; }
+    friend bool operator==(const Id& a, const Id& b) { return a.text_ == b.text_ || a.text() == b.text(); }
+    friend std::strong_ordering operator<=>(const Id& a, const Id& b) {
+        return a.text_ == b.text_ ? std::strong_ordering::equal : a.text() <=> b.text();
+    }
 
 private:
-    std::string text_;
+    std::shared_ptr<const std::string> text_;  // null: empty
 };
 
 using CallUuid = Id<struct CallUuidTag>;            // one call at one switch

@@ -87,7 +87,9 @@ Exchange::Exchange(Exchange&&) noexcept = default;
 Exchange& Exchange::operator=(Exchange&&) noexcept = default;
 
 std::vector<Effect> Exchange::step(const Input& input) {
+    constexpr std::size_t kUsualEffects = 8;
     Turn turn{.state = *state_, .now = input.now, .entropy = Entropy{input.seed}, .effects = {}};
+    turn.effects.reserve(kUsualEffects);
     std::visit([&](const auto& event) { on(turn, event); }, input.event);
     forget_calls_that_are_over(turn);
     if (turn.serve && !state_->closing) serve_queues(turn);

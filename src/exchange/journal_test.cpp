@@ -3,12 +3,24 @@
 
 #include <doctest/doctest.h>
 
+#include "exchange/fingerprint.h"
 #include "exchange/test_site.h"
 
 using namespace sheaf;
 using namespace sheaf::exchange;
 
 namespace {
+
+std::string bytes_of(const Effect& effect) {
+    std::string out;
+    std::visit(
+        [&](const auto& it) {
+            Fingerprint print(out);
+            fields(print, it);
+        },
+        effect);
+    return out;
+}
 
 // One of each, every field set.
 std::vector<Event> one_of_each() {
@@ -135,6 +147,37 @@ TEST_CASE("the digest tells effects apart, and an effect's text shows what is no
     CHECK(effects_digest({EndLeg{LegId{"a"}, 0, Cause::normal}}) !=
           effects_digest({EndLeg{LegId{"a"}, 0, Cause::busy}}));
     CHECK(to_text(TellReadiness{}) == "TellReadiness");
+    // The bytes of docs/formats/switch-journal.md; whoever changes them makes another version.
+    CHECK(bytes_of(EndLeg{LegId{"a"}, 486, Cause::busy}) ==
+          "\x01"
+          "a"
+          "\xe6\x03" +
+              std::string(1, static_cast<char>(Cause::busy)));
+    const boost::json::object data{{"n", nullptr}, {"b", true}, {"i", -1}, {"u", 300U}, {"d", 1.0}, {"a", {"x"}}};
+    CHECK(bytes_of(SayFact{"t", data}) == std::string("\x01"
+                                                      "t"
+                                                      "\x06"
+                                                      "\x01"
+                                                      "n"
+                                                      "\x00"
+                                                      "\x01"
+                                                      "b"
+                                                      "\x01\x01",
+                                                      10) +
+                                              "\x01"
+                                              "i"
+                                              "\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+                                              "\x01"
+                                              "u"
+                                              "\x03\xac\x02"
+                                              "\x01"
+                                              "d"
+                                              "\x04\x80\x80\x80\x80\x80\x80\x80\xf8\x3f"
+                                              "\x01"
+                                              "a"
+                                              "\x06\x01\x05\x01"
+                                              "x");
+    CHECK(effects_digest({}) == "2d06800538d394c2");  // XXH3 of nothing
     CHECK(to_text(EndLeg{LegId{"a"}, 486, Cause::busy}) == R"(EndLeg {"leg":"a","status":486,"cause":"busy"})");
 }
 

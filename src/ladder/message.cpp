@@ -56,7 +56,7 @@ Result<Names> names_of(std::string_view bytes) {
         const std::size_t begin = at + 1;
         at = bytes.find('\n', begin);
         const auto line = bytes.substr(begin, at == std::string_view::npos ? at : at - begin);
-        if (sip::trimmed(line).empty() || line == "\r") break;
+        if (line.empty() || line == "\r") break;
         const char first = sip::lower(line.front());  // most lines are told by it
         if (first != 'c' && first != 'i' && !sip::is_blank(first)) continue;
         const auto colon = line.find(':');

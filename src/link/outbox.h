@@ -50,9 +50,9 @@ public:
     };
     [[nodiscard]] virtual Result<Unfinished> unfinished() = 0;
     [[nodiscard]] virtual Result<void> alive(const Stamp& now) = 0;  // costs nothing while no call is in progress
-    struct Counts {
+    [[nodiscard]] virtual Result<std::uint64_t> first_pending() = 0;  // the seq of the oldest such fact; 0: none
+    struct Counts {                                                   // looked up in all that is there
         std::uint64_t facts_pending = 0;
-        std::uint64_t first_pending = 0;  // the seq of the oldest of them; 0: none
         std::uint64_t facts_refused = 0;
         std::uint64_t files_pending = 0;
         std::uint64_t files_refused = 0;

@@ -17,6 +17,8 @@ constexpr CharClass kTokenChar([](char c) {
 constexpr CharClass kValueChar([](char c) {
     return !is_control(c) && std::string_view(" \t;,\"<>\\").find(c) == std::string_view::npos;
 });
+// Names with an underscore are outside the grammar but common.
+constexpr CharClass kHostChar([](char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; });
 
 }  // namespace
 
@@ -180,30 +182,29 @@ std::vector<std::string_view> list_items(std::string_view text) {
     return items;
 }
 
-Result<std::string> host_from_text(std::string_view text) {
+namespace {
+
+// Without its brackets, else as it stands.
+Result<std::string_view> checked_host(std::string_view text) {
     if (text.starts_with('[')) {
         if (!text.ends_with(']')) return fail(Errc::malformed, "IPv6 reference has no end");
         const auto address = text.substr(1, text.size() - 2);
         if (address.find(':') == std::string_view::npos || !is_ip_literal(address)) {
             return fail(Errc::malformed, "Invalid IPv6 reference");
         }
-        return lower(address);
+        return address;
     }
-    // Names with an underscore are outside the grammar but common.
-    const auto good = [](char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; };
-    if (text.empty() || !std::ranges::all_of(text, good)) return fail(Errc::malformed, "Invalid host");
-    return lower(text);
+    if (text.empty() || !kHostChar.has_all(text)) return fail(Errc::malformed, "Invalid host");
+    return text;
 }
 
-std::string host_to_text(std::string_view host) {
-    if (host.find(':') == std::string_view::npos) return std::string(host);
-    std::string out = "[";
-    out += host;
-    return out += ']';
-}
+struct HostPortView {
+    std::string_view host;
+    std::uint16_t port = 0;
+};
 
-Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {
-    HostPort out;
+Result<HostPortView> checked_host_port(std::string_view text, bool spaced) {
+    HostPortView out;
     const auto bracket = text.starts_with('[') ? text.rfind(']') : std::string_view::npos;
     const auto colon = text.find(':', bracket == std::string_view::npos ? 0 : bracket);
     auto host = text.substr(0, colon);
@@ -217,8 +218,32 @@ Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {
         if (!port || *port == 0) return fail(Errc::malformed, "Invalid port");
         out.port = static_cast<std::uint16_t>(*port);
     }
-    TRY(out.host, host_from_text(host));
+    TRY(out.host, checked_host(host));
     return out;
+}
+
+}  // namespace
+
+Result<std::string> host_from_text(std::string_view text) {
+    TRY(const auto host, checked_host(text));
+    return lower(host);
+}
+
+std::string host_to_text(std::string_view host) {
+    if (host.find(':') == std::string_view::npos) return std::string(host);
+    std::string out = "[";
+    out += host;
+    return out += ']';
+}
+
+Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {
+    TRY(const auto parts, checked_host_port(text, spaced));
+    return HostPort{lower(parts.host), parts.port};
+}
+
+Result<void> check_host_port(std::string_view text, bool spaced) {
+    if (auto parts = checked_host_port(text, spaced); !parts) return std::unexpected(std::move(parts).error());
+    return {};
 }
 
 }  // namespace sheaf::sip

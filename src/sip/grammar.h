@@ -106,5 +106,6 @@ struct HostPort {
     std::uint16_t port = 0;
 };
 [[nodiscard]] Result<HostPort> host_port_from_text(std::string_view text, bool spaced);
+[[nodiscard]] Result<void> check_host_port(std::string_view text, bool spaced);  // it is one
 
 }  // namespace sheaf::sip

@@ -91,9 +91,13 @@ void Message::replace_first_item(std::string_view name, std::string_view item) {
 
 namespace {
 
-// Of a Via all but its parameters; `params` is left with those.
-Result<Via> sent_by(std::string_view text, std::string_view& params) {
-    Via via;
+// As they stand in the text.
+struct ViaParts {
+    std::string_view transport, sent_by, params;
+};
+
+// All is checked but sent-by and parameters.
+Result<ViaParts> parts_of_via(std::string_view text) {
     auto rest = trimmed(text);
     const auto part = [&rest](bool last) -> std::string_view {
         const auto end = end_before(rest, last ? " \t" : " \t/");
@@ -111,30 +115,29 @@ Result<Via> sent_by(std::string_view text, std::string_view& params) {
     if (!is_token(name) || !is_token(version) || !is_token(transport)) {
         return fail(Errc::malformed, "Invalid protocol in Via");
     }
-    via.transport = transport;
-    std::ranges::transform(via.transport, via.transport.begin(),
-                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
     const auto end = std::min(rest.find(';'), rest.size());
-    TRY(auto where, host_port_from_text(trimmed(rest.substr(0, end)), true));
-    via.host = std::move(where.host);
-    via.port = where.port;
-    params = rest.substr(end);
-    return via;
+    return ViaParts{transport, trimmed(rest.substr(0, end)), rest.substr(end)};
 }
 
 }  // namespace
 
 Result<Via> via_from_text(std::string_view text) {
-    std::string_view params;
-    TRY(auto via, sent_by(text, params));
-    TRY(via.params, header_params_from_text(params));
+    TRY(const auto parts, parts_of_via(text));
+    Via via;
+    via.transport = parts.transport;
+    std::ranges::transform(via.transport, via.transport.begin(),
+                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    TRY(auto where, host_port_from_text(parts.sent_by, true));
+    via.host = std::move(where.host);
+    via.port = where.port;
+    TRY(via.params, header_params_from_text(parts.params));
     return via;
 }
 
 Result<void> check_via(std::string_view text) {
-    std::string_view params;
-    if (auto via = sent_by(text, params); !via) return std::unexpected(std::move(via).error());
-    return check_header_params(params);
+    TRY(const auto parts, parts_of_via(text));
+    TRY_VOID(check_host_port(parts.sent_by, true));
+    return check_header_params(parts.params);
 }
 
 std::string to_text(const Via& via) {

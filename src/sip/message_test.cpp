@@ -72,6 +72,23 @@ TEST_CASE("the topmost item of a list header can be taken off") {
     CHECK(m.list("Route") == std::vector<std::string>{"f"});
 }
 
+TEST_CASE("the topmost item of a list header is replaced where it stands") {
+    const auto replaced = [](std::vector<Header> headers) {
+        Message m;
+        m.start = RequestLine{"OPTIONS", {}};
+        m.headers = std::move(headers);
+        m.replace_first_item("Via", "x");
+        return m.headers;
+    };
+    using Headers = std::vector<Header>;
+    CHECK(replaced({{"To", "a"}, {"Via", "one"}, {"Via", "two"}}) ==
+          Headers{{"To", "a"}, {"Via", "x"}, {"Via", "two"}});
+    CHECK(replaced({{"via", "one , two"}}) == Headers{{"via", "x , two"}});
+    CHECK(replaced({{"Via", " , one"}}) == Headers{{"Via", " , x"}});
+    CHECK(replaced({{"Via", ","}, {"Via", "one"}}) == Headers{{"Via", ","}, {"Via", "x"}});
+    CHECK(replaced({{"To", "a"}}) == Headers{{"To", "a"}});
+}
+
 TEST_CASE("headers are added, set and removed by name without case") {
     Message m;
     m.add("A", "1");

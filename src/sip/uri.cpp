@@ -30,23 +30,31 @@ int hex_digit(char c) {
     return -1;
 }
 
-// Undoes %HEXHEX. Besides `chars` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
-Result<std::string> unescape(std::string_view text, const CharClass& chars) {
-    if (chars.has_all(text)) return std::string(text);
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
+// Escapes are whole. Besides `chars` takes '#' and bytes above ASCII, which phones send raw; they are written escaped.
+Result<void> check_escaped(std::string_view text, const CharClass& chars) {
+    for (std::size_t i = chars.length_in(text); i < text.size(); ++i) {
         const char c = text[i];
         if (c == '%') {
-            if (text.size() - i < 3) return fail(Errc::malformed, "Invalid escape in URI");
-            const int high = hex_digit(text[i + 1]);
-            const int low = hex_digit(text[i + 2]);
-            if (high < 0 || low < 0) return fail(Errc::malformed, "Invalid escape in URI");
-            out += static_cast<char>(high * 16 + low);
+            const bool is_whole = text.size() - i > 2 && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+            if (!is_whole) return fail(Errc::malformed, "Invalid escape in URI");
             i += 2;
-        } else if (chars(c) || c == '#' || static_cast<unsigned char>(c) >= 0x80) {
-            out += c;
-        } else {
+        } else if (!chars(c) && c != '#' && static_cast<unsigned char>(c) < 0x80) {
             return fail(Errc::malformed, "Invalid character in URI");
+        }
+    }
+    return {};
+}
+
+// Undoes %HEXHEX in what check_escaped has passed.
+std::string unescaped(std::string_view text) {
+    if (text.find('%') == std::string_view::npos) return std::string(text);
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%') {
+            out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+            i += 2;
+        } else {
+            out += text[i];
         }
     }
     return out;
@@ -78,33 +86,78 @@ bool is_scheme(std::string_view text) {
     return !text.empty() && is_alphanumeric(text.front()) && !is_digit(text.front()) && std::ranges::all_of(text, good);
 }
 
-// `text` starts with a semicolon.
-Result<Params> uri_params(std::string_view text) {
-    Params params;
+// `text` is empty or starts with a semicolon; `take` is told each name and its value, if it has one.
+template <typename Take>
+Result<void> each_uri_param(std::string_view text, Take take) {
     while (!text.empty()) {
         text.remove_prefix(1);
         const auto item = text.substr(0, text.find(';'));
         text.remove_prefix(item.size());
-        const auto equals = item.find('=');
-        TRY(auto name, unescape(item.substr(0, equals), kParamChars));
+        const auto equals = std::min(item.find('='), item.size());
+        const auto name = item.substr(0, equals);
+        TRY_VOID(check_escaped(name, kParamChars));
         if (name.empty()) return fail(Errc::malformed, "URI parameter without a name");
-        std::optional<std::string> value;
-        if (equals != std::string_view::npos) {
-            TRY(value, unescape(item.substr(equals + 1), kParamChars));
+        std::optional<std::string_view> value;
+        if (equals < item.size()) {
+            value = item.substr(equals + 1);
+            TRY_VOID(check_escaped(*value, kParamChars));
         }
-        params.items.emplace_back(std::move(name), std::move(value));
-    }
-    return params;
-}
-
-Result<void> read_user(Uri& uri, std::string_view text) {
-    const auto colon = text.find(':');
-    TRY(uri.user, unescape(text.substr(0, colon), kUserChars));
-    if (uri.user.empty()) return fail(Errc::malformed, "URI without a user before @");
-    if (colon != std::string_view::npos) {
-        TRY(uri.password, unescape(text.substr(colon + 1), kPasswordChars));
+        take(name, value);
     }
     return {};
+}
+
+// As they stand in the text, escapes and all.
+struct UriParts {
+    std::string_view scheme, user, password, host_port, params, headers;
+    std::string_view opaque;  // when the scheme is neither sip nor sips, and then only this
+};
+
+Result<void> read_user(UriParts& parts, std::string_view text) {
+    const auto colon = std::min(text.find(':'), text.size());
+    parts.user = text.substr(0, colon);
+    TRY_VOID(check_escaped(parts.user, kUserChars));
+    if (parts.user.empty()) return fail(Errc::malformed, "URI without a user before @");
+    parts.password = text.substr(std::min(colon + 1, text.size()));
+    return check_escaped(parts.password, kPasswordChars);
+}
+
+// All is checked but host and port, and parameters.
+Result<UriParts> parts_of_uri(std::string_view text) {
+    UriParts parts;
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
+        return fail(Errc::malformed, "URI without a scheme");
+    }
+    parts.scheme = text.substr(0, colon);
+    auto rest = text.substr(colon + 1);
+    if (!same_name(parts.scheme, "sip") && !same_name(parts.scheme, "sips")) {
+        if (rest.empty() || !is_visible(rest)) return fail(Errc::malformed, "Invalid character in URI");
+        parts.opaque = rest;
+        return parts;
+    }
+    if (const auto at = rest.find('@'); at != std::string_view::npos) {
+        TRY_VOID(read_user(parts, rest.substr(0, at)));
+        rest.remove_prefix(at + 1);
+    }
+    if (const auto question = rest.find('?'); question != std::string_view::npos) {
+        parts.headers = rest.substr(question + 1);
+        if (parts.headers.empty() || !is_visible(parts.headers)) {
+            return fail(Errc::malformed, "Invalid headers in URI");
+        }
+        rest = rest.substr(0, question);
+    }
+    const auto semicolon = std::min(rest.find(';'), rest.size());
+    parts.host_port = rest.substr(0, semicolon);
+    parts.params = rest.substr(semicolon);
+    return parts;
+}
+
+Result<void> check_uri(std::string_view text) {
+    TRY(const auto parts, parts_of_uri(text));
+    if (!parts.opaque.empty()) return {};
+    TRY_VOID(check_host_port(parts.host_port, false));
+    return each_uri_param(parts.params, [](std::string_view, std::optional<std::string_view>) {});
 }
 
 bool params_equivalent(const Params& a, const Params& b) {
@@ -178,8 +231,8 @@ std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri) {
         rest.remove_prefix(std::min(item.size() + 1, rest.size()));
         const auto equals = std::min(item.find('='), item.size());
         const auto value = item.substr(std::min(equals + 1, item.size()));
-        auto plain = unescape(value, kRawHeaderChars);
-        out.emplace_back(lower(item.substr(0, equals)), plain ? *std::move(plain) : std::string(value));
+        const bool is_plain = check_escaped(value, kRawHeaderChars).has_value();
+        out.emplace_back(lower(item.substr(0, equals)), is_plain ? unescaped(value) : std::string(value));
     }
     return out;
 }
@@ -210,32 +263,20 @@ void Params::set(std::string name, std::optional<std::string> value) {
 }
 
 Result<Uri> uri_from_text(std::string_view text) {
+    TRY(const auto parts, parts_of_uri(text));
     Uri uri;
-    const auto colon = text.find(':');
-    if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
-        return fail(Errc::malformed, "URI without a scheme");
-    }
-    if (const auto scheme = text.substr(0, colon); scheme != "sip") uri.scheme = lower(scheme);
-    auto rest = text.substr(colon + 1);
-    if (uri.scheme != "sip" && uri.scheme != "sips") {
-        if (rest.empty() || !is_visible(rest)) return fail(Errc::malformed, "Invalid character in URI");
-        uri.opaque = rest;
-        return uri;
-    }
-    if (const auto at = rest.find('@'); at != std::string_view::npos) {
-        TRY_VOID(read_user(uri, rest.substr(0, at)));
-        rest.remove_prefix(at + 1);
-    }
-    if (const auto question = rest.find('?'); question != std::string_view::npos) {
-        uri.headers = rest.substr(question + 1);
-        if (uri.headers.empty() || !is_visible(uri.headers)) return fail(Errc::malformed, "Invalid headers in URI");
-        rest = rest.substr(0, question);
-    }
-    const auto semicolon = std::min(rest.find(';'), rest.size());
-    TRY(auto where, host_port_from_text(rest.substr(0, semicolon), false));
+    if (parts.scheme != "sip") uri.scheme = lower(parts.scheme);
+    uri.opaque = parts.opaque;
+    if (!uri.opaque.empty()) return uri;
+    uri.user = unescaped(parts.user);
+    uri.password = unescaped(parts.password);
+    uri.headers = parts.headers;
+    TRY(auto where, host_port_from_text(parts.host_port, false));
     uri.host = std::move(where.host);
     uri.port = where.port;
-    TRY(uri.params, uri_params(rest.substr(semicolon)));
+    TRY_VOID(each_uri_param(parts.params, [&](std::string_view name, std::optional<std::string_view> value) {
+        uri.params.items.emplace_back(unescaped(name), value ? std::optional(unescaped(*value)) : std::nullopt);
+    }));
     return uri;
 }
 
@@ -276,7 +317,7 @@ Result<NameAddr> name_addr_from_text(std::string_view text) {
 
 Result<void> check_name_addr(std::string_view text) {
     TRY(const auto parts, parts_of_name_addr(text));
-    if (auto uri = uri_from_text(parts.uri); !uri) return std::unexpected(std::move(uri).error());
+    TRY_VOID(check_uri(parts.uri));
     return check_header_params(parts.params);
 }
 

@@ -42,6 +42,15 @@ void take_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
 }
 
+// As a header's value, without one.
+std::string joined(const std::vector<std::string>& items, std::string_view without = {}) {
+    std::string out;
+    for (const std::string& item : items) {
+        if (item != without) out += (out.empty() ? "" : ", ") + item;
+    }
+    return out;
+}
+
 // What is not needed any more once the final response is here: it would be kept for half a minute.
 void forget_sent(ClientRecord& record) {
     give_back(record.send.bytes);
@@ -56,6 +65,9 @@ UserAgent::State::State(UserAgentOptions given, const Entropy::Seed& seed)
     : options(std::move(given)),
       // An IPv6 address without brackets is no host with a port.
       advertised(host_port_from_text(options.advertise, false).value_or(HostPort{options.advertise, 0})),
+      allow(joined(options.allow)),
+      supported(joined(options.supported)),
+      supported_offerless(joined(options.supported, "100rel")),
       times{options.t1, options.t2, options.t4},
       entropy(seed) {}
 

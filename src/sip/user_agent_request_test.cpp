@@ -192,6 +192,26 @@ TEST_CASE("a broken request gets 400 with the reason, an oversized one 513, a br
     CHECK(us.ua.counts().transactions == 0);
 }
 
+TEST_CASE("a response with another Via than ours below it, or none of ours, is not ours") {
+    LoneAgent us;
+    us.ua.request_outside(us.now, outside("OPTIONS"));
+    const Message request = us.only();
+    const std::string via = *request.first("Via");
+    const auto answer = [&](const std::string& vias) {
+        Message response = response_to(request, 200, "t");
+        response.remove("Via");
+        std::string text = to_bytes(response);
+        text.insert(text.find("\r\n") + 2, vias);
+        us.receive(text);
+        return us.ua.take_events().size();
+    };
+    CHECK(answer("Via: " + via + ", " + via + "\r\n") == 0);
+    CHECK(answer("Via: " + via + "\r\nv: SIP/2.0/UDP 203.0.113.9\r\n") == 0);
+    CHECK(answer("Via: SIP/2.0/UDP 203.0.113.9\r\n") == 0);
+    CHECK(answer("Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKother\r\n") == 0);
+    CHECK(answer("Via: ,\r\nVia: " + via + "\r\n") == 1);
+}
+
 TEST_CASE("answers go back to the address the request came from, to its port if rport asks") {
     LoneAgent us;
     us.source.remote = {Transport::udp, "203.0.113.5", 34567};

@@ -186,6 +186,8 @@ struct UserAgent::State {
 
     UserAgentOptions options;
     HostPort advertised;  // an empty host: as bound
+    // The values of Allow and Supported, and of the latter in an INVITE without offer.
+    std::string allow, supported, supported_offerless;
     TransactionTimes times;
     Entropy entropy;
     std::vector<Send> sends;

@@ -15,12 +15,6 @@ bool is_ipv6(std::string_view address) {
     return address.find(':') != std::string_view::npos;
 }
 
-std::string joined(const std::vector<std::string>& items) {
-    std::string out;
-    for (const std::string& item : items) out += (out.empty() ? "" : ", ") + item;
-    return out;
-}
-
 // §18.2.1 and RFC 3581 §4: where the request really came from, written into its top Via.
 void note_source(Message& request, Via& via, const Endpoint& remote) {
     if (via.params.has("rport")) {
@@ -120,11 +114,11 @@ std::string UserAgent::State::contact(const Endpoint& local) const {
 
 void UserAgent::State::add_identity(Message& message, std::string_view method) const {
     if (method == "INVITE" || method == "OPTIONS" || method == "UPDATE") {
-        if (!options.allow.empty() && message.first("Allow") == nullptr) message.add("Allow", joined(options.allow));
-        std::vector<std::string> supported = options.supported;
+        if (!allow.empty() && message.first("Allow") == nullptr) message.add("Allow", allow);
         // The offer would come in a provisional response, and a PRACK have to answer it.
-        if (method == "INVITE" && message.is_request() && message.body.empty()) std::erase(supported, "100rel");
-        if (!supported.empty() && message.first("Supported") == nullptr) message.add("Supported", joined(supported));
+        const bool is_offerless = method == "INVITE" && message.is_request() && message.body.empty();
+        const std::string& tags = is_offerless ? supported_offerless : supported;
+        if (!tags.empty() && message.first("Supported") == nullptr) message.add("Supported", tags);
     }
     const char* name = message.is_request() ? "User-Agent" : "Server";
     if (!options.product.empty() && message.first(name) == nullptr) message.add(name, options.product);

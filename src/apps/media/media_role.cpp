@@ -385,11 +385,11 @@ private:
     void keep_files() {
         // The archive takes another file of a segment only once it knows why: its fact goes first.
         if (!replaced_.empty()) {
-            const auto counts = courier_->counts();
+            const auto first = courier_->first_pending();
             std::erase_if(replaced_, [&](journal::ArchiveFile& file) {
                 const auto seq = erased_seqs_.find(file.segment);
-                if (!counts || seq == erased_seqs_.end()) return false;
-                if (counts->first_pending != 0 && counts->first_pending <= seq->second) return false;
+                if (!first || seq == erased_seqs_.end()) return false;
+                if (*first != 0 && *first <= seq->second) return false;
                 erased_seqs_.erase(seq);
                 sealed_.push_back(std::move(file));
                 return true;

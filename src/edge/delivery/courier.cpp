@@ -66,6 +66,7 @@ public:
     }
     Result<link::Outbox::Unfinished> unfinished() override { return outbox_->unfinished(); }
     Result<void> alive(const Stamp& now) override { return outbox_->alive(now); }
+    Result<std::uint64_t> first_pending() override { return outbox_->first_pending(); }
     Result<link::Outbox::Counts> counts() override { return outbox_->counts(); }
 
 private:

@@ -51,6 +51,7 @@ public:
     // link::Outbox's, of this owner.
     [[nodiscard]] virtual Result<link::Outbox::Unfinished> unfinished() = 0;
     [[nodiscard]] virtual Result<void> alive(const Stamp& now) = 0;
+    [[nodiscard]] virtual Result<std::uint64_t> first_pending() = 0;
     [[nodiscard]] virtual Result<link::Outbox::Counts> counts() = 0;
 };
 

@@ -3,10 +3,11 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <ctime>
-#include <utility>
 
 #include "base/assert.h"
 
@@ -24,21 +25,26 @@ class Drawn {
 public:
     Entropy::Seed next() {
         if (left_ == 0) draw();
-        return std::exchange(seeds_.at(--left_), {});
+        --left_;
+        Entropy::Seed seed{};
+        const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(left_ * seed.size());
+        std::copy_n(from, seed.size(), seed.begin());
+        std::fill_n(from, seed.size(), std::uint8_t{0});
+        return seed;
     }
 
 private:
     void draw() {
-        auto* const bytes = seeds_.front().data();
-        for (std::size_t filled = 0; filled < sizeof seeds_;) {
-            const ssize_t got = getrandom(bytes + filled, sizeof seeds_ - filled, 0);
+        for (std::size_t filled = 0; filled < bytes_.size();) {
+            const ssize_t got = getrandom(bytes_.data() + filled, bytes_.size() - filled, 0);
             // Without randomness no tag or nonce is safe; nothing may go on.
             ASSERT(got > 0 || errno == EINTR);
             if (got > 0) filled += static_cast<std::size_t>(got);
         }
-        left_ = seeds_.size();
+        left_ = kCount;
     }
-    std::array<Entropy::Seed, 32> seeds_{};
+    static constexpr std::size_t kCount = 32;
+    std::array<std::uint8_t, kCount * sizeof(Entropy::Seed)> bytes_{};
     std::size_t left_ = 0;
 };
 

@@ -12,6 +12,8 @@ namespace {
 
 using link::OutboxFile;
 
+constexpr std::size_t kOthersPassedMax = 10'000;  // facts of other owners, in search of more to deliver together
+
 // `refused` is null while the row waits. Delivered rows are deleted; the node's seq stays.
 constexpr std::string_view kSchema = R"sql(
 CREATE TABLE node (
@@ -90,15 +92,17 @@ public:
         : database_(std::move(database)), sender_(std::move(sender)), owner_(std::move(owner)) {}
 
     Result<void> claim();
-    Result<void> count();
     Result<std::uint64_t> add(const std::vector<FactDraft>& drafts) override;
     Result<void> add_file(const OutboxFile& file) override;
     Result<std::vector<Fact>> pending(std::size_t count, std::size_t bytes) override;
     Result<std::vector<OutboxFile>> pending_files(std::size_t count) override;
     Result<void> delivered(const std::vector<std::string>& fact_ids) override;
     Result<void> refused(const std::string& fact_id, const std::string& reason) override {
-        const auto given = given_.extract(fact_id);
-        return given ? keep_apart(given.mapped(), reason) : Result<void>{};
+        const auto given = given_.find(fact_id);
+        if (given == given_.end()) return {};
+        TRY_VOID(keep_apart(given->second, reason));
+        given_.erase(given);
+        return {};
     }
     Result<void> file_delivered(const std::string& segment, const std::string& sha256) override;
     Result<void> file_refused(const std::string& segment, const std::string& sha256,
@@ -108,6 +112,7 @@ public:
     }
     Result<Unfinished> unfinished() override;
     Result<void> alive(const Stamp& now) override;
+    Result<std::uint64_t> first_pending() override;
     Result<Counts> counts() override;
 
 private:
@@ -121,8 +126,6 @@ private:
     std::string owner_;
     std::unordered_map<std::string, std::int64_t> given_;  // seqs of what `pending` has given, by id
     std::int64_t from_ = 0;                                // no fact of the owner's waits before it
-    std::uint64_t pending_ = 0;                            // facts of the owner's
-    std::uint64_t refused_ = 0;                            // likewise
 };
 
 // A new file takes this node's name, and keeps it.
@@ -141,14 +144,6 @@ Result<std::uint64_t> SqliteOutbox::last_seq() {
     TRY(auto select, database_.prepare("SELECT seq FROM node"));
     TRY_VOID(select.step());
     return static_cast<std::uint64_t>(select.integer(0));
-}
-
-Result<void> SqliteOutbox::count() {
-    TRY(auto select, database_.prepare("SELECT count(*), count(refused) FROM fact WHERE owner = ?"));
-    TRY_VOID(select.bind(1, owner_).step());
-    refused_ = static_cast<std::uint64_t>(select.integer(1));
-    pending_ = static_cast<std::uint64_t>(select.integer(0)) - refused_;
-    return {};
 }
 
 Result<std::uint64_t> SqliteOutbox::add(const std::vector<FactDraft>& drafts) {
@@ -170,11 +165,10 @@ Result<std::uint64_t> SqliteOutbox::add(const std::vector<FactDraft>& drafts) {
     TRY(auto update, database_.prepare("UPDATE node SET seq = ?"));
     TRY_VOID(update.bind(1, static_cast<std::int64_t>(seq)).run());
     TRY_VOID(transaction.commit());
-    pending_ += drafts.size();
     return last + 1;
 }
 
-// Of a call that begins and ends within the batch nothing is written down.
+// Of each call what the batch leaves it at: to delete what is not there costs little.
 Result<void> SqliteOutbox::follow_calls(const std::vector<FactDraft>& drafts) {
     std::unordered_map<std::string_view, bool> changes;  // is it in progress now?
     bool is_about_calls = false;
@@ -184,13 +178,7 @@ Result<void> SqliteOutbox::follow_calls(const std::vector<FactDraft>& drafts) {
         const auto* call = begins || ends ? draft.data.if_contains("calluuid") : nullptr;
         if (call == nullptr || !call->is_string()) continue;
         is_about_calls = true;
-        const std::string_view calluuid = call->get_string();
-        const auto known = changes.find(calluuid);
-        if (ends && known != changes.end() && known->second) {
-            changes.erase(known);
-        } else {
-            changes[calluuid] = begins;
-        }
+        changes[call->get_string()] = begins;
     }
     for (const auto& [call, begins] : changes) {
         TRY(auto change, database_.prepare(begins ? "INSERT OR IGNORE INTO open_call VALUES (?, ?)"
@@ -249,18 +237,21 @@ Result<std::vector<Fact>> SqliteOutbox::pending(std::size_t count, std::size_t b
     std::vector<Fact> facts;
     std::vector<std::int64_t> unreadable;
     {
-        TRY(auto select, database_.prepare("SELECT seq, owner = ?2 AND refused IS NULL, body FROM fact WHERE seq >= ?1 "
-                                           "ORDER BY seq"));
+        TRY(auto select,
+            database_.prepare("SELECT seq, CASE WHEN owner = ?2 AND refused IS NULL THEN body END FROM fact "
+                              "WHERE seq >= ?1 ORDER BY seq"));
         select.bind(1, from_).bind(2, owner_);
-        for (std::size_t taken = 0; facts.size() < count;) {
+        for (std::size_t taken = 0, passed = 0; facts.size() < count;) {
             TRY(const bool row, select.step());
             if (!row) break;
             const std::int64_t seq = select.integer(0);
-            if (select.integer(1) == 0) {
-                if (facts.empty()) from_ = seq + 1;
+            if (select.is_null(1)) {
+                const bool is_first = facts.empty() && unreadable.empty();
+                if (is_first) from_ = seq + 1;
+                if (!is_first && ++passed > kOthersPassedMax) break;
                 continue;
             }
-            const std::string body = select.text(2);
+            const std::string body = select.text(1);
             if (!facts.empty() && taken + body.size() > bytes) break;
             taken += body.size();
             auto value = json_from_text(body);
@@ -293,25 +284,19 @@ Result<std::vector<OutboxFile>> SqliteOutbox::pending_files(std::size_t count) {
 
 Result<void> SqliteOutbox::keep_apart(std::int64_t seq, const std::string& reason) {
     TRY(auto update, database_.prepare("UPDATE fact SET refused = ?2 WHERE seq = ?1"));
-    TRY_VOID(update.bind(1, seq).bind(2, reason).run());
-    --pending_;
-    ++refused_;
-    return {};
+    return update.bind(1, seq).bind(2, reason).run();
 }
 
 Result<void> SqliteOutbox::delivered(const std::vector<std::string>& fact_ids) {
     TRY(auto transaction, Transaction::begin(database_));
     TRY(auto remove, database_.prepare("DELETE FROM fact WHERE seq = ?"));
-    std::uint64_t removed = 0;
     for (const auto& id : fact_ids) {
         const auto given = given_.find(id);
         if (given == given_.end()) continue;
         TRY_VOID(remove.bind(1, given->second).run());
-        removed += static_cast<std::uint64_t>(database_.changes());
     }
     TRY_VOID(transaction.commit());
     for (const auto& id : fact_ids) given_.erase(id);
-    pending_ -= removed;
     return {};
 }
 
@@ -320,16 +305,31 @@ Result<void> SqliteOutbox::file_delivered(const std::string& segment, const std:
     return remove.bind(1, segment).bind(2, sha256).run();
 }
 
+Result<std::uint64_t> SqliteOutbox::first_pending() {
+    TRY(auto first, database_.prepare("SELECT seq, owner = ?2 AND refused IS NULL FROM fact WHERE seq >= ?1 "
+                                      "ORDER BY seq"));
+    first.bind(1, from_).bind(2, owner_);
+    for (;;) {
+        TRY(const bool row, first.step());
+        if (!row) return 0;
+        if (first.integer(1) != 0) return static_cast<std::uint64_t>(first.integer(0));
+        from_ = first.integer(0) + 1;
+    }
+}
+
 Result<link::Outbox::Counts> SqliteOutbox::counts() {
-    Counts counts{.facts_pending = pending_, .facts_refused = refused_};
-    TRY(auto first, database_.prepare("SELECT seq FROM fact WHERE seq >= ? AND owner = ? AND refused IS NULL "
-                                      "ORDER BY seq LIMIT 1"));
-    TRY(const bool waits, first.bind(1, from_).bind(2, owner_).step());
-    if (waits) counts.first_pending = static_cast<std::uint64_t>(first.integer(0));
-    TRY(auto files, database_.prepare("SELECT count(*), count(refused) FROM file WHERE owner = ?"));
-    TRY_VOID(files.bind(1, owner_).step());
-    counts.files_refused = static_cast<std::uint64_t>(files.integer(1));
-    counts.files_pending = static_cast<std::uint64_t>(files.integer(0)) - counts.files_refused;
+    Counts counts;
+    const auto look = [&](std::string_view sql, std::uint64_t& pending, std::uint64_t& refused) -> Result<void> {
+        TRY(auto select, database_.prepare(sql));
+        TRY_VOID(select.bind(1, owner_).step());
+        refused = static_cast<std::uint64_t>(select.integer(1));
+        pending = static_cast<std::uint64_t>(select.integer(0)) - refused;
+        return {};
+    };
+    TRY_VOID(
+        look("SELECT count(*), count(refused) FROM fact WHERE owner = ?", counts.facts_pending, counts.facts_refused));
+    TRY_VOID(
+        look("SELECT count(*), count(refused) FROM file WHERE owner = ?", counts.files_pending, counts.files_refused));
     return counts;
 }
 
@@ -345,7 +345,6 @@ Result<std::unique_ptr<link::Outbox>> open_outbox(const std::string& path, const
     sender.node = node;
     auto outbox = std::make_unique<SqliteOutbox>(std::move(database), std::move(sender), owner);
     TRY_VOID(outbox->claim());
-    TRY_VOID(outbox->count());
     return outbox;
 }
 
