@@ -88,8 +88,14 @@ void B2bua::Core::warn(std::string text, std::vector<std::pair<std::string, std:
 
 std::vector<sip::Header> B2bua::Core::session_id(const Leg& of) const {
     if (of.session_local.empty()) return {};
-    const std::string remote = of.session_remote.empty() ? std::string(32, '0') : of.session_remote;
-    return {{"Session-ID", of.session_local + ";remote=" + remote}};
+    constexpr std::string_view kNoRemote = "00000000000000000000000000000000";
+    std::string value;
+    value.reserve(of.session_local.size() + kNoRemote.size() + 16);
+    (value += of.session_local) += ";remote=";
+    value += of.session_remote.empty() ? kNoRemote : of.session_remote;
+    std::vector<sip::Header> headers;
+    headers.push_back({"Session-ID", std::move(value)});
+    return headers;
 }
 
 std::vector<sip::Header> B2bua::Core::call_headers(const Leg& of) const {

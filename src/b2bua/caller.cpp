@@ -109,10 +109,10 @@ std::string session_half_of(const sip::Message& message) {
 
 std::string session_half_from(std::string_view id) {
     std::string half;
+    half.reserve(id.size());
     for (const char c : id) {
-        if (c != '-') half += c;
+        if (c != '-') half += sip::lower(c);
     }
-    half = sip::lower(half);
     if (half.size() == 32 && std::ranges::all_of(half, is_hex)) return half;
     return sha256_hex(id).substr(0, 32);
 }

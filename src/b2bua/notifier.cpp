@@ -97,7 +97,7 @@ void Notifier::subscribe(Instant now, const sip::Requested& requested, const Wat
     one.way = {*std::move(dialog), requested.source, watch.follow_source};
     one.watch = watch;
     one.event = kDialogEvent;
-    if (const auto id = id_of(*event)) one.event += sip::header_params_to_text({{{"id", *id}}});
+    if (const auto id = id_of(*event)) sip::append_header_params(one.event, {{{"id", *id}}});
     auto& kept = subscriptions_[key] = std::move(one);
     by_agent_.emplace(watch.dn, key);
     ++of_watcher_[watch.watcher];

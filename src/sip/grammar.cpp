@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "sip/endpoint.h"
 
 namespace sheaf::sip {
@@ -131,17 +132,15 @@ Result<std::optional<std::string>> header_param(std::string_view text, std::stri
     return found;
 }
 
-std::string header_params_to_text(const Params& params) {
-    std::string out;
+void append_header_params(std::string& out, const Params& params) {
     for (const auto& [name, value] : params.items) {
         out += ';';
         out += name;
         if (!value) continue;
         out += '=';
         const bool plain = !value->empty() && kValueChar.has_all(*value);
-        out += plain ? *value : quoted(*value);
+        plain ? out += * value : out += quoted(*value);
     }
-    return out;
 }
 
 std::string_view first_item(std::string_view text) {
@@ -234,6 +233,15 @@ std::string host_to_text(std::string_view host) {
     std::string out = "[";
     out += host;
     return out += ']';
+}
+
+void append_host_port(std::string& out, std::string_view host, std::uint16_t port) {
+    if (host.find(':') == std::string_view::npos) {
+        out += host;
+    } else {
+        ((out += '[') += host) += ']';
+    }
+    if (port != 0) append_number(out += ':', port);
 }
 
 Result<HostPort> host_port_from_text(std::string_view text, bool spaced) {

@@ -91,7 +91,7 @@ private:
 [[nodiscard]] Result<void> check_header_params(std::string_view text);  // they are some
 // The value of the first of that name; empty: it is a flag; nullopt: there is none.
 [[nodiscard]] Result<std::optional<std::string>> header_param(std::string_view text, std::string_view name);
-[[nodiscard]] std::string header_params_to_text(const Params& params);  // with the leading semicolons
+void append_header_params(std::string& out, const Params& params);  // with the leading semicolons
 
 // The items of a comma-separated list; commas in quotes and in <> do not part. Empty items are left out.
 [[nodiscard]] std::vector<std::string_view> list_items(std::string_view text);
@@ -100,6 +100,7 @@ private:
 // hostname, IPv4address, or IPv6reference with its brackets; the result is lower case and without them.
 [[nodiscard]] Result<std::string> host_from_text(std::string_view text);
 [[nodiscard]] std::string host_to_text(std::string_view host);
+void append_host_port(std::string& out, std::string_view host, std::uint16_t port);
 // host [":" port], with white space around the colon if `spaced` (Via). Port 0: not given.
 struct HostPort {
     std::string host;

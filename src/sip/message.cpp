@@ -141,9 +141,12 @@ Result<void> check_via(std::string_view text) {
 }
 
 std::string to_text(const Via& via) {
-    std::string out = "SIP/2.0/" + via.transport + " " + host_to_text(via.host);
-    if (via.port != 0) out += ":" + std::to_string(via.port);
-    return out + header_params_to_text(via.params);
+    std::string out;
+    out.reserve(160);
+    ((out += "SIP/2.0/") += via.transport) += ' ';
+    append_host_port(out, via.host, via.port);
+    append_header_params(out, via.params);
+    return out;
 }
 
 Result<CSeq> cseq_from_text(std::string_view text) {
@@ -178,11 +181,13 @@ std::string to_bytes(const Message& message) {
     std::string out;
     out.reserve(1024 + message.body.size());
     if (const auto* request = std::get_if<RequestLine>(&message.start)) {
-        append_line(out, request->method + " " + to_text(request->uri));
+        append_line(out, request->method);
+        append_line(out += ' ', to_text(request->uri));
         out += " SIP/2.0\r\n";
     } else {
         const auto& status = std::get<StatusLine>(message.start);
-        out += "SIP/2.0 " + std::to_string(status.code) + " ";
+        append_number(out += "SIP/2.0 ", status.code);
+        out += ' ';
         append_line(out, status.reason);
         out += "\r\n";
     }
@@ -193,14 +198,17 @@ std::string to_bytes(const Message& message) {
         append_line(out, header.name);
         out += ": ";
         if (is_length) {
-            out += std::to_string(message.body.size());
+            append_number(out, message.body.size());
             length_written = true;
         } else {
             append_line(out, header.value);
         }
         out += "\r\n";
     }
-    if (!length_written) out += "Content-Length: " + std::to_string(message.body.size()) + "\r\n";
+    if (!length_written) {
+        append_number(out += "Content-Length: ", message.body.size());
+        out += "\r\n";
+    }
     out += "\r\n";
     return out += message.body;
 }

@@ -60,10 +60,10 @@ std::string unescaped(std::string_view text) {
     return out;
 }
 
-std::string escape(std::string_view text, const CharClass& chars) {
-    if (chars.has_all(text)) return std::string(text);
-    std::string out;
-    for (const char c : text) {
+void append_escaped(std::string& out, std::string_view text, const CharClass& chars) {
+    const std::size_t plain = chars.length_in(text);
+    out += text.substr(0, plain);
+    for (const char c : text.substr(plain)) {
         if (chars(c)) {
             out += c;
         } else {
@@ -73,7 +73,6 @@ std::string escape(std::string_view text, const CharClass& chars) {
             out += kHex[u & 15];
         }
     }
-    return out;
 }
 
 bool is_visible(std::string_view text) {
@@ -238,7 +237,9 @@ std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri) {
 }
 
 std::string escaped_header(std::string_view value) {
-    return escape(value, kHeaderChars);
+    std::string out;
+    append_escaped(out, value, kHeaderChars);
+    return out;
 }
 
 bool Params::has(std::string_view name) const {
@@ -280,23 +281,29 @@ Result<Uri> uri_from_text(std::string_view text) {
     return uri;
 }
 
-std::string to_text(const Uri& uri) {
-    std::string out;
-    out.reserve(uri.user.size() + uri.host.size() + 64);
+void append_uri(std::string& out, const Uri& uri) {
     (out += uri.scheme) += ':';
-    if (uri.scheme != "sip" && uri.scheme != "sips") return out += uri.opaque;
+    if (uri.scheme != "sip" && uri.scheme != "sips") {
+        out += uri.opaque;
+        return;
+    }
     if (!uri.user.empty()) {
-        out += escape(uri.user, kUserChars);
-        if (!uri.password.empty()) out += ":" + escape(uri.password, kPasswordChars);
+        append_escaped(out, uri.user, kUserChars);
+        if (!uri.password.empty()) append_escaped(out += ':', uri.password, kPasswordChars);
         out += '@';
     }
-    out += host_to_text(uri.host);
-    if (uri.port != 0) out += ":" + std::to_string(uri.port);
+    append_host_port(out, uri.host, uri.port);
     for (const auto& [name, value] : uri.params.items) {
-        out += ";" + escape(name, kParamChars);
-        if (value) out += "=" + escape(*value, kParamChars);
+        append_escaped(out += ';', name, kParamChars);
+        if (value) append_escaped(out += '=', *value, kParamChars);
     }
-    if (!uri.headers.empty()) out += "?" + uri.headers;
+    if (!uri.headers.empty()) (out += '?') += uri.headers;
+}
+
+std::string to_text(const Uri& uri) {
+    std::string out;
+    out.reserve(uri.user.size() + uri.host.size() + uri.opaque.size() + 64);
+    append_uri(out, uri);
     return out;
 }
 
@@ -328,8 +335,11 @@ Result<std::optional<std::string>> name_addr_param(std::string_view text, std::s
 
 std::string to_text(const NameAddr& value) {
     std::string out;
-    if (!value.display.empty()) out = quoted(value.display) + " ";
-    return out + "<" + to_text(value.uri) + ">" + header_params_to_text(value.params);
+    out.reserve(value.display.size() + value.uri.user.size() + value.uri.host.size() + 96);
+    if (!value.display.empty()) (out += quoted(value.display)) += ' ';
+    append_uri(out += '<', value.uri);
+    append_header_params(out += '>', value.params);
+    return out;
 }
 
 }  // namespace sheaf::sip

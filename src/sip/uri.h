@@ -36,6 +36,7 @@ struct Uri {
 
 [[nodiscard]] Result<Uri> uri_from_text(std::string_view text);
 [[nodiscard]] std::string to_text(const Uri& uri);
+void append_uri(std::string& out, const Uri& uri);
 // The headers a URI carries after its '?', in order, names in lower case, escapes undone (RFC 3261 §19.1.1); a value
 // that does not unescape is left as it is.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> headers_of(const Uri& uri);

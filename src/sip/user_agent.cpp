@@ -23,7 +23,9 @@ std::optional<Instant> wake_at(const Machine& machine) {
 }
 
 std::string dialog_name(const std::string& call_id, const std::string& local_tag) {
-    return call_id + '\n' + local_tag;
+    std::string name;
+    name.reserve(call_id.size() + 1 + local_tag.size());
+    return ((name += call_id) += '\n') += local_tag;
 }
 
 template <typename Map>
