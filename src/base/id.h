@@ -20,8 +20,8 @@ public:
 
     [[nodiscard]] const std::string& text() const {
         if (text_) return *text_;
-        static const std::string kNone;
-        return kNone;
+        static const std::string none;
+        return none;
     }
     [[nodiscard]] bool empty() const { return text_ == nullptr; }
     friend bool operator==(const Id& a, const Id& b) { return a.text_ == b.text_ || a.text() == b.text(); }

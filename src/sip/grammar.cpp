@@ -139,7 +139,7 @@ void append_header_params(std::string& out, const Params& params) {
         if (!value) continue;
         out += '=';
         const bool plain = !value->empty() && kValueChar.has_all(*value);
-        plain ? out += * value : out += quoted(*value);
+        out += plain ? std::string_view(*value) : std::string_view(quoted(*value));
     }
 }
 
