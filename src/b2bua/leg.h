@@ -44,7 +44,7 @@ struct Offered {                 // their INVITE; no final answer has gone
     bool answer_wanted = false;  // AnswerLeg has come, the media has not
     std::string early;           // the description that a 183 has told; empty: none has
     bool holds = false;          // the offer does
-    std::optional<bool> ipv6;    // is its audio's address one? Neither: there is none, or it holds
+    std::optional<bool> ipv6;    // of its audio's address; nullopt: there is none, or the offer holds
 };
 struct OfferSent {};                  // our 200 carried the media server's offer, their ACK brings the answer
 struct Preparing {                    // a leg to place: its media is asked, the peer knows nothing
