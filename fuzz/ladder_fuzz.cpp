@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto end = std::min(text.find('\f', at), text.size());
         const auto part = text.substr(at, end - at);
         ladder.add(WallTime{}, false, us, us, part);
-        if (const auto names = names_of(part)) {
+        if (const auto names = Reading(part).names()) {
             const LegId leg(std::string(names->method));
             const CallUuid call(std::string(names->call_id));
             ladder.begin(leg, names->call_id);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <set>
+#include <string>
+
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/entropy.h"
@@ -130,6 +133,17 @@ TEST_CASE("the same seed mints the same identifiers") {
     CHECK(first.size() == 36);
     CHECK(first[14] == '4');
     CHECK(a.token(8).size() == 16);
+}
+
+TEST_CASE("identifiers are ChaCha20's key stream: RFC 8439 appendix A.1, vectors 1 and 2, and on beyond one stretch") {
+    Entropy chance(Entropy::Seed{});
+    CHECK(chance.token(32) == "76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7");
+    CHECK(chance.token(32) == "da41597c5157488d7724e03fb8d84a376a43b8f41518a11cc387b669b2ee6586");
+    CHECK(chance.token(32) == "9f07e7be5551387a98ba977c732d080dcb0f29a048e3656912c6533e32ee7aed");
+    std::set<std::string> drawn;
+    for (int i = 0; i < 100; ++i) drawn.insert(chance.token(32));
+    CHECK(drawn.size() == 100);
+    CHECK_FALSE(drawn.contains("76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7"));
 }
 
 TEST_CASE("JSON deeper than the limit is refused") {

@@ -14,7 +14,7 @@
 namespace sheaf::exchange {
 namespace {
 
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersion = 3;
 constexpr std::string_view kHex = "0123456789abcdef";
 constexpr std::size_t kUsualLine = 2048;
 

@@ -123,8 +123,8 @@ TEST_CASE("a journal line that is not one is an error") {
     CHECK_FALSE(line_from_text("[]"));
     CHECK_FALSE(line_from_text("{}"));
     CHECK_FALSE(line_from_text(R"({"journal": 1, "settings": {}})"));
-    CHECK_FALSE(line_from_text(R"({"journal": 2, "settings": {"colour": "red"}})"));
-    CHECK_FALSE(line_from_text(R"({"journal": 2, "settings": {"wrap_up_ms": 1.5}})"));
+    CHECK_FALSE(line_from_text(R"({"journal": 3, "settings": {"colour": "red"}})"));
+    CHECK_FALSE(line_from_text(R"({"journal": 3, "settings": {"wrap_up_ms": 1.5}})"));
     const std::string line = input_line(input_of(LegEnded{LegId{"a"}, Cause::normal, "m"}), {});
     CHECK(line_from_text(line));
     const auto with = [&](std::string_view from, std::string_view to) {

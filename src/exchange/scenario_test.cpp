@@ -107,7 +107,7 @@ public:
 
 private:
     void build(const std::string& name, const std::string& text) {
-        const auto line = line_from_text(R"({"journal": 2, "settings": )" + text + "}");
+        const auto line = line_from_text(R"({"journal": 3, "settings": )" + text + "}");
         REQUIRE_MESSAGE(line, text);
         sites_.emplace(name, Exchange{std::get<SiteSettings>(*line)});
     }

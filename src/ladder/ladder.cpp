@@ -2,6 +2,8 @@
 #include "ladder/ladder.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
@@ -21,6 +23,13 @@ constexpr std::size_t kDialogTextMax = 1UZ << 20;     // more of a dialog is cou
 constexpr std::size_t kLegsOfDialogMax = 16;          // of one Call-ID; the oldest goes
 constexpr std::size_t kMessagesOfDialogMax = 20'000;  // what a Limits may say
 
+// What a dialog of a call comes to, in texts of the size of its first: further room is seldom asked for.
+constexpr std::size_t kTextsOfDialog = 5;
+constexpr std::size_t kMessagesOfDialog = 8;
+
+constexpr std::array<std::string_view, 8> kMethods{"INVITE", "ACK",  "BYE",    "CANCEL",
+                                                   "PRACK",  "INFO", "UPDATE", "REFER"};
+
 // A dialog's: the Call-ID's visible characters, so many of them. `cleaned` holds them where those are not all.
 std::string_view name_of(std::string_view call_id, std::string& cleaned) {
     const bool is_clean = call_id.size() <= sip::kMessageIdPartMax &&
@@ -28,9 +37,11 @@ std::string_view name_of(std::string_view call_id, std::string& cleaned) {
     return is_clean ? call_id : std::string_view(cleaned = sip::printable(call_id, sip::kMessageIdPartMax));
 }
 
-template <typename T>
-bool knows(const std::vector<T>& all, const auto& one) {
+bool knows(const auto& all, const auto& one) {
     return std::ranges::find(all, one) != all.end();
+}
+void forget(auto& all, const auto& one) {
+    all.erase(std::remove(all.begin(), all.end(), one), all.end());
 }
 
 // Where it stands, at the end if it is new.
@@ -51,15 +62,17 @@ Ladder::Ladder(Limits limits) : limits_(limits) {
 void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::Endpoint& remote,
                  std::string_view bytes) {
     ++number_;
-    const auto names = names_of(bytes);
+    Reading reading(bytes);
+    const auto names = reading.names();
     if (!names || names->method == "REGISTER" || names->method == "OPTIONS") return;
     bytes = bytes.substr(0, kTextBytesMax);
     auto& entry = dialog_of(names->call_id);
     rank(entry);  // it has just been heard of: it goes last
     Dialog& dialog = entry.second;
+    const bool is_odd = !knows(kMethods, names->method) && !knows(dialog.methods, names->method);
     std::size_t besides = kMessageOverhead + (dialog.messages.empty() ? kDialogOverhead : 0);
     for (const auto* end : {&local, &remote}) besides += knows(dialog.ends, *end) ? 0 : kEndOverhead;
-    if (!knows(dialog.methods, names->method)) besides += sizeof(std::string) + names->method.size();
+    if (is_odd) besides += sizeof(std::string) + names->method.size();
     const auto room = room_for(entry, bytes.size(), besides);
     if (!room) {
         ++dialog.dropped;
@@ -74,8 +87,9 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
     }
     const std::size_t from = dialog.text.size();
     dialog.text += bytes;
-    mask(std::span(dialog.text).subspan(from));
-    dialog.messages.push_back({number_, at, dialog.text.size(), names->cseq, index_in(dialog.methods, names->method),
+    reading.mask(std::span(dialog.text).subspan(from));
+    if (dialog.messages.empty()) dialog.messages.reserve(kMessagesOfDialog);
+    dialog.messages.push_back({number_, at, dialog.text.size(), names->cseq, method_of(dialog, names->method),
                                index_in(dialog.ends, local), index_in(dialog.ends, remote), sent});
     dialog.bytes += size;
     bytes_ += size;
@@ -83,13 +97,22 @@ void Ladder::add(WallTime at, bool sent, const sip::Endpoint& local, const sip::
     while (stray_bytes_ > limits_.bytes_max / kStrayShare && order_[0].size() > 1) forget_oldest(Class::stray);
 }
 
-// A text grows to double the size, so that it seldom moves; to what it needs, where that is too much.
+std::uint16_t Ladder::method_of(Dialog& dialog, std::string_view method) {
+    const auto known = std::ranges::find(kMethods, method);
+    if (known != kMethods.end()) return static_cast<std::uint16_t>(known - kMethods.begin());
+    return static_cast<std::uint16_t>(kMethods.size() + index_in(dialog.methods, method));
+}
+
+// A call's text gets room for all that is to come, other texts grow to double the size, so that they seldom move; to
+// what it needs, where that is too much.
 std::optional<std::size_t> Ladder::room_for(const DialogEntry& entry, std::size_t more, std::size_t besides) {
     const Dialog& dialog = entry.second;
     const std::size_t has = dialog.text.capacity();
     const std::size_t needs = dialog.text.size() + more;
     if (dialog.messages.size() >= limits_.messages_of_dialog_max || needs > kDialogTextMax) return std::nullopt;
-    for (const std::size_t room : {needs <= has ? has : std::max(needs, 2 * has), std::max(needs, has)}) {
+    const bool is_begin = dialog.messages.size() <= 1 && !dialog.legs.empty();
+    const std::size_t wanted = is_begin ? kTextsOfDialog * std::max(has, needs - has) : 2 * has;
+    for (const std::size_t room : {needs <= has ? has : std::max(needs, wanted), std::max(needs, has)}) {
         const std::size_t size = room - has + besides;
         // One stranger does not drive out calls.
         const bool is_stray = dialog.rank == Class::stray && !dialog.messages.empty();
@@ -148,14 +171,12 @@ void Ladder::forget_oldest(Class rank) {
     dialogs_.erase(dialogs_.find(entry->first));
 }
 
-void Ladder::forget_leg(const LegId& id) {
-    const auto leg = legs_.find(id);
-    for (const CallUuid& call : leg->second.calls) {
-        const auto of = calls_.find(call);
-        of->second.erase(id);
-        if (of->second.empty()) calls_.erase(of);
+void Ladder::forget_leg(LegEntry& leg) {
+    for (CallEntry* call : leg.second.calls) {
+        forget(call->second.legs, &leg);
+        if (call->second.legs.empty()) calls_.erase(calls_.find(call->first));
     }
-    legs_.erase(leg);
+    legs_.erase(legs_.find(leg.first));
 }
 
 void Ladder::begin(const LegId& id, std::string_view call_id) {
@@ -170,31 +191,37 @@ void Ladder::begin(const LegId& id, std::string_view call_id) {
 }
 
 void Ladder::part(DialogEntry& dialog, LegEntry& leg) {
-    std::erase(dialog.second.legs, &leg);
-    std::erase(leg.second.dialogs, &dialog);
-    if (leg.second.dialogs.empty() && !leg.second.is_live) forget_leg(leg.first);
+    forget(dialog.second.legs, &leg);
+    forget(leg.second.dialogs, &dialog);
+    if (leg.second.dialogs.empty() && !leg.second.is_live) forget_leg(leg);
 }
 
 void Ladder::end(const LegId& id) {
     const auto leg = legs_.find(id);
     if (leg == legs_.end()) return;
     leg->second.is_live = false;
-    if (leg->second.dialogs.empty()) return forget_leg(id);
+    if (leg->second.dialogs.empty()) return forget_leg(*leg);
     for (auto* dialog : leg->second.dialogs) rank(*dialog);
 }
 
 void Ladder::tie(const CallUuid& call, const LegId& id) {
     const auto leg = legs_.find(id);
-    if (leg == legs_.end() || !leg->second.calls.insert(call).second) return;
-    calls_[call].insert(id);
-    for (auto* dialog : leg->second.dialogs) rank(*dialog);
+    if (leg != legs_.end()) tie(*calls_.try_emplace(call).first, *leg);
+}
+
+void Ladder::tie(CallEntry& call, LegEntry& leg) {
+    if (knows(leg.second.calls, &call)) return;
+    leg.second.calls.push_back(&call);
+    call.second.legs.push_back(&leg);
+    for (auto* dialog : leg.second.dialogs) rank(*dialog);
 }
 
 void Ladder::merge(const CallUuid& from, const CallUuid& into) {
     const auto at = calls_.find(from);
     if (at == calls_.end()) return;
-    const auto legs = at->second;
-    for (const LegId& leg : legs) tie(into, leg);
+    const Call& former = at->second;  // stays where it is
+    auto& call = *calls_.try_emplace(into).first;
+    for (LegEntry* leg : former.legs) tie(call, *leg);
 }
 
 void Ladder::append(Found& found, const DialogEntry& entry) {
@@ -203,8 +230,11 @@ void Ladder::append(Found& found, const DialogEntry& entry) {
     for (const Kept& kept : dialog.messages) {
         const auto text = std::string_view(dialog.text).substr(from, kept.end - from);
         from = kept.end;
+        const std::string_view method = kept.method < kMethods.size()
+                                            ? kMethods[kept.method]
+                                            : std::string_view(dialog.methods[kept.method - kMethods.size()]);
         found.messages.push_back({kept.number, kept.at, kept.sent, dialog.ends[kept.local], dialog.ends[kept.remote],
-                                  sip::message_id(call_id, kept.cseq, dialog.methods[kept.method]), std::string(text)});
+                                  sip::message_id(call_id, kept.cseq, method), std::string(text)});
     }
     found.dropped += dialog.dropped;
 }
@@ -214,8 +244,8 @@ std::optional<Ladder::Found> Ladder::of(const CallUuid& call) const {
     if (at == calls_.end()) return std::nullopt;
     Found found;
     std::set<const DialogEntry*> seen;  // two legs may have one
-    for (const LegId& leg : at->second) {
-        for (const auto* dialog : legs_.at(leg).dialogs) {
+    for (const LegEntry* leg : at->second.legs) {
+        for (const auto* dialog : leg->second.dialogs) {
             if (seen.insert(dialog).second) append(found, *dialog);
         }
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <list>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,13 +55,17 @@ private:
     enum class Class : std::uint8_t { stray, over, live };  // in the order in which they go
     struct Leg;
     struct Dialog;
+    struct Call;
     struct NameHash {
         using is_transparent = void;
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
     };
-    // Entries of the maps below stay where they are: legs, dialogs and the lists name each other by address.
+    // Entries of the maps below stay where they are: calls, legs, dialogs and the lists name each other by address.
     using DialogEntry = std::pair<const std::string, Dialog>;
     using LegEntry = std::pair<const LegId, Leg>;
+    using CallEntry = std::pair<const CallUuid, Call>;
+    template <typename Entry>
+    using Few = boost::container::small_vector<Entry*, 2>;  // mostly
 
     // Most that a switch writes down is here. What is said of a message besides its text is small, and the texts of a
     // dialog stand in one piece: they come and go without much memory being touched.
@@ -70,11 +74,12 @@ private:
         WallTime at;
         std::size_t end;  // of its text in the dialog's
         std::uint32_t cseq;
-        std::uint16_t method, local, remote;  // of the dialog's methods and ends
+        std::uint16_t method;         // one that is known, or behind these one of the dialog's
+        std::uint16_t local, remote;  // of the dialog's ends
         bool sent;
     };
     struct Dialog {
-        std::vector<LegEntry*> legs;  // more than one: a Call-ID that somebody used again; the oldest first
+        Few<LegEntry> legs;  // more than one: a Call-ID that somebody used again; the oldest first
         std::string text;
         std::vector<Kept> messages;
         std::vector<sip::Endpoint> ends;
@@ -85,25 +90,30 @@ private:
         std::list<DialogEntry*>::iterator place;  // in order_[rank], unless it is live
     };
     struct Leg {
-        std::vector<DialogEntry*> dialogs;
-        std::set<CallUuid> calls;
+        Few<DialogEntry> dialogs;
+        Few<CallEntry> calls;
         bool is_live = true;
+    };
+    struct Call {
+        Few<LegEntry> legs;
     };
 
     DialogEntry& dialog_of(std::string_view call_id);
     void rank(DialogEntry& dialog);
+    void tie(CallEntry& call, LegEntry& leg);
+    [[nodiscard]] static std::uint16_t method_of(Dialog& dialog, std::string_view method);
     // Bytes that the dialog's text is to have room for; none: there is no room for it.
     [[nodiscard]] std::optional<std::size_t> room_for(const DialogEntry& dialog, std::size_t more, std::size_t besides);
     bool make_room(std::size_t bytes, const DialogEntry& of);  // by what may go before it
     void part(DialogEntry& dialog, LegEntry& leg);
     void forget_oldest(Class rank);
-    void forget_leg(const LegId& leg);
+    void forget_leg(LegEntry& leg);
     static void append(Found& found, const DialogEntry& entry);
 
     Limits limits_;
     std::unordered_map<std::string, Dialog, NameHash, std::equal_to<>> dialogs_;  // by Call-ID
     std::unordered_map<LegId, Leg> legs_;
-    std::unordered_map<CallUuid, std::set<LegId>> calls_;
+    std::unordered_map<CallUuid, Call> calls_;
     std::list<DialogEntry*> order_[2];  // stray dialogs, those that are over; the longest silent first
     std::size_t bytes_ = 0;
     std::size_t stray_bytes_ = 0;

@@ -13,7 +13,6 @@
 namespace sheaf::ladder {
 namespace {
 
-constexpr std::uint64_t kCseqMax = UINT32_MAX;
 constexpr std::string_view kLatin1 = "latin1";
 
 // Each byte as the character of that number, so that any bytes can stand in JSON, and back.
@@ -47,33 +46,6 @@ std::optional<std::string> to_latin1(std::string_view text) {
 }
 
 }  // namespace
-
-Result<Names> names_of(std::string_view bytes) {
-    std::string_view call_id;
-    std::string_view cseq;
-    std::size_t at = bytes.find('\n');
-    while (at != std::string_view::npos && (call_id.empty() || cseq.empty())) {
-        const std::size_t begin = at + 1;
-        at = bytes.find('\n', begin);
-        const auto line = bytes.substr(begin, at == std::string_view::npos ? at : at - begin);
-        if (line.empty() || line == "\r") break;
-        const char first = sip::lower(line.front());  // most lines are told by it
-        if (first != 'c' && first != 'i' && !sip::is_blank(first)) continue;
-        const auto colon = line.find(':');
-        if (colon == std::string_view::npos) continue;
-        const auto name = sip::trimmed(line.substr(0, colon));
-        auto value = line.substr(colon + 1);
-        if (value.ends_with('\r')) value.remove_suffix(1);
-        if (sip::same_name(name, "Call-ID") || sip::same_name(name, "i")) call_id = sip::trimmed(value);
-        if (sip::same_name(name, "CSeq")) cseq = sip::trimmed(value);
-    }
-    const auto space = sip::end_before(cseq, " \t");
-    if (call_id.empty() || space == cseq.size()) return fail(Errc::malformed, "no Call-ID or CSeq");
-    const auto number = sip::number_from_text(cseq.substr(0, space), kCseqMax);
-    const auto method = sip::trimmed(cseq.substr(space));
-    if (!number || !sip::is_token(method)) return fail(Errc::malformed, "no CSeq");
-    return Names{call_id, static_cast<std::uint32_t>(*number), method};
-}
 
 boost::json::object to_json(const Message& message) {
     boost::json::object out{{"number", message.number},

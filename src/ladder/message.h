@@ -26,14 +26,12 @@ struct Message {
     friend bool operator==(const Message&, const Message&) = default;
 };
 
-// Which dialog and transaction bytes belong to that look like SIP, as it stands there. Errc::malformed: they do not
-// say so.
+// Which dialog and transaction a message belongs to, as it stands there.
 struct Names {
     std::string_view call_id;
     std::uint32_t cseq = 0;
     std::string_view method;  // of CSeq
 };
-[[nodiscard]] Result<Names> names_of(std::string_view bytes);
 
 [[nodiscard]] boost::json::object to_json(const Message& message);
 [[nodiscard]] Result<Message> message_from_json(const boost::json::value& value);

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
-#include <iterator>
-#include <list>
+#include <limits>
 #include <map>
 #include <optional>
 #include <type_traits>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
+#include "base/assert.h"
 #include "base/time.h"
 
 namespace sheaf::sip {
@@ -36,26 +39,18 @@ public:
     // Moves the key's deadline; nullopt clears it.
     void set(const Key& key, std::optional<Instant> at) {
         const auto known = by_key_.find(key);
-        if (!at) {
-            if (known == by_key_.end()) return;
-            const Place place = known->second;
+        if (known != by_key_.end()) {
+            const Index index = known->second;
+            if (at == nodes_[index].at) return;
+            unlink(index);
+            if (at) return link(index, *at);
             by_key_.erase(known);
-            place.moment->second.erase(place.key);
-            forget_if_empty(place.moment);
-            return;
+            forget(index);
+        } else if (at) {
+            const Index index = node_for(key);
+            by_key_.emplace(key, index);
+            link(index, *at);
         }
-        if (known == by_key_.end()) {
-            const auto moment = by_time_.try_emplace(*at).first;
-            moment->second.push_back(key);
-            by_key_.emplace(key, Place{moment, std::prev(moment->second.end())});
-            return;
-        }
-        Place& place = known->second;
-        if (place.moment->first == *at) return;
-        const auto former = place.moment;
-        place.moment = by_time_.try_emplace(*at).first;
-        place.moment->second.splice(place.moment->second.end(), former->second, place.key);
-        forget_if_empty(former);
     }
     [[nodiscard]] std::optional<Instant> next() const {
         if (by_time_.empty()) return std::nullopt;
@@ -65,27 +60,63 @@ public:
     [[nodiscard]] std::optional<Key> pop_due(Instant now) {
         const auto moment = by_time_.begin();
         if (moment == by_time_.end() || moment->first > now) return std::nullopt;
-        Key key = std::move(moment->second.front());
-        moment->second.pop_front();
-        forget_if_empty(moment);
-        by_key_.erase(key);
-        return key;
+        const Index index = moment->second.first;
+        unlink(index);
+        by_key_.erase(nodes_[index].key);
+        return forget(index);
     }
     [[nodiscard]] std::size_t size() const { return by_key_.size(); }
 
 private:
-    using ByTime = std::map<Instant, std::list<Key>>;
-    struct Place {
-        typename ByTime::iterator moment;
-        typename std::list<Key>::iterator key;
+    // Nodes name each other by where they stand in nodes_: setting a deadline is no piece of memory.
+    using Index = std::uint32_t;
+    static constexpr Index kNone = std::numeric_limits<Index>::max();
+    struct Node {
+        Key key;
+        Instant at;
+        Index before = kNone;  // of those of one moment
+        Index after = kNone;   // likewise; of those that are free
+    };
+    struct Moment {
+        Index first = kNone;
+        Index last = kNone;
     };
 
-    void forget_if_empty(typename ByTime::iterator moment) {
-        if (moment->second.empty()) by_time_.erase(moment);
+    Index node_for(const Key& key) {
+        if (free_ == kNone) {
+            ASSERT(nodes_.size() < kNone);
+            nodes_.push_back({key, {}});
+            return static_cast<Index>(nodes_.size() - 1);
+        }
+        const Index index = std::exchange(free_, nodes_[free_].after);
+        nodes_[index].key = key;
+        return index;
+    }
+    Key forget(Index index) {
+        nodes_[index].after = std::exchange(free_, index);
+        return std::exchange(nodes_[index].key, Key{});
+    }
+    void link(Index index, Instant at) {
+        Moment& moment = by_time_[at];
+        Node& node = nodes_[index];
+        node.at = at;
+        node.before = moment.last;
+        node.after = kNone;
+        (moment.last == kNone ? moment.first : nodes_[moment.last].after) = index;
+        moment.last = index;
+    }
+    void unlink(Index index) {
+        const Node& node = nodes_[index];
+        const auto moment = by_time_.find(node.at);
+        (node.before == kNone ? moment->second.first : nodes_[node.before].after) = node.after;
+        (node.after == kNone ? moment->second.last : nodes_[node.after].before) = node.before;
+        if (moment->second.first == kNone) by_time_.erase(moment);
     }
 
-    ByTime by_time_;
-    std::unordered_map<Key, Place, TimerKeyHash> by_key_;
+    std::vector<Node> nodes_;
+    Index free_ = kNone;
+    std::map<Instant, Moment> by_time_;
+    boost::unordered_flat_map<Key, Index, TimerKeyHash> by_key_;
 };
 
 }  // namespace sheaf::sip

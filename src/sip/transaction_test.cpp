@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <random>
+#include <vector>
+
 #include "sip/timer_queue.h"
 
 using namespace sheaf;
@@ -216,4 +220,41 @@ TEST_CASE("a timer queue gives the earliest due key once, moved and cleared ones
     queue.set(4, kStart + 1s);
     for (const int key : {5, 6, 4}) CHECK(queue.pop_due(kStart + 1s) == key);
     CHECK_FALSE(queue.next());
+}
+
+TEST_CASE("a timer queue gives what a plain list of deadlines gives") {
+    struct Deadline {
+        int key;
+        Instant at;
+    };
+    TimerQueue<int> queue;
+    std::vector<Deadline> plain;  // in the order in which they were set
+    std::minstd_rand chance(7);
+    const auto later = [](const Deadline& a, const Deadline& b) { return a.at < b.at; };
+    for (int turn = 0; turn < 20'000; ++turn) {
+        const int key = static_cast<int>(chance() % 50);
+        const Instant at = kStart + std::chrono::milliseconds(chance() % 20);
+        const auto known = std::ranges::find(plain, key, &Deadline::key);
+        switch (chance() % 4) {
+            case 0:
+                queue.set(key, std::nullopt);
+                if (known != plain.end()) plain.erase(known);
+                break;
+            case 1: {
+                const auto first = std::ranges::min_element(plain, later);
+                const bool is_due = first != plain.end() && first->at <= at;
+                REQUIRE(queue.pop_due(at) == (is_due ? std::optional(first->key) : std::nullopt));
+                if (is_due) plain.erase(first);
+                break;
+            }
+            default:
+                queue.set(key, at);
+                if (known != plain.end() && known->at == at) break;
+                if (known != plain.end()) plain.erase(known);
+                plain.push_back({key, at});
+        }
+        REQUIRE(queue.size() == plain.size());
+        const auto first = std::ranges::min_element(plain, later);
+        REQUIRE(queue.next() == (first == plain.end() ? std::nullopt : std::optional(first->at)));
+    }
 }

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "switch-journal-";
 constexpr std::chrono::milliseconds kWriteEvery{50};
+constexpr std::size_t kKeptMax = 1 << 20;  // of what is waiting: more is memory given back
 
 std::string words_of(int error) {
     return std::error_code(error, std::generic_category()).message();
@@ -131,15 +132,17 @@ public:
 
 private:
     void run() {
+        std::string text;
         for (;;) {
-            std::string text;
+            if (text.capacity() > kKeptMax) text = {};
+            text.clear();
             {
                 const MutexLock lock(mutex_);
                 while (waiting_.empty() && !stopping_) wake_.wait(mutex_);
                 // A moment for more to come: one write for many lines.
                 if (!stopping_ && !is_wanted_) wake_.wait_for(mutex_, kWriteEvery);
                 if ((waiting_.empty() || !failure_.empty()) && stopping_) return;
-                text = std::exchange(waiting_, {});
+                text.swap(waiting_);  // each has room from its last turn
                 is_writing_ = true;
             }
             const auto result = write(text);
