@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "base/assert.h"
+#include "base/json_fields.h"
 #include "base/text.h"
 
 namespace sheaf {
@@ -167,6 +168,15 @@ Result<std::string> canonical_json(const json::value& value) {
     std::string out;
     TRY_VOID(append<Form::canonical>(out, value));
     return out;
+}
+
+json::object object_in_one_piece(JsonFields fields) {
+    constexpr std::size_t kUsualBytes = 1'024;  // of a fact's; what is larger takes further pieces
+    constexpr std::size_t kUsuallyAdded = 2;
+    json::object object(json::make_shared_resource<json::monotonic_resource>(kUsualBytes));
+    object.reserve(fields.size() + kUsuallyAdded);
+    object.insert(fields);
+    return object;
 }
 
 }  // namespace sheaf

@@ -22,12 +22,12 @@ boost::json::value text_or_null(const std::string& text) {
 }  // namespace
 
 void Stepper::on(const Begun&) {
-    boost::json::object data{{"direction", name_of(call_.direction)},
-                             {"ani", call_.ani},
-                             {"dnis", call_.dnis},
-                             {"root", call_.root.text()},
-                             {"consult_of", text_or_null(call_.consult_of.text())},
-                             {"session_id", text_or_null(call_.session_id)}};
+    auto data = object_in_one_piece({{"direction", name_of(call_.direction)},
+                                     {"ani", call_.ani},
+                                     {"dnis", call_.dnis},
+                                     {"root", call_.root.text()},
+                                     {"consult_of", text_or_null(call_.consult_of.text())},
+                                     {"session_id", text_or_null(call_.session_id)}});
     if (!call_.diverted_from.empty()) data["diverted_from"] = call_.diverted_from;
     say("call.started", std::move(data));
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_fields.h"
 #include "call/call.h"
 
 // For the files of this room only.
@@ -69,6 +70,7 @@ private:
     Connection* at(const LegId& leg);
     bool add(const ConnectionId& id, const LegId& leg, const Party& party, ConnectionState state,
              const std::optional<ToRecord>& record);
+    void say(std::string type, JsonFields data) { say(std::move(type), object_in_one_piece(data)); }
     void say(std::string type, boost::json::object data);
     void tell(std::string type, const Party& about, std::string_view cause = {});
     void join(const Connection& connection);

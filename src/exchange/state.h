@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/boxed.h"
+#include "base/json_fields.h"
 #include "call/call.h"
 #include "exchange/exchange.h"
 #include "exchange/numbers.h"
@@ -253,6 +254,7 @@ struct Turn {
     bool readiness_changed = false;
 
     void add(Effect effect);
+    void say(std::string type, JsonFields data) { say(std::move(type), object_in_one_piece(data)); }
     void say(std::string type, boost::json::object data);
     void log(bool warning, std::string text, std::vector<std::pair<std::string, std::string>> fields);
 };

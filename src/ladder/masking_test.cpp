@@ -75,3 +75,42 @@ TEST_CASE("any bytes keep their length") {
         CHECK(masked(bytes).size() == bytes.size());
     }
 }
+
+TEST_CASE("a message says its dialog and transaction, also in short names, folded lines and odd order") {
+    const auto names = [](const std::string& headers) { return Reading(invite(headers)).names(); };
+    struct Case {
+        std::string message, call_id, method;
+        std::uint32_t cseq;
+    };
+    const std::vector<Case> cases{
+        {"BYE sip:x SIP/2.0\r\nCSeq: 7 BYE\r\ni:\t one@c \r\n\r\n", "one@c", "BYE", 7},
+        {"SIP/2.0 200 OK\nCALL-ID : one@c\ncseq:\t4294967295\t INVITE\n\n", "one@c", "INVITE", 4'294'967'295},
+        {"BYE sip:x SIP/2.0\r\nCall-ID:\r\n one@c\r\nCSeq: 1\r\n\tBYE\r\n\r\n", "one@c", "BYE", 1},
+        {"BYE sip:x SIP/2.0\r\nCall-ID: one@c\r\nCall-ID: two@c\r\nCSeq: 1 BYE\r\n\r\n", "one@c", "BYE", 1},
+    };
+    for (const auto& [message, call_id, method, cseq] : cases) {
+        CAPTURE(message);
+        const auto found = Reading(message).names();
+        REQUIRE(found);
+        CHECK(found->call_id == call_id);
+        CHECK(found->method == method);
+        CHECK(found->cseq == cseq);
+    }
+    for (const std::string message :
+         {"", "\n", "no SIP", "BYE sip:x SIP/2.0\r\nCall-ID: a\r\n\r\nCSeq: 1 BYE\r\n", "\r\nCSeq: 1 BYE\r\n",
+          "\r\nCall-ID: a\r\nCSeq: 1\r\n", "\r\nCall-ID: a\r\nCSeq: 4294967296 BYE\r\n", "\r\nCall-ID:\r\nCSeq: 1 BYE",
+          "\r\nCall-ID: a\r\nCSeq: 1 BY E\r\n", "\r\nCall-ID: a\r\nCSeq: BYE\r\n"}) {
+        CAPTURE(message);
+        CHECK_FALSE(Reading(message).names());
+    }
+    CHECK(names("")->call_id == "a@b");
+}
+
+TEST_CASE("a copy that is cut short is masked as far as it goes") {
+    const std::string whole = invite("Authorization: Digest response=\"0123abcd\"\r\n");
+    for (std::size_t size = 0; size <= whole.size(); ++size) {
+        std::string copy = whole.substr(0, size);
+        Reading(whole).mask(copy);
+        CHECK(copy == masked(whole).substr(0, size));
+    }
+}

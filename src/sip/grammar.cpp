@@ -149,8 +149,8 @@ std::string_view first_item(std::string_view text) {
     return items.empty() ? std::string_view{} : items.front();
 }
 
-std::vector<std::string_view> list_items(std::string_view text) {
-    std::vector<std::string_view> items;
+Items list_items(std::string_view text) {
+    Items items;
     if (text.find(',') == std::string_view::npos) {
         if (text = trimmed(text); !text.empty()) items.push_back(text);
         return items;

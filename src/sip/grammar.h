@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -94,7 +95,8 @@ private:
 void append_header_params(std::string& out, const Params& params);  // with the leading semicolons
 
 // The items of a comma-separated list; commas in quotes and in <> do not part. Empty items are left out.
-[[nodiscard]] std::vector<std::string_view> list_items(std::string_view text);
+using Items = boost::container::small_vector<std::string_view, 4>;
+[[nodiscard]] Items list_items(std::string_view text);
 [[nodiscard]] std::string_view first_item(std::string_view text);  // empty: there is none
 
 // hostname, IPv4address, or IPv6reference with its brackets; the result is lower case and without them.

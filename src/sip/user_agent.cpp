@@ -22,12 +22,6 @@ std::optional<Instant> wake_at(const Machine& machine) {
     return Instant{since - since % kForgetTogether};
 }
 
-std::string dialog_name(const std::string& call_id, const std::string& local_tag) {
-    std::string name;
-    name.reserve(call_id.size() + 1 + local_tag.size());
-    return ((name += call_id) += '\n') += local_tag;
-}
-
 template <typename Map>
 auto find_in(Map& map, std::uint64_t id) -> decltype(&map.begin()->second) {
     const auto found = map.find(id);
@@ -55,10 +49,10 @@ std::string joined(const std::vector<std::string>& items, std::string_view witho
 
 // What is not needed any more once the final response is here: it would be kept for half a minute.
 void forget_sent(ClientRecord& record) {
-    give_back(record.send.bytes);
-    give_back(record.out.request.body);
-    const bool is_invite = record.out.purpose == Purpose::invite || record.out.purpose == Purpose::reinvite;
-    if (!is_invite) give_back(record.out.request.headers);
+    record.send.reset();
+    if (!record.out) return;
+    const bool is_invite = record.out->purpose == Purpose::invite || record.out->purpose == Purpose::reinvite;
+    is_invite ? give_back(record.out->request.body) : record.out.reset();
 }
 
 }  // namespace
@@ -79,7 +73,7 @@ Call& UserAgent::State::open_call(Dialog dialog, bool we_called) {
     call.id = id;
     call.dialog = std::move(dialog);
     call.we_called = we_called;
-    calls_by_name[dialog_name(call.dialog.call_id, call.dialog.local_tag)] = id;
+    calls_by_name[{call.dialog.call_id, call.dialog.local_tag}] = id;
     return call;
 }
 
@@ -94,7 +88,7 @@ Call* UserAgent::State::live_call(DialogId id) {
 
 Call* UserAgent::State::call_named(const std::string& call_id, const std::string& local_tag,
                                    const std::string& remote_tag) {
-    const auto found = calls_by_name.find(dialog_name(call_id, local_tag));
+    const auto found = calls_by_name.find(DialogNameView{call_id, local_tag});
     if (found == calls_by_name.end()) return nullptr;
     Call* named = call(found->second);
     ASSERT(named != nullptr);
@@ -165,7 +159,7 @@ void UserAgent::State::end_call(Instant now, DialogId id) {
     }
     drop_waiting(*found);
     timers.set({TimerKey::Kind::call, id}, std::nullopt);
-    erase_if_names(calls_by_name, dialog_name(found->dialog.call_id, found->dialog.local_tag), id);
+    erase_if_names(calls_by_name, DialogNameView{found->dialog.call_id, found->dialog.local_tag}, id);
     calls.erase(id);
 }
 
@@ -175,7 +169,7 @@ void UserAgent::State::on_timer(Instant now, const TimerKey& key) {
             ClientRecord* record = client(key.id);
             ASSERT(record != nullptr);
             const TransactionStep step = record->machine.on_timer(now);
-            if (step.repeat) sends.push_back(record->send);
+            if (step.repeat) sends.push_back(*record->send);
             if (step.timed_out) on_final(now, key.id, 408, nullptr);
             settle_client(key.id);
             return;

@@ -104,9 +104,9 @@ TransactionId UserAgent::State::send_within(Instant now, Call& call, Purpose pur
 
 void UserAgent::State::on_in_dialog(Instant now, Call& call, TransactionId id) {
     ServerRecord* record = server(id);
-    const std::string method = record->request.method();
+    const std::string method = record->request->method();
     record->local_tag = call.dialog.local_tag;
-    if (!accept_cseq(call.dialog, record->request)) return reply(now, id, 500);
+    if (!accept_cseq(call.dialog, *record->request)) return reply(now, id, 500);
     call.peer = record->source;
     if (method == "BYE") return on_bye(now, call, id);
     if (call.closing) return reply(now, id, 481);
@@ -114,9 +114,9 @@ void UserAgent::State::on_in_dialog(Instant now, Call& call, TransactionId id) {
     if (method == "INVITE") return on_reinvite(now, call, id);
     if (method == "PRACK") return on_prack(now, call, id);
     if (method == "UPDATE" && !may_be_updated(now, call, id)) return;
-    if (is_target_refresh(method)) refresh_target(call.dialog, record->request);
+    if (is_target_refresh(method)) refresh_target(call.dialog, *record->request);
     record->dialog = call.id;
-    events.emplace_back(Requested{id, call.id, record->request, record->source});
+    events.emplace_back(Requested{id, call.id, *record->request, record->source});
 }
 
 // An offer of ours is out: in an INVITE, or in a 2xx whose ACK brings the answer (RFC 5407 §3.1.5).
@@ -136,20 +136,20 @@ bool UserAgent::State::may_be_updated(Instant now, Call& call, TransactionId id)
     const ServerRecord* former = server(call.server_update);
     const std::vector<Header> later{{"Retry-After", std::to_string(entropy.number() % 10)}};
     if (former != nullptr && !former->machine.is_answered()) return reply(now, id, 500, later), false;
-    if (!record->request.body.empty()) {
+    if (!record->request->body.empty()) {
         if (is_offering(call)) return reply(now, id, 491), false;
         if (call.server_invite != 0 && call.answered_reliably.empty()) return reply(now, id, 500, later), false;
     }
     if (!session_fits(now, id)) return false;
     call.server_update = id;
-    if (!record->request.body.empty()) take_back_offer(call);
+    if (!record->request->body.empty()) take_back_offer(call);
     return true;
 }
 
 void UserAgent::State::on_bye(Instant now, Call& call, TransactionId id) {
     ServerRecord& record = *server(id);
-    Message response = response_to(record.request, 200, record.local_tag);
-    Message request = std::move(record.request);
+    Message response = response_to(*record.request, 200, record.local_tag);
+    Message request = std::move(*record.request);
     reply(now, id, std::move(response));
     if (!call.closing) events.emplace_back(Ended{call.id, EndCause::bye, std::move(request)});
     end_call(now, call.id);

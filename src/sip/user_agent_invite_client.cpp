@@ -44,20 +44,20 @@ void UserAgent::State::on_invite_response(Instant now, TransactionId id, const S
     if (status >= 300) return on_final(now, id, status, &response);
     if (status >= 200) return on_invite_success(now, id, source, response);
     if (record->cancelled && !record->cancel_sent) send_cancel(now, id);  // it had to wait for this (§9.1)
-    Call* of = live_call(record->out.dialog);
+    Call* of = live_call(record->out->dialog);
     if (of == nullptr) return;
     of->peer = source;
     of->is_proceeding = true;
-    if (record->out.purpose == Purpose::reinvite && !record->cancelled && !of->cancel_at) {
+    if (record->out->purpose == Purpose::reinvite && !record->cancelled && !of->cancel_at) {
         of->cancel_at = now + times.whole();
         settle_call(of->id);
     }
     if (status == 100 || record->cancelled) return;
-    if (record->out.purpose == Purpose::reinvite) {
+    if (record->out->purpose == Purpose::reinvite) {
         static_cast<void>(takes_reliable(now, id, *of, response));  // it wants its PRACK, and tells nothing
         return;
     }
-    if (!tag_of(response, "To").empty()) follow_response(of->dialog, record->out.request, response);
+    if (!tag_of(response, "To").empty()) follow_response(of->dialog, record->out->request, response);
     if (!takes_reliable(now, id, *of, response)) return;
     events.emplace_back(Progressed{of->id, std::move(response)});
 }
@@ -69,24 +69,24 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
         if (!known->second.bytes.empty()) sends.push_back(known->second);
         return;
     }
-    Call* of = live_call(record->out.dialog);
-    const bool is_reinvite = record->out.purpose == Purpose::reinvite;  // which changes something, CANCEL or not
+    Call* of = live_call(record->out->dialog);
+    const bool is_reinvite = record->out->purpose == Purpose::reinvite;  // which changes something, CANCEL or not
     const bool is_ours = of != nullptr && of->client_invite == id && (is_reinvite || !record->cancelled);
     if (!is_ours) return on_stray_success(now, id, source, response);
     if (is_reinvite) {
         refresh_target(of->dialog, response);
     } else {
-        follow_response(of->dialog, record->out.request, response);
+        follow_response(of->dialog, record->out->request, response);
         of->confirmed = true;
     }
     of->client_invite = 0;
     of->has_glared = false;
     of->peer = source;
-    of->awaited_ack = AwaitedAck{id, cseq_of(record->out.request).number};
-    session_agreed(now, *of, record->out.request, response);
+    of->awaited_ack = AwaitedAck{id, cseq_of(record->out->request).number};
+    session_agreed(now, *of, record->out->request, response);
     record->acks[tag] = {};
     const DialogId dialog = of->id;
-    if (!record->out.request.body.empty()) acknowledge(*of, {}, {});
+    if (!record->out->request.body.empty()) acknowledge(*of, {}, {});
     events.emplace_back(Answered{dialog, std::move(response), is_reinvite});
     settle_call(dialog);
     send_waiting(now, dialog);
@@ -97,18 +97,18 @@ void UserAgent::State::on_invite_success(Instant now, TransactionId id, const So
 void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Source& source, const Message& response) {
     ClientRecord* record = client(id);
     if (record->acks.size() >= kForksMax) return;
-    Dialog dialog = dialog_of_response(record->out.request, response);
-    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
+    Dialog dialog = dialog_of_response(record->out->request, response);
+    const bool is_reinvite = record->out->purpose == Purpose::reinvite;
     if (is_reinvite) {
-        dialog.routes = name_addrs(record->out.request, "Route").value_or(std::vector<NameAddr>{});
+        dialog.routes = name_addrs(record->out->request, "Route").value_or(std::vector<NameAddr>{});
     }
-    Outgoing way = way_in(dialog, source, record->out.follow_source);
-    way.account = record->out.account;
-    Message ack = dialog_ack(dialog, cseq_of(record->out.request).number);
-    copy_credentials(record->out.request, ack);
+    Outgoing way = way_in(dialog, source, record->out->follow_source);
+    way.account = record->out->account;
+    Message ack = dialog_ack(dialog, cseq_of(record->out->request).number);
+    copy_credentials(record->out->request, ack);
     record->acks[dialog.remote_tag] = send_ack(std::move(ack), way);
     if (is_reinvite) return;
-    const DialogId wanted = record->out.dialog;
+    const DialogId wanted = record->out->dialog;
     // It may have heard requests of ours while it was early: the BYE counts on from those (§12.2.1.1).
     if (const Call* early = call(wanted); early != nullptr)
         dialog.local_cseq = std::max(dialog.local_cseq, early->dialog.local_cseq);
@@ -126,12 +126,12 @@ void UserAgent::State::on_stray_success(Instant now, TransactionId id, const Sou
 
 void UserAgent::State::on_invite_failed(Instant now, TransactionId id, int status, const Message* response) {
     const ClientRecord* record = client(id);
-    const DialogId dialog = record->out.dialog;
+    const DialogId dialog = record->out->dialog;
     Call* of = call(dialog);
     if (of == nullptr || of->client_invite != id) return;
     of->client_invite = 0;
     if (of->closing) return;
-    const bool is_reinvite = record->out.purpose == Purpose::reinvite;
+    const bool is_reinvite = record->out->purpose == Purpose::reinvite;
     const auto message = response == nullptr ? std::nullopt : std::optional{*response};
     events.emplace_back(Failed{dialog, status, message, is_reinvite});
     if (!is_reinvite) return end_call(now, dialog);
@@ -156,8 +156,8 @@ void UserAgent::State::acknowledge_failure(TransactionId id, const Message& resp
     Send& kept = record->acks["\n"];  // no tag has that name
     if (kept.bytes.empty()) {
         const std::string* to = response.first("To");
-        const Message ack = companion(record->out.request, "ACK", to == nullptr ? std::string{} : *to);
-        kept = record->send;
+        const Message ack = companion(record->out->request, "ACK", to == nullptr ? std::string{} : *to);
+        kept = *record->send;
         kept.bytes = to_bytes(ack);
         kept.branch.clear();
     }
@@ -170,7 +170,7 @@ void UserAgent::State::acknowledge(Call& call, const std::string& content_type, 
     call.awaited_ack.reset();
     Message ack = dialog_ack(call.dialog, awaited.cseq);
     ClientRecord* record = client(awaited.transaction);
-    if (record != nullptr) copy_credentials(record->out.request, ack);
+    if (record != nullptr) copy_credentials(record->out->request, ack);
     put_body(ack, content_type, body);
     Send sent = send_ack(std::move(ack), way_to(call));
     if (record != nullptr) record->acks[call.dialog.remote_tag] = std::move(sent);
@@ -188,19 +188,20 @@ void UserAgent::State::send_cancel(Instant now, TransactionId id) {
     ClientRecord* record = client(id);
     record->cancel_sent = true;
     record->machine.give_up_after(now);
-    Message request = companion(record->out.request, "CANCEL", *record->out.request.first("To"));
-    for (const Header& header : record->cancel_headers) request.add(header.name, header.value);
-    const Via via = top_via(record->out.request).value_or(Via{});
-    ClientRecord cancelling{.machine = {false, record->send.to.transport == Transport::tcp, times, now},
-                            .out = {},
-                            .send = record->send,
+    Outgoing cancel;
+    cancel.purpose = Purpose::cancel;
+    cancel.request = companion(record->out->request, "CANCEL", *record->out->request.first("To"));
+    for (const Header& header : record->cancel_headers) cancel.request.add(header.name, header.value);
+    Send send = *record->send;
+    send.bytes = to_bytes(cancel.request);
+    send.branch.clear();
+    const Via via = top_via(record->out->request).value_or(Via{});
+    sends.push_back(send);
+    ClientRecord cancelling{.machine = {false, send.to.transport == Transport::tcp, times, now},
+                            .out = std::move(cancel),
+                            .send = std::move(send),
                             .key = client_key(via.params.value("branch").value_or(""), "CANCEL"),
                             .acks = {}};
-    cancelling.out.request = request;
-    cancelling.out.purpose = Purpose::cancel;
-    cancelling.send.bytes = to_bytes(request);
-    cancelling.send.branch.clear();
-    sends.push_back(cancelling.send);
     const TransactionId cancel_id = ++last_id;
     clients_by_key[cancelling.key] = cancel_id;
     clients.emplace(cancel_id, std::move(cancelling));

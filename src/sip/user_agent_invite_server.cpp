@@ -13,7 +13,7 @@ void UserAgent::State::on_invite(Instant now, TransactionId id) {
     if (calls.size() >= options.dialogs_max) {
         return reply(now, id, 503, {{"Retry-After", std::to_string(kRetryAfterSeconds)}});
     }
-    auto dialog = dialog_of_invite(record->request, record->local_tag);
+    auto dialog = dialog_of_invite(*record->request, record->local_tag);
     if (!dialog) return reply(now, id, 400);
     if (!session_fits(now, id)) return;
     Call& call = open_call(std::move(*dialog), false);
@@ -21,7 +21,7 @@ void UserAgent::State::on_invite(Instant now, TransactionId id) {
     call.peer = record->source;
     record->dialog = call.id;
     reply(now, id, 100);
-    events.emplace_back(Invited{call.id, record->request, record->source});
+    events.emplace_back(Invited{call.id, *record->request, record->source});
 }
 
 void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
@@ -32,24 +32,24 @@ void UserAgent::State::on_reinvite(Instant now, Call& call, TransactionId id) {
     if (is_offering(call)) return reply(now, id, 491);  // glare (§14.2)
     if (!session_fits(now, id)) return;
     take_back_offer(call);
-    refresh_target(call.dialog, record->request);
+    refresh_target(call.dialog, *record->request);
     record->local_tag = call.dialog.local_tag;
     record->dialog = call.id;
     call.server_invite = id;
     reply(now, id, 100);
-    events.emplace_back(Reinvited{call.id, record->request});
+    events.emplace_back(Reinvited{call.id, *record->request});
 }
 
 void UserAgent::State::on_cancel(Instant now, TransactionId id) {
     ServerRecord* cancelling = server(id);
-    const auto via = top_via(cancelling->request);
+    const auto via = top_via(*cancelling->request);
     ASSERT(via.has_value());
-    const auto found = servers_by_key.find(server_key(cancelling->request, *via, "INVITE"));
+    const auto found = servers_by_key.find(server_key(*cancelling->request, *via, "INVITE"));
     if (found == servers_by_key.end()) return reply(now, id, 481);
     const TransactionId invite = found->second;
     const ServerRecord* record = server(invite);
     cancelling->local_tag = record->local_tag;
-    const Message request = cancelling->request;
+    const Message request = *cancelling->request;
     reply(now, id, 200);
     // A re-INVITE is about to be answered by the application anyway, which has moved its media already: it goes on.
     Call* of = live_call(record->dialog);
@@ -123,7 +123,7 @@ void UserAgent::State::reject(Instant now, Call& call, int status, const std::ve
     if (record != nullptr) {
         // Whoever has had a 1xx does not ask again by itself: the 100 goes back, or the response is repeated after all.
         once = once && std::erase_if(sends, [&](const Send& send) { return send.bytes == record->last.bytes; }) > 0;
-        Message response = response_to(record->request, status, call.dialog.local_tag, reason);
+        Message response = response_to(*record->request, status, call.dialog.local_tag, reason);
         for (const Header& header : headers) response.add(header.name, header.value);
         reply(now, id, std::move(response));
         if (once && server(id) != nullptr) {
@@ -143,21 +143,21 @@ void UserAgent::State::answer(Instant now, Call& call, const Answer& wanted) {
         return;
     }
     const TransactionId id = std::exchange(call.server_invite, 0);
-    Message response = response_to(record->request, 200, call.dialog.local_tag);
+    Message response = response_to(*record->request, 200, call.dialog.local_tag);
     const bool has_contact = std::ranges::any_of(wanted.headers, [](const Header& h) { return h.name == "Contact"; });
     const Endpoint* local = listening(record->source.remote, record->source.local);
     if (local != nullptr && !has_contact) response.add("Contact", contact(*local));
     for (const Header& header : wanted.headers) response.add(header.name, header.value);
     add_identity(response, "INVITE");
-    learn_of_session(call, record->request);
-    session_answered(now, call, record->request, response);
+    learn_of_session(call, *record->request);
+    session_answered(now, call, *record->request, response);
     if (!wanted.sdp.empty() && wanted.sdp != call.answered_reliably) {
         response.add("Content-Type", "application/sdp");
         response.body = wanted.sdp;
     }
     call.answered_reliably.clear();
-    const std::uint32_t cseq = cseq_of(record->request).number;
-    const bool held_offer = record->request.body.empty();
+    const std::uint32_t cseq = cseq_of(*record->request).number;
+    const bool held_offer = record->request->body.empty();
     reply(now, id, std::move(response));
     record = server(id);
     ASSERT(record != nullptr);  // Accepted until timer L

@@ -56,7 +56,7 @@ void UserAgent::State::on_known_request(Instant now, TransactionId id, const Sou
 void UserAgent::State::on_new_request(Instant now, TransactionId id) {
     const ServerRecord* record = server(id);
     ASSERT(record != nullptr);
-    const Message& request = record->request;
+    const Message& request = *record->request;
     if (request.method() == "CANCEL") return on_cancel(now, id);
     if (!is_known_scheme(request.uri().scheme)) return reply(now, id, 416);
     const std::string to_tag = tag_of(request, "To");
@@ -82,7 +82,7 @@ bool UserAgent::State::may_be_subscription(const std::string& method) const {
 
 // §8.2.1 to §8.2.2.3, after what only requests outside of dialogs are asked.
 bool UserAgent::State::passes_inspection(Instant now, TransactionId id) {
-    const Message& request = server(id)->request;
+    const Message& request = *server(id)->request;
     const std::string method = request.method();
     if (method != "BYE" && std::ranges::find(options.allow, method) == options.allow.end()) {
         reply(now, id, 405);
@@ -118,20 +118,20 @@ bool UserAgent::State::passes_inspection(Instant now, TransactionId id) {
 
 void UserAgent::State::on_outside_request(Instant now, TransactionId id) {
     ServerRecord* record = server(id);
-    const std::string method = record->request.method();
-    const std::string merge = merge_key(record->request);
+    const std::string method = record->request->method();
+    const std::string merge = merge_key(*record->request);
     if (servers_by_merge_key.contains(merge)) return reply(now, id, 482);
     servers_by_merge_key[merge] = id;
     record->merge_key = merge;
     // Only a request that would go on elsewhere has to stop here; OPTIONS asks who stands at this hop (§11).
-    const std::string* forwards = record->request.first("Max-Forwards");
+    const std::string* forwards = record->request->first("Max-Forwards");
     if (forwards != nullptr && method != "OPTIONS" && number_from_text(*forwards, 255) == 0U) {
         return reply(now, id, 483);
     }
     if (!passes_inspection(now, id)) return;
     if (method == "BYE") return reply(now, id, 481);
     if (method == "INVITE") return on_invite(now, id);
-    events.emplace_back(Requested{id, 0, record->request, record->source, record->local_tag});
+    events.emplace_back(Requested{id, 0, *record->request, record->source, record->local_tag});
 }
 
 void UserAgent::State::on_response(Instant now, const Source& source, Message response) {
@@ -143,11 +143,11 @@ void UserAgent::State::on_response(Instant now, const Source& source, Message re
     const TransactionId id = found->second;
     ClientRecord* record = client(id);
     ASSERT(record != nullptr);
-    if (record->out.request.method() != method) return;  // §17.1.3
+    if (!record->out || record->out->request.method() != method) return;  // repeated, or not of it (§17.1.3)
     const TransactionStep step = record->machine.on_response(now, response.status());
     if (step.acknowledge) acknowledge_failure(id, response);
     if (step.deliver) {
-        const Purpose purpose = record->out.purpose;
+        const Purpose purpose = record->out->purpose;
         if (purpose == Purpose::invite || purpose == Purpose::reinvite) {
             on_invite_response(now, id, source, response);
         } else if (response.status() >= 200) {
@@ -163,7 +163,7 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
     if (response != nullptr && (status == 401 || status == 407) && try_again(now, id, *response)) return;
     if (response != nullptr && status == 422 && try_longer(now, id, *response)) return;
     const auto message = response == nullptr ? std::nullopt : std::optional{*response};
-    const Outgoing& out = record->out;
+    const Outgoing& out = *record->out;
     switch (out.purpose) {
         case Purpose::invite:
         case Purpose::reinvite: return on_invite_failed(now, id, status, response);
@@ -200,12 +200,12 @@ void UserAgent::transport_failed(Instant now, const std::string& branch, bool wa
     if (record->machine.phase() != ClientTransaction::Phase::calling) return;
     if (was_up && !record->is_sent_anew) {  // the same bytes: to the peer, if it has seen them, the same request
         record->is_sent_anew = true;
-        record->send.flow = 0;
-        return state_->sends.push_back(record->send);
+        record->send->flow = 0;
+        return state_->sends.push_back(*record->send);
     }
     record->machine.on_transport_error();
     if (record->by_tcp_for_size && !record->cancelled) {
-        Outgoing out = record->out;
+        Outgoing out = *record->out;
         out.udp_only = true;
         state_->remember_without_tcp(now, out.to);
         out.request.remove_first_item("Via");
@@ -277,9 +277,9 @@ void UserAgent::respond(Instant now, ServerRequest request, int status, const st
                         const std::string& content_type, const std::string& body, std::string_view reason) {
     const ServerRecord* record = state_->server(request);
     if (record == nullptr || record->machine.is_answered()) return;
-    const std::string method = record->request.method();
+    const std::string method = record->request->method();
     if (method == "INVITE") return;  // answered by dialog
-    Message response = response_to(record->request, status, record->local_tag, reason);
+    Message response = response_to(*record->request, status, record->local_tag, reason);
     for (const Header& header : headers) response.add(header.name, header.value);
     const bool is_success = status >= 200 && status < 300;
     if (is_success && is_target_refresh(method) && response.first("Contact") == nullptr) {
@@ -291,8 +291,8 @@ void UserAgent::respond(Instant now, ServerRequest request, int status, const st
     if (is_success) state_->add_identity(response, method);
     Call* of = is_success && method == "UPDATE" ? state_->live_call(record->dialog) : nullptr;
     if (of != nullptr && of->confirmed) {
-        state_->learn_of_session(*of, record->request);
-        state_->session_answered(now, *of, record->request, response);
+        state_->learn_of_session(*of, *record->request);
+        state_->session_answered(now, *of, *record->request, response);
     }
     const DialogId updated = method == "UPDATE" ? record->dialog : 0;
     state_->reply(now, request, std::move(response));

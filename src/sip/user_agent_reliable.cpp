@@ -49,14 +49,14 @@ bool UserAgent::State::goes_reliably(const Call& call, const Message& invite, bo
 void UserAgent::State::provisional(Instant now, Call& call, const Provisional& wanted) {
     const ServerRecord* record = server(call.server_invite);
     if (record == nullptr) return;
-    const bool is_reliable = goes_reliably(call, record->request, !wanted.sdp.empty());
+    const bool is_reliable = goes_reliably(call, *record->request, !wanted.sdp.empty());
     // RFC 3262 §5: without an offer of theirs the first of ours would have to bring one.
-    if (is_reliable && record->request.body.empty() && wanted.sdp.empty() && call.rseq == 0) return;
+    if (is_reliable && record->request->body.empty() && wanted.sdp.empty() && call.rseq == 0) return;
     if (is_reliable && call.unpracked) {
         if (call.provisionals.size() < kProvisionalsMax) call.provisionals.push_back(wanted);
         return;
     }
-    Message response = response_to(record->request, wanted.status, call.dialog.local_tag);
+    Message response = response_to(*record->request, wanted.status, call.dialog.local_tag);
     const Endpoint* local = listening(record->source.remote, record->source.local);
     if (local != nullptr) response.add("Contact", contact(*local));
     for (const Header& header : wanted.headers) response.add(header.name, header.value);
@@ -70,7 +70,7 @@ void UserAgent::State::provisional(Instant now, Call& call, const Provisional& w
         response.add("Content-Type", "application/sdp");
         response.body = wanted.sdp;
     }
-    const std::uint32_t cseq = cseq_of(record->request).number;
+    const std::uint32_t cseq = cseq_of(*record->request).number;
     reply(now, call.server_invite, std::move(response));
     if (!call.confirmed) call.provisional_at = now + kProvisionalRepeat;
     if (!is_reliable) return;
@@ -85,7 +85,7 @@ void UserAgent::State::provisional(Instant now, Call& call, const Provisional& w
 
 void UserAgent::State::on_prack(Instant now, Call& call, TransactionId id) {
     ServerRecord* record = server(id);
-    const std::string* text = record->request.first("RAck");
+    const std::string* text = record->request->first("RAck");
     const auto rack = text == nullptr ? std::nullopt : rack_from_text(*text);
     if (!rack) return reply(now, id, 400);
     const bool matches = call.unpracked && rack->rseq == call.unpracked->rseq && rack->cseq == call.unpracked->cseq &&
@@ -94,9 +94,9 @@ void UserAgent::State::on_prack(Instant now, Call& call, TransactionId id) {
     if (!call.unpracked->sdp.empty()) call.answered_reliably = std::move(call.unpracked->sdp);
     call.unpracked.reset();
     record->dialog = call.id;
-    const bool has_body = !record->request.body.empty();
+    const bool has_body = !record->request->body.empty();
     if (has_body)
-        events.emplace_back(Requested{id, call.id, record->request, record->source});
+        events.emplace_back(Requested{id, call.id, *record->request, record->source});
     else
         reply(now, id, 200);
     if (const auto held = std::exchange(call.held_answer, std::nullopt)) return answer(now, call, *held);

@@ -59,7 +59,7 @@ void UserAgent::State::session_answered(Instant now, Call& call, const Message& 
 // False: refused already.
 bool UserAgent::State::session_fits(Instant now, TransactionId id) {
     if (!supports("timer")) return true;
-    const SessionReply reply = answer_session(server(id)->request, options.session);
+    const SessionReply reply = answer_session(*server(id)->request, options.session);
     if (reply.status == 200) return true;
     State::reply(now, id, reply.status, reply.headers);
     return false;

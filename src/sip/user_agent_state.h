@@ -71,8 +71,8 @@ struct Outgoing {
 
 struct ClientRecord {
     ClientTransaction machine;
-    Outgoing out;
-    Send send;
+    Boxed<Outgoing> out;  // until the final response; an INVITE's, without its body, to the end
+    Boxed<Send> send;     // until the final response
     std::string key;
     bool by_tcp_for_size = false;
     bool cancelled = false;  // the application wants no answer any more
@@ -85,7 +85,7 @@ struct ClientRecord {
 
 struct ServerRecord {
     ServerTransaction machine;
-    Message request;
+    Boxed<Message> request;  // until the final response
     Source source;
     std::string local_tag;
     Send last;  // response; no bytes: the way that the first will go
@@ -181,6 +181,31 @@ struct Call {
     Source peer;
 };
 
+// A dialog as a request of its peer names it, but for the peer's tag.
+struct DialogName {
+    std::string call_id;
+    std::string local_tag;
+};
+struct DialogNameView {
+    std::string_view call_id;
+    std::string_view local_tag;
+    DialogNameView(std::string_view call_id, std::string_view local_tag) : call_id(call_id), local_tag(local_tag) {}
+    DialogNameView(const DialogName& name)  // NOLINT(google-explicit-constructor): a view of it
+        : call_id(name.call_id), local_tag(name.local_tag) {}
+    friend bool operator==(const DialogNameView&, const DialogNameView&) = default;
+};
+struct DialogNameHash {
+    using is_transparent = void;
+    std::size_t operator()(const DialogNameView& name) const {
+        const std::hash<std::string_view> hash;
+        return hash(name.call_id) * 31 + hash(name.local_tag);
+    }
+};
+struct DialogNameEqual {
+    using is_transparent = void;
+    bool operator()(const DialogNameView& a, const DialogNameView& b) const { return a == b; }
+};
+
 struct UserAgent::State {
     State(UserAgentOptions options, const Entropy::Seed& seed);
 
@@ -199,7 +224,7 @@ struct UserAgent::State {
     std::unordered_map<std::string, TransactionId> servers_by_key;
     std::unordered_map<std::string, TransactionId> servers_by_merge_key;
     std::unordered_map<DialogId, Call> calls;
-    std::unordered_map<std::string, DialogId> calls_by_name;
+    std::unordered_map<DialogName, DialogId, DialogNameHash, DialogNameEqual> calls_by_name;
     TimerQueue<TimerKey> timers;
     std::unordered_map<std::string, Instant> without_tcp;  // addresses where TCP was tried in vain, and until when
 

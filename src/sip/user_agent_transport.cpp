@@ -198,7 +198,7 @@ Send UserAgent::State::send_ack(Message request, const Outgoing& way) {
 bool UserAgent::State::try_again(Instant now, TransactionId id, const Message& response) {
     ClientRecord* former = client(id);
     ASSERT(former != nullptr);
-    Outgoing out = former->out;
+    Outgoing out = *former->out;
     if (!out.account || out.attempts + 1 >= kAttemptsMax || former->cancelled) return false;
     const bool is_proxy = response.status() == 407;
     const auto challenges = challenges_in(response, is_proxy ? "Proxy-Authenticate" : "WWW-Authenticate");
@@ -222,7 +222,7 @@ bool UserAgent::State::try_again(Instant now, TransactionId id, const Message& r
 // RFC 4028 §7.3: a 422 is answered by the interval that it asks for.
 bool UserAgent::State::try_longer(Instant now, TransactionId id, const Message& response) {
     ClientRecord* former = client(id);
-    Outgoing out = former->out;
+    Outgoing out = *former->out;
     Call* of = live_call(out.dialog);
     const auto least = min_se_of(response);
     const auto told = min_se_of(out.request);
@@ -259,14 +259,14 @@ void UserAgent::State::reply(Instant now, TransactionId id, Message response) {
     add_identity(response, response.status() == 405 ? "OPTIONS" : std::string_view{});
     record->last.bytes = to_bytes(response);
     sends.push_back(record->last);
-    if (record->machine.is_answered()) give_back(record->request);  // nobody asks for it again; its answer is kept
+    if (record->machine.is_answered()) record->request.reset();  // nobody asks for it again; its answer is kept
     settle_server(id);
 }
 
 void UserAgent::State::reply(Instant now, TransactionId id, int status, const std::vector<Header>& headers) {
     const ServerRecord* record = server(id);
-    if (record == nullptr) return;
-    Message response = response_to(record->request, status, record->local_tag);
+    if (record == nullptr || !record->request) return;
+    Message response = response_to(*record->request, status, record->local_tag);
     for (const Header& header : headers) response.add(header.name, header.value);
     reply(now, id, std::move(response));
 }
