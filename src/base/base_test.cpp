@@ -48,6 +48,11 @@ TEST_CASE("hashes and checksums give the published values") {
     CHECK(crc32c(as_bytes("123456789")) == 0xE3069283U);
     CHECK(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))) == 0xE3069283U);
     CHECK(to_base64(as_bytes("ab")) == "YWI=");
+    for (int again = 0; again < 2; ++again) {  // none remembers the key before it
+        CHECK(hmac_sha256_hex("", "") == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+        CHECK(hmac_sha256_hex(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First") ==
+              "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");  // RFC 4231 §4.7
+    }
     CHECK(hmac_sha256_hex("key", "The quick brown fox jumps over the lazy dog") ==
           "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
     Sha256Stream stream;

@@ -108,7 +108,7 @@ void UserAgent::State::settle_client(TransactionId id) {
     timers.set({TimerKey::Kind::client, id}, wake_at(record->machine));
     if (record->machine.is_lingering()) forget_sent(*record);
     if (!record->machine.is_over()) return;
-    erase_if_names(clients_by_key, record->key, id);
+    clients_by_key.erase(record->key, id);
     clients.erase(id);
 }
 
@@ -117,8 +117,8 @@ void UserAgent::State::settle_server(TransactionId id) {
     if (record == nullptr) return;
     timers.set({TimerKey::Kind::server, id}, wake_at(record->machine));
     if (!record->machine.is_over()) return;
-    erase_if_names(servers_by_key, record->key, id);
-    erase_if_names(servers_by_merge_key, record->merge_key, id);
+    servers_by_key.erase(record->key, id);
+    servers_by_merge_key.erase(record->merge_key, id);
     servers.erase(id);
 }
 

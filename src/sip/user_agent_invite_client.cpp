@@ -203,8 +203,8 @@ void UserAgent::State::send_cancel(Instant now, TransactionId id) {
                             .key = client_key(via.params.value("branch").value_or(""), "CANCEL"),
                             .acks = {}};
     const TransactionId cancel_id = ++last_id;
-    clients_by_key[cancelling.key] = cancel_id;
-    clients.emplace(cancel_id, std::move(cancelling));
+    const auto& kept = clients.emplace(cancel_id, std::move(cancelling)).first->second;
+    clients_by_key.add(kept.key, cancel_id);
     settle_client(cancel_id);
     settle_client(id);
 }

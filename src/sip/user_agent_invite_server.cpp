@@ -45,8 +45,8 @@ void UserAgent::State::on_cancel(Instant now, TransactionId id) {
     const auto via = top_via(*cancelling->request);
     ASSERT(via.has_value());
     const auto found = servers_by_key.find(server_key(*cancelling->request, *via, "INVITE"));
-    if (found == servers_by_key.end()) return reply(now, id, 481);
-    const TransactionId invite = found->second;
+    if (!found) return reply(now, id, 481);
+    const TransactionId invite = *found;
     const ServerRecord* record = server(invite);
     cancelling->local_tag = record->local_tag;
     const Message request = *cancelling->request;

@@ -119,10 +119,10 @@ bool UserAgent::State::passes_inspection(Instant now, TransactionId id) {
 void UserAgent::State::on_outside_request(Instant now, TransactionId id) {
     ServerRecord* record = server(id);
     const std::string method = record->request->method();
-    const std::string merge = merge_key(*record->request);
-    if (servers_by_merge_key.contains(merge)) return reply(now, id, 482);
-    servers_by_merge_key[merge] = id;
-    record->merge_key = merge;
+    std::string merge = merge_key(*record->request);
+    if (servers_by_merge_key.find(merge)) return reply(now, id, 482);
+    record->merge_key = std::move(merge);
+    servers_by_merge_key.add(record->merge_key, id);
     // Only a request that would go on elsewhere has to stop here; OPTIONS asks who stands at this hop (§11).
     const std::string* forwards = record->request->first("Max-Forwards");
     if (forwards != nullptr && method != "OPTIONS" && number_from_text(*forwards, 255) == 0U) {
@@ -139,8 +139,8 @@ void UserAgent::State::on_response(Instant now, const Source& source, Message re
     if (!branch) return;  // §8.1.3.3: not ours
     const std::string& method = response.method();
     const auto found = clients_by_key.find(client_key(*branch, method));
-    if (found == clients_by_key.end()) return;
-    const TransactionId id = found->second;
+    if (!found) return;
+    const TransactionId id = *found;
     ClientRecord* record = client(id);
     ASSERT(record != nullptr);
     if (!record->out || record->out->request.method() != method) return;  // repeated, or not of it (§17.1.3)
@@ -193,8 +193,8 @@ void UserAgent::State::on_final(Instant now, TransactionId id, int status, const
 void UserAgent::transport_failed(Instant now, const std::string& branch, bool was_up) {
     if (branch.empty()) return;
     const auto found = state_->clients_by_key.find(client_key(branch, {}));
-    if (found == state_->clients_by_key.end()) return;
-    const TransactionId id = found->second;
+    if (!found) return;
+    const TransactionId id = *found;
     ClientRecord* record = state_->client(id);
     // Once the peer has answered something it is there; its final response may come on a connection of its own.
     if (record->machine.phase() != ClientTransaction::Phase::calling) return;

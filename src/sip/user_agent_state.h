@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -206,6 +209,26 @@ struct DialogNameEqual {
     bool operator()(const DialogNameView& a, const DialogNameView& b) const { return a == b; }
 };
 
+// Records by what they are known by, which is theirs: it stands in the record, and stays there while this knows it.
+class ByKey {
+public:
+    void add(const std::string& key, TransactionId id) {
+        of_.erase(key);  // it would go on standing in the former one's record
+        of_.emplace(key, id);
+    }
+    void erase(const std::string& key, TransactionId id) {
+        const auto found = of_.find(key);
+        if (found != of_.end() && found->second == id) of_.erase(found);
+    }
+    [[nodiscard]] std::optional<TransactionId> find(std::string_view key) const {
+        const auto found = of_.find(key);
+        return found == of_.end() ? std::nullopt : std::optional(found->second);
+    }
+
+private:
+    boost::unordered_flat_map<std::string_view, TransactionId, std::hash<std::string_view>> of_;
+};
+
 struct UserAgent::State {
     State(UserAgentOptions options, const Entropy::Seed& seed);
 
@@ -219,10 +242,10 @@ struct UserAgent::State {
     std::vector<Event> events;
     std::uint64_t last_id = 0;
     std::unordered_map<TransactionId, ClientRecord> clients;
-    std::unordered_map<std::string, TransactionId> clients_by_key;
+    ByKey clients_by_key;
     std::unordered_map<TransactionId, ServerRecord> servers;
-    std::unordered_map<std::string, TransactionId> servers_by_key;
-    std::unordered_map<std::string, TransactionId> servers_by_merge_key;
+    ByKey servers_by_key;
+    ByKey servers_by_merge_key;
     std::unordered_map<DialogId, Call> calls;
     std::unordered_map<DialogName, DialogId, DialogNameHash, DialogNameEqual> calls_by_name;
     TimerQueue<TimerKey> timers;

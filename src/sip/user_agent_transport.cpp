@@ -173,14 +173,13 @@ TransactionId UserAgent::State::start_client(Instant now, Outgoing out) {
     const TransactionId id = ++last_id;
     const bool is_reliable = send.to.transport == Transport::tcp;
     sends.push_back(send);
-    const std::string key = client_key(branch, method);
-    clients_by_key[key] = id;
-    clients.emplace(id, ClientRecord{.machine = {method == "INVITE", is_reliable, times, now},
-                                     .out = std::move(out),
-                                     .send = std::move(send),
-                                     .key = key,
-                                     .by_tcp_for_size = by_tcp_for_size,
-                                     .acks = {}});
+    ClientRecord record{.machine = {method == "INVITE", is_reliable, times, now},
+                        .out = std::move(out),
+                        .send = std::move(send),
+                        .key = client_key(branch, method),
+                        .by_tcp_for_size = by_tcp_for_size,
+                        .acks = {}};
+    clients_by_key.add(clients.emplace(id, std::move(record)).first->second.key, id);
     settle_client(id);
     return id;
 }
@@ -306,9 +305,9 @@ void UserAgent::State::on_request(Instant now, const Source& source, Message req
     if (!via) return;
     note_source(request, *via, source.remote);
     const std::string method = request.method();
-    const std::string key = server_key(request, *via, method == "ACK" ? "INVITE" : method);
-    if (const auto known = servers_by_key.find(key); known != servers_by_key.end()) {
-        return on_known_request(now, known->second, source, std::move(request));
+    std::string key = server_key(request, *via, method == "ACK" ? "INVITE" : method);
+    if (const auto known = servers_by_key.find(key)) {
+        return on_known_request(now, *known, source, std::move(request));
     }
     if (method == "ACK") return on_ack(now, source, std::move(request));
     // What ends something is let in longer, so that a full house can empty itself.
@@ -323,10 +322,9 @@ void UserAgent::State::on_request(Instant now, const Source& source, Message req
                         .source = source,
                         .local_tag = entropy.token(8),
                         .last = response_way(*via, source),
-                        .key = key,
+                        .key = std::move(key),
                         .merge_key = {}};
-    servers_by_key[key] = id;
-    servers.emplace(id, std::move(record));
+    servers_by_key.add(servers.emplace(id, std::move(record)).first->second.key, id);
     settle_server(id);
     on_new_request(now, id);
 }
