@@ -82,7 +82,7 @@ void on(Turn& turn, const AgentUnregistered& event) {
     agent.registered = false;
     agent.contact.clear();
     agent.next_hop.clear();
-    turn.state.timers.cancel({Timer::Kind::registration, event.dn});
+    turn.state.timers.cancel(Timer::Kind::registration, event.dn);
     if (agent.legs.empty()) become(turn, agent, AgentState::logged_off, "unregistered");
 }
 

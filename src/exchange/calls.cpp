@@ -83,8 +83,8 @@ void leg_gone(Turn& turn, LiveCall& live, const call::Gone& gone) {
     if (!leg.header_link.empty())
         remember(turn, turn.state.ended_links, {leg.device.name, leg.header_link, live.call.id, turn.now.mono});
     turn.state.legs.erase(found);
-    turn.state.timers.cancel({Timer::Kind::ring, gone.leg.text()});
-    turn.state.timers.cancel({Timer::Kind::tone, gone.leg.text()});
+    turn.state.timers.cancel(Timer::Kind::ring, gone.leg.text());
+    turn.state.timers.cancel(Timer::Kind::tone, gone.leg.text());
     if (!leg.placed && !gone.was_connected) come(turn, live);
     if (leg.device.kind == DeviceKind::agent)
         let_go(turn, leg.device.name, gone.leg, {gone.refused, gone.was_connected, gone.cause});
@@ -105,7 +105,7 @@ void call_over(Turn& turn, LiveCall& live) {
     if (live.adding) stop_adding(turn, live);
     live.is_over = true;
     for (const auto kind : {Timer::Kind::serve, Timer::Kind::overflow, Timer::Kind::position, Timer::Kind::menu})
-        turn.state.timers.cancel({kind, id.text()});
+        turn.state.timers.cancel(kind, id.text());
     turn.over.push_back(id);
 }
 
@@ -142,17 +142,17 @@ void say_not_begun(Turn& turn, EndedRecording& ended) {
 
 void translate(Turn& turn, LiveCall& live, call::Effect& effect) {
     const CallUuid& id = live.call.id;
-    const RoomId room{id.text()};
+    const auto room = [&id] { return RoomId{id.text()}; };
     std::visit(Match{
-                   [&](call::Ring& e) { turn.add(RingLeg{e.leg, room, id}); },
-                   [&](call::Answer& e) { turn.add(AnswerLeg{e.leg, room, id}); },
+                   [&](call::Ring& e) { turn.add(RingLeg{e.leg, room(), id}); },
+                   [&](call::Answer& e) { turn.add(AnswerLeg{e.leg, room(), id}); },
                    [&](call::Reject& e) { turn.add(RejectLeg{e.leg, e.status, e.reason, id}); },
                    [&](call::Release& e) {
                        if (!serves_another(turn, e.leg, id) && !has_ended(turn, e.leg))
                            turn.add(EndLeg{e.leg, e.status, e.cause});
                    },
                    [&](call::Join& e) {
-                       if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, room});
+                       if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, room()});
                    },
                    [&](call::Unjoin& e) {
                        if (turn.state.legs.at(e.leg).call == id) turn.add(MoveLeg{e.leg, {}});
@@ -270,7 +270,7 @@ void on(Turn& turn, const LegAnswered& event) {
     if (!live || live->ringing != event.leg) return;
     live->ringing.reset();
     live->chosen_at.clear();
-    turn.state.timers.cancel({Timer::Kind::ring, event.leg.text()});
+    turn.state.timers.cancel(Timer::Kind::ring, event.leg.text());
     if (is_id(event.peer_call.text())) turn.state.legs.at(event.leg).peer_call = event.peer_call;
     link_answered(turn, event.leg, 200, event.peer_call);
     const auto asker = live->adding ? std::optional(added(turn, *live)) : std::nullopt;

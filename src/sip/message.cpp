@@ -178,11 +178,17 @@ bool has_tag(std::string_view value) {
 }  // namespace
 
 std::string to_bytes(const Message& message) {
+    const auto* request = std::get_if<RequestLine>(&message.start);
+    const std::string uri = request == nullptr ? std::string() : to_text(request->uri);
+    // Just about what it takes: it is kept, to be repeated.
+    constexpr std::size_t kBesides = 96;  // the start line's words and Content-Length
+    std::size_t size = kBesides + uri.size() + message.body.size();
+    for (const auto& header : message.headers) size += header.name.size() + header.value.size() + 4;
     std::string out;
-    out.reserve(1024 + message.body.size());
-    if (const auto* request = std::get_if<RequestLine>(&message.start)) {
+    out.reserve(size);
+    if (request != nullptr) {
         append_line(out, request->method);
-        append_line(out += ' ', to_text(request->uri));
+        append_line(out += ' ', uri);
         out += " SIP/2.0\r\n";
     } else {
         const auto& status = std::get<StatusLine>(message.start);
@@ -210,7 +216,8 @@ std::string to_bytes(const Message& message) {
         out += "\r\n";
     }
     out += "\r\n";
-    return out += message.body;
+    out += message.body;
+    return out;
 }
 
 Message response_to(const Message& request, int status, std::string_view to_tag, std::string_view reason) {

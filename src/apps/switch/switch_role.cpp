@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/switch/switch_role.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -257,6 +258,8 @@ private:
     }
     void keep_facts(Stamp now, std::vector<exchange::Effect>& effects) {
         std::vector<FactDraft> facts;
+        facts.reserve(static_cast<std::size_t>(std::ranges::count_if(
+            effects, [](const auto& effect) { return std::holds_alternative<exchange::SayFact>(effect); })));
         for (auto& effect : effects) {
             auto* fact = std::get_if<exchange::SayFact>(&effect);
             if (fact != nullptr) facts.push_back({now, std::move(fact->type), std::move(fact->data)});
