@@ -55,7 +55,7 @@ private:
         using is_transparent = void;
         using View = std::pair<Timer::Kind, std::string_view>;
         static View view(const Timer& timer) { return {timer.kind, timer.name}; }
-        static const View& view(const View& named) { return named; }
+        static View view(View named) { return named; }
         bool operator()(const auto& a, const auto& b) const { return view(a) < view(b); }
     };
     using Deadlines = std::map<Timer, Instant, Less>;
