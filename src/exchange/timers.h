@@ -24,6 +24,10 @@ struct Timer {
 
 class Timers {
 public:
+    Timers() = default;
+    Timers(const Timers&) = delete;  // the queue names entries by address
+    Timers& operator=(const Timers&) = delete;
+    ~Timers() = default;
     void set(Timer timer, Instant at) {
         cancel(timer.kind, timer.name);
         const auto set = at_.emplace(std::move(timer), at).first;
